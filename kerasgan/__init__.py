@@ -1,0 +1,59 @@
+"""GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow, trained by `model.fit`.
+
+import kerasgan as kg
+
+gan = kg.WGANGP(kg.networks.mlp_generator((8, 8, 1)), kg.networks.mlp_discriminator((8, 8, 1)))
+gan.compile()
+gan.fit(kg.datasets.load("digits", batch_size=64), epochs=10)
+images = gan.generate(64, seed=0)
+"""
+
+import importlib
+import pathlib
+import sys
+
+from kerasgan._version import __version__
+
+_MODULES = (
+    "callbacks",
+    "constraints",
+    "datasets",
+    "images",
+    "layers",
+    "losses",
+    "metrics",
+    "networks",
+    "penalties",
+    "plots",
+)
+_CLASSES = {
+    "GAN": "gan",
+    "WGAN": "variants",
+    "WGANGP": "variants",
+    "WGANLP": "variants",
+    "DRAGAN": "variants",
+    "LSGAN": "variants",
+    "R3GAN": "variants",
+    "VAE": "vae",
+}
+
+__all__ = ["__version__", *_CLASSES, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"kerasgan.{name}")
+    if name in _CLASSES:
+        return getattr(importlib.import_module(f"kerasgan.{_CLASSES[name]}"), name)
+    raise AttributeError(f"module 'kerasgan' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
+
+
+# `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
+# them all. The command alone goes without: `kerasgan --help` must not pay seconds for TensorFlow.
+if pathlib.Path(sys.argv[0] if sys.argv else "").name not in ("kerasgan", "kerasgan.exe", "-m"):
+    for _name in __all__[1:]:
+        __getattr__(_name)

@@ -1,0 +1,31 @@
+"""Constraints on the discriminator's variables."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Clip(keras.constraints.Constraint):
+    """Weight clipping: every element is kept in [-clip, clip].
+
+    Args:
+        clip: Float > 0, `c` in the paper. Defaults to `0.01`.
+
+    Raises:
+        ValueError: `clip` is not positive.
+
+    Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1, line 7.
+    """
+
+    def __init__(self, clip=0.01):
+        if not clip > 0:
+            raise ValueError(
+                f"Invalid value for argument `clip`. Expected a number > 0, e.g. 0.01. Received: clip={clip}"
+            )
+        self.clip = clip
+
+    def __call__(self, value):
+        return ops.clip(value, -self.clip, self.clip)
+
+    def get_config(self):
+        return {"clip": self.clip}

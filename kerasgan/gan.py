@@ -1,0 +1,440 @@
+"""The adversarial training step, and the `keras.Model` around it."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+from kerasgan import batching, layers, stateless
+from kerasgan.errors import ModelContractError
+from kerasgan.generative import GenerativeModel, check_network
+from kerasgan.losses import AdversarialLoss, NonSaturating
+from kerasgan.penalties import Penalty
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class GAN(GenerativeModel):
+    """Generative adversarial network: `n_critic` updates of the discriminator, then one of the generator.
+
+    The objective is given here, the optimizers in `compile`. Every element of the dataset that `fit` is given is the
+    batch of one update of the discriminator; a step, and so a unit of progress, is one update of the generator.
+
+    Logged are `d_loss` (without penalties), `g_loss`, each penalty by its name, `gradient_norm` (mean norm of the
+    discriminator's gradient at the penalties' points) and, for the Wasserstein loss, `wasserstein`.
+
+    Args:
+        generator: Keras model, `latents` `(batch, latent_dim)` [, `labels` `(batch,)`] -> images.
+        discriminator: Keras model, `images` [, `labels`] -> logits `(batch, 1)`, without a sigmoid.
+        loss: `kerasgan.losses.AdversarialLoss`. Defaults to `NonSaturating()`.
+        penalties: Sequence of `kerasgan.penalties.Penalty`. Defaults to none.
+        constraint: `keras.constraints.Constraint` on every variable of the discriminator, or None.
+        n_critic: Integer >= 1, updates of the discriminator a step, each on a batch of its own. Defaults to `1`.
+        ema_momentum: Float in [0, 1): an average of the generator's weights with this momentum is kept, and used by
+            `generate` and `call`; None for none. The first steps average faster, by min(momentum, (1 + t) / (10 + t)).
+        seed: Integer >= 0. Together with the step it determines every random number of the training.
+
+    Raises:
+        ModelContractError: The networks do not fit each other or the objective.
+        ValueError: An argument is out of its range.
+
+    Reference: Goodfellow et al., Generative Adversarial Nets, 2014, algorithm 1; with the Wasserstein loss and a gradient
+    penalty, Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1.
+    """
+
+    passed_on = ("n_critic", "ema_momentum", "seed")
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        loss=None,
+        penalties=(),
+        constraint=None,
+        n_critic=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(generator, seed, **kwargs)
+        self.loss = NonSaturating() if loss is None else loss
+        self.penalties = tuple(penalties)
+        self._check_arguments(discriminator, n_critic, ema_momentum)
+        self.discriminator = discriminator
+        self.n_critic = n_critic
+        self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
+        self.constraint = constraint
+        if constraint is not None:
+            # Keras's optimizers apply it after each update.
+            for variable in discriminator.trainable_variables:
+                variable.constraint = constraint
+        self.ema_momentum = ema_momentum
+        self.ema_generator = None if ema_momentum is None else _frozen_copy(generator)
+        self._spectral_layers = [
+            layer for layer in discriminator._flatten_layers() if hasattr(layer, "power_iteration")
+        ]
+        names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
+        names += ["gradient_norm"] if self.penalties else []
+        names += [self.loss.distance] if self.loss.distance else []
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+
+    def _check_arguments(self, discriminator, n_critic, ema_momentum):
+        if not isinstance(n_critic, int) or n_critic < 1:
+            raise ValueError(
+                f"Invalid value for argument `n_critic`. Expected a positive integer. Received: n_critic={n_critic!r}"
+            )
+        if ema_momentum is not None and not 0 <= ema_momentum < 1:
+            raise ValueError(
+                "Invalid value for argument `ema_momentum`. Expected a number in [0, 1), e.g. 0.999, or None. "
+                f"Received: ema_momentum={ema_momentum!r}"
+            )
+        if not isinstance(self.loss, AdversarialLoss):
+            raise ValueError(
+                "Invalid value for argument `loss`. Expected a kerasgan.losses.AdversarialLoss, e.g. "
+                f"kerasgan.losses.Wasserstein(). Received: loss={self.loss!r}"
+            )
+        for penalty in self.penalties:
+            if not isinstance(penalty, Penalty):
+                raise ValueError(
+                    "Invalid value for argument `penalties`. Expected kerasgan.penalties.Penalty objects, e.g. "
+                    f"[kerasgan.penalties.GradientPenalty(10.0)]. Received: {penalty!r}"
+                )
+        check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
+        image_shape = tuple(discriminator.inputs[0].shape[1:])
+        if image_shape != self.image_shape:
+            raise ModelContractError(
+                "The networks do not fit: the generator makes images of shape "
+                f"{self.image_shape}, the discriminator takes {image_shape}. Build both for one shape."
+            )
+        if len(discriminator.inputs) != len(self.generator.inputs):
+            raise ModelContractError(
+                f"The networks do not fit: the generator has {len(self.generator.inputs)} inputs, the discriminator "
+                f"{len(discriminator.inputs)}. Build both with `num_classes`, or neither."
+            )
+        if tuple(discriminator.outputs[0].shape[1:]) != (1,):
+            raise ModelContractError(
+                "Invalid value for argument `discriminator`. Expected one logit an image, an output of shape (None, 1). "
+                f"Received: {discriminator.outputs[0].shape}. End it with `keras.layers.Dense(1)`."
+            )
+        activation = getattr(getattr(discriminator.layers[-1], "activation", None), "__name__", "linear")
+        if activation == "sigmoid":
+            raise ModelContractError(
+                "Invalid value for argument `discriminator`. Expected logits, because the losses hold the sigmoid. "
+                f"Received: layer {discriminator.layers[-1].name!r} with activation='sigmoid'. Remove the activation."
+            )
+        if self.penalties:
+            _check_penalized(discriminator)
+
+    @property
+    def batches_per_step(self):
+        return self.n_critic
+
+    def call(self, inputs, training=False):
+        """Images for `latents`, or for `[latents, labels]`, by the averaged generator if there is one."""
+        network = self.generator if self.ema_generator is None else self.ema_generator
+        return network(inputs, training=training)
+
+    # Compilation
+
+    def default_optimizers(self):
+        """Adam, 2e-4, beta_1 = 0.5: DCGAN (Radford et al., 2015)."""
+        return adam(2e-4, 0.5, 0.999), adam(2e-4, 0.5, 0.999)
+
+    def compile(
+        self, d_optimizer=None, g_optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile="auto"
+    ):
+        """Sets the optimizers.
+
+        Args:
+            d_optimizer: `keras.optimizers.Optimizer` of the discriminator. Defaults to the variant's paper's.
+            g_optimizer: `keras.optimizers.Optimizer` of the generator. Defaults to the variant's paper's.
+            run_eagerly: Whether to run without graphs, to debug.
+            steps_per_execution: Integer, steps in one graph; 1 with several replicas.
+            jit_compile: Whether XLA compiles the forward and backward passes; `"auto"`: on a GPU or TPU, not on a CPU.
+
+        Raises:
+            ValueError: `steps_per_execution` > 1 with several replicas.
+        """
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync > 1 and steps_per_execution > 1:
+            raise ValueError(
+                "Invalid value for argument `steps_per_execution`. Expected 1 with several replicas, where Keras cannot run more "
+                f"(keras-team/keras#19246). Received: steps_per_execution={steps_per_execution} and "
+                f"{strategy.num_replicas_in_sync} replicas."
+            )
+        objective = self.loss
+        super().compile(
+            optimizer=None,
+            loss=None,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=False,
+        )
+        self.loss = objective  # Keras has an attribute of this name and has just reset it.
+        defaults = self.default_optimizers()
+        self.d_optimizer = _prepared(d_optimizer or defaults[0], self.discriminator, strategy)
+        self.g_optimizer = _prepared(g_optimizer or defaults[1], self.generator, strategy)
+        accelerated = bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
+        self._compile_gradients = (accelerated if jit_compile == "auto" else jit_compile) and not run_eagerly
+        self._compile_arguments = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return {}
+        serialize = keras.saving.serialize_keras_object
+        optimizers = {"d_optimizer": serialize(self.d_optimizer), "g_optimizer": serialize(self.g_optimizer)}
+        return {**optimizers, **self._compile_arguments}
+
+    def compile_from_config(self, config):
+        optimizers = ("d_optimizer", "g_optimizer")
+        deserialize = keras.saving.deserialize_keras_object
+        self.compile(**{name: deserialize(value) if name in optimizers else value for name, value in config.items()})
+
+    def critic_updates(self, step):
+        """Updates of the discriminator in this step, a multiple of `n_critic`."""
+        return self.n_critic
+
+    def make_train_function(self, force=False):
+        """As Keras's, but the values of a step are averaged over replicas, and a step may hold more critic updates."""
+        several = self.distribute_strategy.num_replicas_in_sync > 1
+        varying = type(self).critic_updates is not GAN.critic_updates
+        if not several and not varying:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            step_function = self._distributed(self.train_step)
+            critic_function = self._distributed(self.critic_step)
+
+            def train_function(iterator):
+                for _ in range(self.critic_updates(int(self.step.numpy())) // self.n_critic - 1):
+                    critic_function(iterator)
+                return step_function(iterator)
+
+            self.train_function = train_function if varying else step_function
+        return self.train_function
+
+    def _distributed(self, step):
+        strategy = self.distribute_strategy
+
+        def function(iterator):
+            values = strategy.run(step, args=(next(iterator),))
+            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
+
+        return function if self.run_eagerly else tf.function(function, reduce_retracing=True)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Keras would build what is built already, and cannot under every strategy."""
+
+    # The training step
+
+    def train_step(self, data):
+        """One step on `(batch, n_critic, ...)` images: `n_critic` updates of the discriminator, one of the generator.
+
+        Returns:
+            Dict of this step's values; the means over the `n_critic` updates for those of the discriminator.
+        """
+        images, labels = self._minibatches(data)
+        values = self._update_discriminator(images, labels)
+        real, labels = images[:, -1], None if labels is None else labels[:, -1]
+        values["g_loss"] = self._update_generator(real, labels)
+        self._average_generator()
+        self.step.assign_add(1)
+        return self._log(values, _size(real))
+
+    def critic_step(self, data):
+        """`n_critic` updates of the discriminator alone."""
+        return self._update_discriminator(*self._minibatches(data))
+
+    def _update_discriminator(self, images, labels):
+        gradient_function = self._compiled(self._discriminator_gradients)
+        updates = []
+        for k in range(self.n_critic):
+            real, real_labels = images[:, k], None if labels is None else labels[:, k]
+            for layer in self._spectral_layers:
+                layer.power_iteration()
+            position = stateless.training_position(self.updates + k)
+            random = self._stream(position)
+            latents = random.normal((_size(real), self.latent_dim))
+            noises = [penalty.sample(real, random) for penalty in self.penalties]
+            scale = self._gradient_scale(self.d_optimizer)
+            gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
+            _apply(self.d_optimizer, gradients, self.discriminator.trainable_variables)
+            updates.append(values)
+        self.updates.assign_add(self.n_critic)
+        return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
+
+    def _update_generator(self, real, labels):
+        position = stateless.training_position(self.updates)
+        random = self._stream(position)
+        latents = random.normal((_size(real), self.latent_dim))
+        gradient_function = self._compiled(self._generator_gradients)
+        scale = self._gradient_scale(self.g_optimizer)
+        gradients, loss = gradient_function(real, labels, latents, position + random.drawn, scale)
+        _apply(self.g_optimizer, gradients, self.generator.trainable_variables)
+        self.updates.assign_add(1)
+        return loss
+
+    def _discriminator_gradients(self, real, labels, latents, noises, position, scale):
+        variables = self.discriminator.trainable_variables
+        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
+            fake = self._generated(latents, labels, training=True)
+            tape.watch([variable.value for variable in variables])
+            objective, values = self._discriminator_objective(real, fake, labels, noises, training=True)
+            objective = objective * scale
+        return _gradients(tape, objective, variables), values
+
+    def _generator_gradients(self, real, labels, latents, position, scale):
+        variables = self.generator.trainable_variables
+        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            loss = self._generator_loss(real, self._generated(latents, labels, training=True), labels, training=True)
+            objective = loss * scale
+        return _gradients(tape, objective, variables), loss
+
+    def _discriminator_objective(self, real, fake, labels, noises, training):
+        """What the discriminator minimises, and its parts by name."""
+        discriminate = self._discriminate(labels, training)
+        real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
+        loss = self.loss.discriminator(discriminate(real), discriminate(fake))
+        values, norms = {"d_loss": loss}, []
+        for penalty, noise in zip(self.penalties, noises, strict=True):
+            values[penalty.name], norm = penalty(discriminate, real, fake, noise)
+            norms.append(tf.reduce_mean(norm))
+        objective = tf.add_n([loss, *(values[penalty.name] for penalty in self.penalties)])
+        if norms:
+            values["gradient_norm"] = tf.add_n(norms) / len(norms)
+        if self.loss.distance:
+            values[self.loss.distance] = -loss
+        return objective, values
+
+    def _generator_loss(self, real, fake, labels, training):
+        discriminate = self._discriminate(labels, training)
+        real_logits = discriminate(real) if self.loss.relativistic else None
+        return self.loss.generator(real_logits, discriminate(fake))
+
+    def _discriminate(self, labels, training):
+        """The discriminator as a function of images alone: losses and penalties never learn of labels."""
+
+        def discriminate(images):
+            inputs = images if labels is None else [images, labels]
+            return tf.cast(self.discriminator(inputs, training=training), tf.float32)
+
+        return discriminate
+
+    def _generated(self, latents, labels, training):
+        return self.generator(latents if labels is None else [latents, labels], training=training)
+
+    def _minibatches(self, data):
+        """Images `(batch, n_critic, ...)` and labels `(batch, n_critic)` or None."""
+        images, labels = batching.split(data)
+        if images.shape.rank == len(self.image_shape) + 1:
+            images, labels = images[:, None], None if labels is None else labels[:, None]
+        if images.shape[1] != self.n_critic:
+            raise ModelContractError(
+                f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). Received: images of shape "
+                f"{images.shape}. Call `fit`, which groups them."
+            )
+        return images, labels if self.conditional else None
+
+    def _compiled(self, function):
+        """One graph for all updates of a kind: traced once instead of `n_critic` times, by XLA where that pays."""
+        return function if self.run_eagerly else tf.function(function, jit_compile=self._compile_gradients)
+
+    def _gradient_scale(self, optimizer):
+        """Factor of the objective: Keras sums gradients over replicas, so each contributes its share of the mean."""
+        scale = tf.constant(1.0 / self.distribute_strategy.num_replicas_in_sync)
+        return optimizer.scale_loss(scale)
+
+    def _average_generator(self):
+        if self.ema_generator is None:
+            return
+        step = tf.cast(self.step.value, tf.float32)
+        momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
+        for average, variable in zip(self.ema_generator.variables, self.generator.variables, strict=True):
+            if variable.trainable:
+                average.assign(average + (1.0 - tf.cast(momentum, average.dtype)) * (variable - average))
+            else:  # moving statistics are averages already
+                average.assign(variable)
+
+    # Evaluation
+
+    def test_step(self, data):
+        """The same values on held-out images, with both networks as they are for inference."""
+        images, labels = batching.split(data)
+        labels = labels if self.conditional else None
+        random = self._stream(stateless.evaluation_position(self.evaluated_batches))
+        fake = self._generated(random.normal((_size(images), self.latent_dim)), labels, training=False)
+        noises = [penalty.sample(images, random) for penalty in self.penalties]
+        _, values = self._discriminator_objective(images, fake, labels, noises, training=False)
+        g_loss = self._generator_loss(images, fake, labels, training=False)
+        self.evaluated_batches.assign_add(1)
+        return self._log({**values, "g_loss": g_loss}, _size(images))
+
+
+def _size(images):
+    """Size of the batch, static where it is known."""
+    return images.shape[0] or tf.shape(images)[0]
+
+
+def adam(learning_rate, beta_1, beta_2):
+    """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
+    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
+
+
+def _prepared(optimizer, network, strategy):
+    """The optimizer built for the network's variables, with loss scaling where float16 needs it.
+
+    Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot be
+    created inside a replica, and weights are loaded into optimizers that exist.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    half = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
+    if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    with strategy.scope():
+        optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _gradients(tape, objective, variables):
+    gradients = tape.gradient(objective, [variable.value for variable in variables])
+    # An embedding's gradient is sparse, which neither the finite check nor the reduction over replicas takes.
+    return [gradient if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def _apply(optimizer, gradients, variables):
+    context = tf.distribute.get_replica_context()
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scaled and context is not None and context.num_replicas_in_sync > 1:
+        # Keras looks for overflow on the first replica only: every replica must skip the step where one overflows.
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None])
+        overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, 1.0))
+        poison = tf.where(overflows > 0, float("nan"), 0.0)
+        gradients = [g if g is None else g + tf.cast(poison, g.dtype) for g in gradients]
+    optimizer.apply(gradients, variables)
+
+
+def _frozen_copy(network):
+    copy = keras.models.clone_model(network)
+    copy.name = f"ema_{network.name}"
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def _check_penalized(discriminator):
+    for layer in discriminator._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            raise ModelContractError(
+                f"Invalid value for argument `discriminator`. Expected no batch normalisation, because a penalty is about the "
+                f"gradient at one image and batch statistics mix them. Received: layer {layer.name!r}. Use "
+                "kerasgan.layers.GroupNormalization(groups=1), or `normalization='layer'`."
+            )
+    for layer, replacement in layers.inexact_layers(discriminator):
+        warnings.warn(
+            f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not exact on "
+            f"TensorFlow. Use {replacement}.",
+            stacklevel=5,
+        )

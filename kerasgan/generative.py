@@ -1,0 +1,335 @@
+"""What every model here shares: it maps latents to images, and is fitted on batches of images."""
+
+import inspect
+import os
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import batching, stateless
+from kerasgan.errors import DataError, DataTypeError, ModelContractError
+
+
+class GenerativeModel(keras.Model):
+    """Base of `GAN` and `VAE`.
+
+    Args:
+        generator: Keras model, `latents` `(batch, latent_dim)` [, `labels`] -> images. Its input tells `latent_dim`.
+        seed: Integer >= 0. Together with the step it determines every random number of the training.
+    """
+
+    # How many batches of the user's dataset one training step takes.
+    batches_per_step = 1
+    # Arguments that subclasses accept as `**kwargs`.
+    passed_on = ("seed",)
+
+    def __init__(self, generator, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(
+                f"Invalid value for argument `seed`. Expected an integer in [0, 2**63). Received: seed={seed!r}"
+            )
+        check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
+        self.generator = generator
+        self.seed = seed
+        self.step = self._counter("step")
+        self.evaluated_batches = self._counter("evaluated_batches")
+        self._trackers = {}
+        # The networks are built already; Keras would otherwise build by calling the model on images.
+        self.built = True
+
+    def _counter(self, name):
+        return self.add_weight(
+            name=name, shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica"
+        )
+
+    @property
+    def latent_dim(self):
+        """Integer, size of a latent vector."""
+        return self.generator.inputs[0].shape[-1]
+
+    @property
+    def image_shape(self):
+        """Tuple of integers, shape of one image."""
+        return tuple(self.generator.outputs[0].shape[1:])
+
+    @property
+    def conditional(self):
+        """Whether the generator takes labels."""
+        return len(self.generator.inputs) == 2
+
+    @property
+    def num_classes(self):
+        """Number of classes of a conditional generator that embeds its labels; None where it cannot be told."""
+        for layer in self.generator._flatten_layers():
+            if self.conditional and isinstance(layer, keras.layers.Embedding):
+                return layer.input_dim
+        return None
+
+    def call(self, inputs, training=False):
+        """Images for `latents`, or for `[latents, labels]`."""
+        return self.generator(inputs, training=training)
+
+    def generate(self, num_images, labels=None, seed=None, batch_size=64):
+        """Generates images.
+
+        Args:
+            num_images: Integer >= 0.
+            labels: Integer array `(num_images,)` for a conditional model; by default the classes in turn.
+            seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
+            batch_size: Integer >= 1, how many are made at a time.
+
+        Returns:
+            Float32 array `(num_images, ...)`, in the generator's range: [-1, 1] for images.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        for name, value, lowest in (("num_images", num_images, 0), ("batch_size", batch_size, 1)):
+            if not isinstance(value, int | np.integer) or value < lowest:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected an integer >= {lowest}. Received: {name}={value!r}"
+                )
+        if seed is None:
+            seed = int.from_bytes(os.urandom(7), "big")
+        labels = self._labels(labels, num_images)
+        key = tf.constant([seed, 0], tf.int64)
+        latents = tf.random.stateless_normal((num_images, self.latent_dim), key, alg="philox")
+        images = [np.zeros((0, *self.image_shape), "float32")]
+        for start in range(0, num_images, batch_size):
+            part = slice(start, start + batch_size)
+            inputs = latents[part] if labels is None else [latents[part], labels[part]]
+            images.append(np.asarray(self._generate(inputs)))
+        return np.concatenate(images)
+
+    @tf.function(reduce_retracing=True)
+    def _generate(self, inputs):
+        return tf.cast(self(inputs, training=False), tf.float32)
+
+    def _labels(self, labels, num_images):
+        if not self.conditional:
+            if labels is not None:
+                raise ValueError(
+                    "Invalid value for argument `labels`. Expected None, because the generator takes no labels."
+                )
+            return None
+        if labels is None:
+            if self.num_classes is None:
+                raise ValueError(
+                    "Invalid value for argument `labels`. Expected one label an image: the generator holds no Embedding layer "
+                    "that would tell the number of classes. Received: labels=None"
+                )
+            labels = np.arange(num_images) % self.num_classes
+        labels = np.asarray(labels)
+        if len(labels) != num_images:
+            raise ValueError(
+                f"Invalid value for argument `labels`. Expected {num_images} labels, one an image. Received: {len(labels)}"
+            )
+        if (
+            self.num_classes
+            and labels.ndim == 1
+            and num_images
+            and not 0 <= labels.min() <= labels.max() < self.num_classes
+        ):
+            raise ValueError(
+                f"Invalid value for argument `labels`. Expected integers in [0, {self.num_classes}). "
+                f"Received: labels from {labels.min()} to {labels.max()}"
+            )
+        return tf.convert_to_tensor(labels)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Trains the model; the arguments are those of `keras.Model.fit`.
+
+        Args:
+            x: `tf.data.Dataset` of batches of images or of `(images, labels)`, or an array of images.
+            y: Integer array of labels, with an array of images.
+            batch_size: Integer, with an array of images. Defaults to 64.
+            steps_per_epoch: Integer, training steps an epoch. Defaults to what the dataset holds.
+            epochs, verbose, callbacks, validation_split, validation_data, initial_epoch, validation_steps,
+                validation_batch_size, validation_freq: As in Keras.
+
+        Returns:
+            `keras.callbacks.History`.
+
+        Raises:
+            DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
+        """
+        self._assert_compile_called("fit")
+        if validation_split and validation_data is None and not isinstance(x, tf.data.Dataset):
+            kept = int(len(x) * (1.0 - validation_split))
+            validation_data = x[kept:] if y is None else (x[kept:], y[kept:])
+            x, y = x[:kept], None if y is None else y[:kept]
+        dataset = self._suited(batching.as_dataset(x, y, batch_size, self.seed))
+        dataset, steps_per_epoch = batching.for_training(dataset, self.batches_per_step, steps_per_epoch)
+        if validation_data is not None:
+            parts = batching.split(validation_data)
+            held_out = batching.as_dataset(
+                *parts, validation_batch_size or self._array_batch(parts[0], batch_size), training=False
+            )
+            validation_data = self._suited(held_out)
+        return super().fit(
+            dataset,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            shuffle=False,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+        )
+
+    @staticmethod
+    def _array_batch(x, batch_size):
+        return None if isinstance(x, tf.data.Dataset) else batch_size
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", steps=None, callbacks=None, return_dict=False, **kwargs
+    ):
+        """The metrics on held-out images; the arguments are those of `keras.Model.evaluate`.
+
+        Latents and interpolation weights are the same at every call.
+
+        Returns:
+            List of floats, or dict by name when `return_dict`.
+        """
+        self._assert_compile_called("evaluate")
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y = self._suited(batching.as_dataset(x, y, batch_size, training=False)), None
+        self.evaluated_batches.assign(0)
+        return super().evaluate(
+            x, y, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict, **kwargs
+        )
+
+    def _suited(self, dataset):
+        """The dataset with elements this model takes: checked, and without labels it has no use for."""
+        spec = dataset.element_spec
+        if isinstance(spec, dict):
+            raise DataError(
+                "Invalid value for argument `x`. Expected elements `images` or `(images, labels)`. Received: dictionaries with "
+                f"the keys {sorted(spec)}. Map them, e.g. `dataset.map(lambda e: (e['image'], e['label']))`."
+            )
+        images, labels = batching.split(spec)
+        if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
+            raise DataTypeError(
+                f"Invalid value for argument `x`. Expected floating-point images in [-1, 1]. Received: {images.dtype.name}. "
+                "Scale bytes by `dataset.map(lambda x: tf.cast(x, tf.float32) / 127.5 - 1)`."
+            )
+        self._check_image_shape(images.shape)
+        if self.conditional and labels is None:
+            raise DataError(
+                "Invalid value for argument `x`. Expected elements `(images, labels)`, because the networks take labels. "
+                "Received: images alone. Add the labels, or build the networks with `num_classes=None`."
+            )
+        if not self.conditional and labels is not None:
+            warnings.warn(
+                "The dataset has labels and the networks take none: the labels are ignored. For a conditional model build "
+                "both networks with `num_classes=...`.",
+                stacklevel=3,
+            )
+        self._check_first_batch(dataset)
+        if self.conditional:
+            return dataset
+        return dataset.map(lambda *element: batching.split(element)[0]) if isinstance(spec, tuple) else dataset
+
+    def _check_image_shape(self, shape):
+        expected = self.image_shape
+        if shape.rank is not None and shape.rank != len(expected) + 1:
+            hints = {len(expected): "call `.batch(...)` on the dataset, or add the channel axis by `x[..., None]`"}
+            raise DataError(
+                f"Invalid value for argument `x`. Expected batches of images {('batch', *expected)}. Received: shape {shape}; "
+                + hints.get(shape.rank, "give images as the networks take them")
+                + "."
+            )
+        if not shape[1:].is_compatible_with(expected):
+            raise DataError(
+                f"Invalid value for argument `x`. Expected images of shape {expected}, which the generator makes. "
+                f"Received: images of shape {tuple(shape[1:])}. Resize them, or build the networks for this shape."
+            )
+
+    def _check_first_batch(self, dataset):
+        """Looks at one batch: what would train without a word and never learn is refused here."""
+        for element in dataset.take(1):
+            images = np.asarray(batching.split(element)[0], "float32")
+            if not np.isfinite(images).all():
+                example = int(np.argwhere(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0, 0])
+                raise DataError(
+                    "Invalid value for argument `x`. Expected finite pixels. Received: NaN or infinity in example "
+                    f"{example} of the first batch. Look for a division by zero in the preprocessing."
+                )
+            low, high = float(images.min()), float(images.max())
+            bounds = _OUTPUT_RANGES.get(_last_activation(self.generator))
+            if bounds and not bounds[0] - 1e-3 <= low <= high <= bounds[1] + 1e-3:
+                raise DataError(
+                    f"Invalid value for argument `x`. Expected pixels in {list(bounds)}, the range of the generator's last "
+                    f"activation. Received: pixels from {low:.3g} to {high:.3g}. Scale bytes by `x / 127.5 - 1`."
+                )
+
+    @property
+    def metrics(self):
+        """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
+        return list(self._trackers.values())
+
+    def _log(self, values, weight):
+        """Updates the epoch's means and returns this step's values."""
+        for name, tracker in self._trackers.items():
+            tracker.update_state(values[name], sample_weight=weight)
+        return values
+
+    def _stream(self, position):
+        return stateless.Stream(self.seed, position)
+
+    def get_config(self):
+        """The constructor's arguments: each is kept as the attribute of its name, in every subclass."""
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
+        serialize = keras.saving.serialize_keras_object
+        arguments = {name: serialize(getattr(self, name)) for name in (*names, *self.passed_on)}
+        return {**super().get_config(), **arguments}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        def restore(value):
+            if isinstance(value, dict | list):
+                return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+            return value
+
+        return cls(**{name: value if name == "dtype" else restore(value) for name, value in config.items()})
+
+
+_OUTPUT_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+
+
+def _last_activation(network):
+    return getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
+
+
+def check_network(network, role, example):
+    """Raises `ModelContractError` unless `network` is a Keras model that knows its inputs."""
+    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+        raise ModelContractError(
+            f"Invalid value for argument `{role}`. Expected a functional or Sequential Keras model with its Input, e.g. "
+            f"{example}. Received: {type(network).__name__}"
+        )
+    if len(network.inputs) > 2 or len(network.outputs) != 1:
+        raise ModelContractError(
+            f"Invalid value for argument `{role}`. Expected one input, or two of which the second is the labels, and one "
+            f"output. Received: {len(network.inputs)} inputs and {len(network.outputs)} outputs."
+        )

@@ -1,0 +1,270 @@
+"""Pictures for people: grids of images, scatter plots of points, contact sheets, GIFs.
+
+A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files appear whole or not at all.
+"""
+
+import math
+import os
+import pathlib
+import uuid
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from kerasgan.errors import DataError, DataTypeError
+
+BACKGROUND = 236
+INK = 40
+# Images smaller than this many pixels are enlarged until they are not.
+CELL = 60
+FONT_SIZE = 15
+MARGIN = 12
+SCATTER_SIZE = 512
+
+
+def to_uint8(images) -> np.ndarray:
+    """Floats in [-1, 1] -> 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
+
+    uint8 = clip(round((x + 1) * 127.5), 0, 255)
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if not (np.issubdtype(images.dtype, np.floating) or images.dtype.name == "bfloat16"):
+        raise DataTypeError(
+            "Invalid type for argument `images`. Expected uint8, or floats in [-1, 1]; convert them, as with "
+            f"`images.astype('uint8')`. Received: dtype={images.dtype}"
+        )
+    levels = np.rint((images.astype(np.float32) + 1.0) * 127.5)
+    return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
+
+
+def grid(images, columns: int | None = None, padding: int = 2, scale: int | None = None) -> np.ndarray:
+    """Images side by side, row by row, on a light background.
+
+    Args:
+        images: uint8, or floats in [-1, 1], `(n, height, width, channels)`. Of 2 channels the first is shown, of 4
+            or more the first three.
+        columns: Images per row. Defaults to near a square, with few cells left empty.
+        padding: Pixels around each image. Defaults to `2`.
+        scale: Integer factor of enlargement, without interpolation. Defaults to the one that makes each image 60
+            pixels or a little more; 1 for larger images.
+
+    Returns: A picture, uint8 `(height, width, 1 or 3)`.
+
+    Raises:
+        DataError: If these are not images, or there are none.
+        DataTypeError: If they are neither uint8 nor floats.
+
+    Example:
+    >>> grid(np.zeros((10, 28, 28, 1))).shape
+    (174, 432, 1)
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or 0 in images.shape:
+        advice = "add the channel axis by `images[..., None]`" if images.ndim == 3 else "points go to `picture`"
+        raise DataError(
+            "Invalid shape for argument `images`. Expected `(n, height, width, channels)` with n >= 1; "
+            f"{advice}. Received: shape={images.shape}"
+        )
+    for argument, value, least in (("columns", columns, 1), ("padding", padding, 0), ("scale", scale, 1)):
+        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
+            raise ValueError(
+                f"Invalid value for argument `{argument}`. Expected an integer >= {least}. "
+                f"Received: {argument}={value!r}"
+            )
+    images = to_uint8(images)[..., : 3 if images.shape[-1] >= 3 else 1]
+    scale = scale or math.ceil(CELL / max(images.shape[1:3]))
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    n, height, width, channels = images.shape
+    columns = min(columns or _columns(n), n)
+    rows = math.ceil(n / columns)
+    row, column = height + padding, width + padding
+    picture = np.full((padding + rows * row, padding + columns * column, channels), BACKGROUND, np.uint8)
+    for k, image in enumerate(images):
+        top, left = padding + k // columns * row, padding + k % columns * column
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def scatter(points, real=None) -> np.ndarray:
+    """Generated points in colour over the real ones in grey; the real ones, if given, set what is in view.
+
+    Args:
+        points: Float `(n, 2)`. Those that are not finite are left out.
+        real: Float `(m, 2)`, or None. Give the same ones each time, and pictures can be compared.
+
+    Returns: A picture, uint8 `(512, 512, 3)`.
+    """
+    # Here, not above: matplotlib is slow to import. The object API leaves pyplot's global state alone.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    points = _checked_points(points, "points")
+    real = None if real is None else _checked_points(real, "real")
+    figure = Figure(figsize=(SCATTER_SIZE / 100, SCATTER_SIZE / 100), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, 0.07, 0.895, 0.9))
+    if real is not None:
+        axes.scatter(*real.T, s=6, color="0.65", linewidths=0, label="real")
+    axes.scatter(*points.T, s=6, color="#d1495b", alpha=0.6, linewidths=0, label="generated")
+    centre, half = _view(points if real is None or not len(real) else real)
+    axes.set_xlim(centre[0] - half, centre[0] + half)
+    axes.set_ylim(centre[1] - half, centre[1] + half)
+    axes.set_aspect("equal")
+    axes.tick_params(labelsize=8, color="0.6", labelcolor="0.3")
+    axes.spines[:].set_color("0.8")
+    if real is not None:
+        axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9, edgecolor="0.8")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def picture(examples, real=None) -> np.ndarray:
+    """A picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
+
+    Args:
+        examples: Images `(n, height, width, channels)`, or points `(n, 2)`.
+        real: Real points to draw below; not used for images.
+    """
+    examples = np.asarray(examples)
+    return scatter(examples, real) if examples.ndim == 2 else grid(examples)
+
+
+def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
+    """Pictures one below the other, each with its caption: how samples came about over training.
+
+    Args:
+        frames: Pictures, uint8 `(height, width, 1 or 3)`, as from `grid` or `picture`.
+        titles: A caption for each, such as `"step 1,000"`.
+
+    Returns: One tall picture, uint8 `(height, width, 3)`.
+    """
+    frames = _checked_frames(frames)
+    if len(titles) != len(frames):
+        raise DataError(
+            f"Invalid length of argument `titles`. Expected one for each of {len(frames)} frames. "
+            f"Received: {len(titles)} titles"
+        )
+    frames = [_captioned(frame, title) for frame, title in zip(frames, titles, strict=True)]
+    sheet = np.full((sum(map(len, frames)), max(frame.shape[1] for frame in frames), 3), BACKGROUND, np.uint8)
+    top = 0
+    for frame in frames:
+        sheet[top : top + len(frame), : frame.shape[1]] = frame
+        top += len(frame)
+    return sheet
+
+
+def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
+    """Write a picture, with a caption above if there is a title, in the format that the suffix names."""
+    (picture,) = _checked_frames([picture])
+    image = _to_pillow(picture if title is None else _captioned(picture, title))
+    _save(path, image)
+
+
+def save_grid(
+    path: str | os.PathLike,
+    images,
+    title: str | None = None,
+    columns: int | None = None,
+    padding: int = 2,
+    scale: int | None = None,
+) -> None:
+    """Write a `grid` of images; see there for the arguments."""
+    save_picture(path, grid(images, columns, padding, scale), title)
+
+
+def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2) -> None:
+    """Write an endless animation of pictures of one shape.
+
+    Args:
+        path: File name that ends in `.gif`.
+        frames: Pictures, uint8 `(height, width, 1 or 3)`.
+        duration: Seconds per frame. Defaults to `0.2`.
+    """
+    frames = _checked_frames(frames)
+    if pathlib.Path(path).suffix.lower() != ".gif":
+        raise ValueError(f"Invalid value for argument `path`. Expected a name that ends in .gif. Received: {path!s}")
+    if not 0.01 <= duration <= 600:
+        raise ValueError(
+            "Invalid value for argument `duration`. Expected seconds per frame, from 0.01 to 600. "
+            f"Received: duration={duration!r}"
+        )
+    shapes = sorted({frame.shape for frame in frames})
+    if len(shapes) > 1:
+        raise DataError(f"Invalid value for argument `frames`. Expected pictures of one shape. Received: {shapes}")
+    first, *others = map(_to_pillow, frames)
+    _save(path, first, save_all=True, append_images=others, duration=round(1000 * duration), loop=0)
+
+
+def _columns(n: int) -> int:
+    """From the side of a square up to 3:2, the number of columns that leaves the fewest cells empty."""
+    side = math.ceil(math.sqrt(n))
+    return min(range(side, math.ceil(1.5 * side) + 1), key=lambda columns: -n % columns)
+
+
+def _captioned(frame: np.ndarray, title: str) -> np.ndarray:
+    """An RGB picture with a margin and a caption above, wide enough for both."""
+    font = ImageFont.load_default(size=FONT_SIZE)
+    height, width = frame.shape[:2]
+    text = round(font.getlength(title))
+    head = MARGIN + round(1.6 * FONT_SIZE)
+    canvas = Image.new("RGB", (2 * MARGIN + max(width, text), head + height + MARGIN), (BACKGROUND,) * 3)
+    ImageDraw.Draw(canvas).text((MARGIN + 2, MARGIN - 2), title, fill=(INK,) * 3, font=font)
+    canvas.paste(_to_pillow(frame), (MARGIN, head))
+    return np.asarray(canvas)
+
+
+def _view(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre and half width of a square with a margin of 25 % around the points."""
+    if not len(points):
+        return np.zeros(2), 1.0
+    low, high = points.min(axis=0), points.max(axis=0)
+    return (low + high) / 2, float(max(high - low) / 2 * 1.25) or 1.0
+
+
+def _checked_points(points, argument: str) -> np.ndarray:
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise DataError(
+            f"Invalid shape for argument `{argument}`. Expected points in the plane, `(n, 2)`; project the others. "
+            f"Received: shape={points.shape}"
+        )
+    points = points.astype(np.float64)
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def _checked_frames(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    frames = [np.asarray(frame) for frame in frames]
+    if not frames:
+        raise DataError("Invalid value for argument `frames`. Expected at least one picture. Received: none")
+    for frame in frames:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
+            raise DataError(
+                "Not a picture. Expected uint8 (height, width, 1 or 3), as `grid` and `picture` give. "
+                f"Received: {frame.dtype} of shape {frame.shape}"
+            )
+    return frames
+
+
+def _to_pillow(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+
+
+def _save(path: str | os.PathLike, image: Image.Image, **options) -> None:
+    """Write beside the target, then rename: who looks at the target never sees half a file."""
+    path = pathlib.Path(path)
+    format_ = Image.registered_extensions().get(path.suffix.lower())
+    if format_ not in Image.SAVE:
+        raise ValueError(
+            f"Invalid value for argument `path`. Expected a name that ends as an image does, such as .png. "
+            f"Received: {path}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        image.save(temporary, format=format_, **options)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

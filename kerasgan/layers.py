@@ -1,0 +1,254 @@
+"""Layers that are exact to second order, usable in anyone's Keras model.
+
+A gradient penalty differentiates twice, and on TensorFlow several stock layers are then wrong without a word:
+`tf.nn.moments` stops the gradient of the mean inside the variance, the gradient of a bilinear resize is declared not
+differentiable, and `keras.layers.SpectralNormalization` overwrites its kernel instead of differentiating through it.
+Those here take the arguments of the Keras layers they replace and give the same outputs.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasgan import stateless
+
+
+def _moments(x, axes):
+    """Mean and variance, kept dimensions, whose gradient goes through the mean: `tf.nn.moments` stops it there."""
+    mean = ops.mean(x, axis=axes, keepdims=True)
+    return mean, ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization`, exact to second order.
+
+    Reference: Ba, Kiros, Hinton, Layer Normalization, 2016.
+    """
+
+    def call(self, inputs):
+        if self.rms_scaling:
+            return super().call(inputs)
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        axes = [axis % len(inputs.shape) for axis in self.axis]
+        mean, variance = _moments(x, axes)
+        outputs = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.shape)]
+        if self.gamma is not None:
+            outputs = outputs * ops.cast(ops.reshape(self.gamma, shape), x.dtype)
+        if self.beta is not None:
+            outputs = outputs + ops.cast(ops.reshape(self.beta, shape), x.dtype)
+        return ops.cast(outputs, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class GroupNormalization(keras.layers.GroupNormalization):
+    """`keras.layers.GroupNormalization`, exact to second order.
+
+    `groups=-1` is instance normalisation. `groups=1` normalises over height, width and channels, with a gain and a
+    bias for each channel: the "layer normalisation" of the WGAN-GP authors' critics.
+
+    Reference: Wu, He, Group Normalization, 2018.
+    """
+
+    def _apply_normalization(self, reshaped_inputs, input_shape):
+        x = ops.cast(reshaped_inputs, keras.backend.result_type(reshaped_inputs.dtype, "float32"))
+        group_axis = len(x.shape) - 2 if self.axis == -1 else self.axis
+        mean, variance = _moments(x, [axis for axis in range(1, len(x.shape)) if axis != group_axis])
+        outputs = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        shape = self._create_broadcast_shape(input_shape)
+        if self.gamma is not None:
+            outputs = outputs * ops.cast(ops.reshape(self.gamma, shape), x.dtype)
+        if self.beta is not None:
+            outputs = outputs + ops.cast(ops.reshape(self.beta, shape), x.dtype)
+        return ops.cast(outputs, reshaped_inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization`, exact to second order; `synchronized=True` takes the global batch's moments.
+
+    Reference: Ioffe, Szegedy, Batch Normalization, 2015.
+    """
+
+    def _moments(self, inputs, mask):
+        if mask is not None:
+            return super()._moments(inputs, mask)
+        context = tf.distribute.get_replica_context()
+        synchronized = self.synchronized and context is not None and context.num_replicas_in_sync > 1
+
+        def mean_over_batch(x):
+            mean = ops.mean(x, axis=self._reduction_axes, keepdims=True)
+            return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean) if synchronized else mean
+
+        mean = mean_over_batch(inputs)
+        variance = mean_over_batch(ops.square(inputs - mean))
+        return ops.squeeze(mean, self._reduction_axes), ops.squeeze(variance, self._reduction_axes)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class LeakyReLU(keras.layers.Layer):
+    """Leaky rectifier whose slope is a constant to the tape.
+
+    y = x * slope(x),  slope(x) = 1 where x > 0, else negative_slope
+
+    TensorFlow's second derivative of `leaky_relu` and `relu` is a tensor of zeros, not "none", so a gradient penalty
+    through them runs one whole backward pass to no effect. The values and gradients are the same, the work is not.
+
+    Args:
+        negative_slope: Float >= 0. Defaults to `0.2`; `0.0` is the ReLU.
+    """
+
+    def __init__(self, negative_slope=0.2, **kwargs):
+        super().__init__(**kwargs)
+        self.negative_slope = negative_slope
+        self.supports_masking = True
+
+    def call(self, inputs):
+        one, slope = tf.constant(1.0, inputs.dtype), tf.constant(self.negative_slope, inputs.dtype)
+        return inputs * tf.stop_gradient(tf.where(inputs > 0, one, slope))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "negative_slope": self.negative_slope}
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Dropout(keras.layers.Dropout):
+    """`keras.layers.Dropout` whose masks, in a kerasgan model, are a function of (seed, step).
+
+    Outside a kerasgan model it is the stock layer.
+    """
+
+    def call(self, inputs, training=False):
+        stream = stateless.current()
+        if not training or not 0 < self.rate < 1 or self.noise_shape is not None or stream is None:
+            return super().call(inputs, training=training)
+        kept = stream.uniform((inputs.shape[0] or tf.shape(inputs)[0], *inputs.shape[1:])) >= self.rate
+        return ops.where(kept, inputs / (1.0 - self.rate), ops.zeros_like(inputs))
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class UpSampling2D(keras.layers.UpSampling2D):
+    """`keras.layers.UpSampling2D`, exact to second order when bilinear too: two matrix products, linear in the image."""
+
+    def call(self, inputs):
+        if self.interpolation != "bilinear":
+            return super().call(inputs)
+        first = 1 if self.data_format == "channels_last" else 2
+        for axis, factor in zip((first, first + 1), self.size, strict=True):
+            matrix = tf.constant(_bilinear_matrix(inputs.shape[axis], factor), inputs.dtype)
+            inputs = ops.moveaxis(ops.tensordot(inputs, matrix, axes=[[axis], [1]]), -1, axis)
+        return inputs
+
+
+def _bilinear_matrix(size, factor):
+    """Matrix `(size * factor, size)` of linear interpolation between pixel centres, constant beyond the outer ones."""
+    centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    return np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(size)))
+
+
+class _SpectralNormalization:
+    """Kernel over its largest singular value, with the gradient through that value.
+
+    sigma = norm(W u),  W the kernel as a matrix (outputs, rest), u a running estimate of the first right singular vector
+
+    In a kerasgan model `u` advances by one power iteration at each update of the discriminator; elsewhere at each
+    training call.
+
+    Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, algorithm 1.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.u = self.add_weight(
+            name="u",
+            shape=(self._kernel.shape[-1], 1),
+            initializer="random_normal",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+        self.u.assign(_unit(ops.convert_to_tensor(self.u)))
+
+    def power_iteration(self):
+        """Advances `u` by one iteration."""
+        matrix, _ = self._matrix()
+        left = _unit(ops.matmul(matrix, self.u))
+        self.u.assign(ops.cast(_unit(ops.matmul(ops.transpose(matrix), left)), self.u.dtype))
+
+    def normalized_kernel(self):
+        """`W / sigma(W)`, shape and dtype of the kernel."""
+        matrix, kernel = self._matrix()
+        sigma = ops.norm(ops.matmul(matrix, ops.cast(self.u, matrix.dtype)))
+        return ops.cast(kernel / sigma, self.compute_dtype)
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+    def _matrix(self):
+        kernel = tf.convert_to_tensor(self._kernel.value)
+        return ops.reshape(kernel, (-1, kernel.shape[-1])), kernel
+
+    def _iterate_outside_kerasgan(self, training):
+        if training and stateless.current() is None:
+            self.power_iteration()
+
+
+def _unit(x):
+    return x / (ops.norm(x) + 1e-12)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
+    __doc__ = f"`keras.layers.Conv2D` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
+
+    def call(self, inputs, training=False):
+        self._iterate_outside_kerasgan(training)
+        return super().call(inputs)
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, self.normalized_kernel())
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class SpectralDense(_SpectralNormalization, keras.layers.Dense):
+    __doc__ = f"`keras.layers.Dense` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
+
+    def call(self, inputs, training=False):
+        self._iterate_outside_kerasgan(training)
+        outputs = ops.matmul(inputs, self.normalized_kernel())
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+# Stock layers that are wrong to second order on TensorFlow, and what replaces them.
+INEXACT = {
+    keras.layers.LayerNormalization: "kerasgan.layers.LayerNormalization",
+    keras.layers.GroupNormalization: "kerasgan.layers.GroupNormalization",
+    keras.layers.SpectralNormalization: "kerasgan.layers.SpectralConv2D or SpectralDense",
+    keras.layers.UpSampling2D: "kerasgan.layers.UpSampling2D",
+    keras.layers.MaxPooling2D: "keras.layers.AveragePooling2D or strides (XLA picks the wrong cell)",
+    keras.layers.GlobalMaxPooling2D: "keras.layers.GlobalAveragePooling2D (XLA picks the wrong cell)",
+}
+
+
+def inexact_layers(model):
+    """Layers of `model` whose second-order gradient is wrong.
+
+    Returns:
+        List of `(layer, replacement)`, where `replacement` says in words what to use.
+    """
+    found = [(layer, INEXACT[type(layer)]) for layer in model._flatten_layers() if type(layer) in INEXACT]
+    return [
+        (layer, replacement)
+        for layer, replacement in found
+        if getattr(layer, "interpolation", None) != "nearest" and not getattr(layer, "rms_scaling", False)
+    ]

@@ -1,0 +1,155 @@
+"""Adversarial losses: what the discriminator and the generator each minimise.
+
+Every loss has the same two methods over logits of shape `(batch, 1)` and returns a float32 scalar, the mean over the
+batch. Both are written with `softplus`, so that logits of 1e4 stay finite:
+`-log(sigmoid(x)) = softplus(-x)` and `-log(1 - sigmoid(x)) = softplus(x)`.
+"""
+
+import keras
+from keras import ops
+
+
+class AdversarialLoss:
+    """Base class of the losses.
+
+    A loss of your own overrides both methods, and is saved with the model when it is registered by
+    `keras.saving.register_keras_serializable`.
+    """
+
+    # Does the generator's loss look at real images too?
+    relativistic = False
+    # The name under which minus the discriminator's loss is logged, where that estimates a distance.
+    distance = None
+
+    def discriminator(self, real_logits, fake_logits):
+        """Scalar that the discriminator minimises.
+
+        Args:
+            real_logits: Float tensor `(batch, 1)`, D(x) before any sigmoid.
+            fake_logits: Float tensor `(batch, 1)`, D(G(z)).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override `discriminator(real_logits, fake_logits)`.")
+
+    def generator(self, real_logits, fake_logits):
+        """Scalar that the generator minimises.
+
+        Args:
+            real_logits: Float tensor `(batch, 1)`; None unless the loss is `relativistic`.
+            fake_logits: Float tensor `(batch, 1)`, D(G(z)).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override `generator(real_logits, fake_logits)`.")
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class NonSaturating(AdversarialLoss):
+    """The loss GANs are trained with: the generator maximises `log D(G(z))`.
+
+    discriminator = -mean(log D(x)) - mean(log(1 - D(G(z))))
+    generator     = -mean(log D(G(z)))
+
+    It has the fixed point of `Minimax`, and a gradient where the discriminator wins.
+
+    Reference: Goodfellow et al., Generative Adversarial Nets, 2014, section 3.
+    """
+
+    def discriminator(self, real_logits, fake_logits):
+        return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+
+    def generator(self, real_logits, fake_logits):
+        return ops.mean(ops.softplus(-fake_logits))
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Minimax(NonSaturating):
+    """The zero-sum game: the generator minimises what the discriminator maximises.
+
+    discriminator = -V(D, G),  V(D, G) = mean(log D(x)) + mean(log(1 - D(G(z))))
+    generator     = mean(log(1 - D(G(z))))
+
+    Its gradient vanishes as the discriminator wins: keep it for study.
+
+    Reference: Goodfellow et al., Generative Adversarial Nets, 2014, eq. 1.
+    """
+
+    def generator(self, real_logits, fake_logits):
+        return -ops.mean(ops.softplus(fake_logits))
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class LeastSquares(AdversarialLoss):
+    """Least squares with the labels 0 (fake), 1 (real) and 1 (what the generator wants).
+
+    discriminator = mean((D(x) - 1)**2) / 2 + mean(D(G(z))**2) / 2
+    generator     = mean((D(G(z)) - 1)**2) / 2
+
+    Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017, eq. 9.
+    """
+
+    def discriminator(self, real_logits, fake_logits):
+        return (ops.mean(ops.square(real_logits - 1.0)) + ops.mean(ops.square(fake_logits))) / 2.0
+
+    def generator(self, real_logits, fake_logits):
+        return ops.mean(ops.square(fake_logits - 1.0)) / 2.0
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Hinge(AdversarialLoss):
+    """Hinge loss.
+
+    discriminator = mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z))))
+    generator     = -mean(D(G(z)))
+
+    Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, eqs. 16 and 17.
+    """
+
+    def discriminator(self, real_logits, fake_logits):
+        return ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(ops.relu(1.0 + fake_logits))
+
+    def generator(self, real_logits, fake_logits):
+        return -ops.mean(fake_logits)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Wasserstein(AdversarialLoss):
+    """The critic's estimate of the earth mover's distance, up to its Lipschitz constant.
+
+    discriminator = mean(D(G(z))) - mean(D(x))
+    generator     = -mean(D(G(z)))
+
+    Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1.
+    """
+
+    distance = "wasserstein"
+
+    def discriminator(self, real_logits, fake_logits):
+        return ops.mean(fake_logits) - ops.mean(real_logits)
+
+    def generator(self, real_logits, fake_logits):
+        return -ops.mean(fake_logits)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Relativistic(AdversarialLoss):
+    """Relativistic pairing: each fake is compared with a real image.
+
+    discriminator = -mean(log sigmoid(D(x) - D(G(z))))
+    generator     = -mean(log sigmoid(D(G(z)) - D(x)))
+
+    Reference: Jolicoeur-Martineau, The relativistic discriminator, 2018, RpGAN; Huang et al., The GAN is dead; long
+    live the GAN! (R3GAN), 2024, eq. 2.
+    """
+
+    relativistic = True
+
+    def discriminator(self, real_logits, fake_logits):
+        return ops.mean(ops.softplus(fake_logits - real_logits))
+
+    def generator(self, real_logits, fake_logits):
+        return ops.mean(ops.softplus(real_logits - fake_logits))

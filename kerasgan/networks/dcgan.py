@@ -1,0 +1,103 @@
+"""DCGAN for images of any size: strided convolutions, mirrored.
+
+The sizes come from the image: 64 -> 32 -> 16 -> 8 -> 4 as in the paper, and 28 -> 14 -> 7 -> 4 as in the WGAN-GP authors'
+MNIST script, whose generator cuts 8 x 8 to 7 x 7 on its way back.
+
+Reference: Radford, Metz, Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks, 2015.
+"""
+
+import math
+
+import keras
+from keras import layers as keras_layers
+
+from kerasgan import layers
+from kerasgan.networks import blocks
+
+_SMALLEST = 4
+_WIDEST = 8  # times `filters`
+
+
+def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batch", num_classes=None, kernel_size=4):
+    """Generator of transposed convolutions: latents -> images in [-1, 1].
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`: any size, any number of channels.
+        latent_dim: Integer. Defaults to `128`.
+        filters: Integer, filters of the layer nearest to the image; doubled at each halving, up to eight times.
+        normalization: None, `"batch"`, `"layer"` or `"instance"`. Defaults to `"batch"`, the paper's.
+        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
+        kernel_size: Integer. Defaults to `4`: a multiple of the stride leaves no checkerboard.
+
+    Returns:
+        `keras.Model`.
+    """
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "instance"))
+    sizes = blocks.halvings(image_shape[:2], _SMALLEST)
+    widths = _widths(filters, len(sizes) - 1)
+    inputs, x = blocks.generator_inputs(latent_dim, num_classes)
+    start = (*sizes[-1], widths[-1] if widths else filters)
+    x = keras_layers.Dense(math.prod(start), use_bias=normalization is None, kernel_initializer="he_normal")(x)
+    x = _activate(keras_layers.Reshape(start)(x), normalization)
+    for size, width in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
+        x = keras_layers.Conv2DTranspose(
+            width, kernel_size, 2, "same", use_bias=normalization is None, kernel_initializer="he_normal"
+        )(x)
+        x = _activate(blocks.crop(x, size), normalization)
+    strides = 2 if len(sizes) > 1 else 1
+    x = keras_layers.Conv2DTranspose(image_shape[-1], kernel_size, strides, "same")(x)
+    x = blocks.crop(x, image_shape[:2])
+    return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
+
+
+def dcgan_discriminator(image_shape, filters=64, normalization=None, num_classes=None, kernel_size=4):
+    """Discriminator of strided convolutions: images -> logits `(batch, 1)`.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`: any size, any number of channels.
+        filters: Integer, filters of the first layer; doubled at each halving, up to eight times. Defaults to `64`.
+        normalization: None, `"batch"`, `"layer"`, `"instance"` or `"spectral"`; the first three are left out of the
+            first layer, as in the paper. Defaults to None. A gradient penalty allows all but `"batch"`.
+        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
+        kernel_size: Integer. Defaults to `4`.
+
+    Returns:
+        `keras.Model`.
+    """
+    images, features = _trunk(image_shape, filters, normalization, num_classes, kernel_size)
+    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+
+
+def dcgan_encoder(image_shape, latent_dim=128, filters=64, normalization="batch", kernel_size=4):
+    """Encoder of a `VAE`: images -> `(batch, 2 * latent_dim)`, means and logarithms of variances.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`.
+        latent_dim: Integer. Defaults to `128`.
+        filters, normalization, kernel_size: As for `dcgan_discriminator`.
+
+    Returns:
+        `keras.Model`.
+    """
+    images, features = _trunk(image_shape, filters, normalization, None, kernel_size)
+    return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
+
+
+def _widths(filters, count):
+    return [filters * min(2**i, _WIDEST) for i in range(count)]
+
+
+def _trunk(image_shape, filters, normalization, num_classes, kernel_size):
+    blocks.check(image_shape, normalization, num_classes)
+    images = x = keras.Input(image_shape, name="images")
+    count = len(blocks.halvings(image_shape[:2], _SMALLEST)) - 1
+    for i, width in enumerate(_widths(filters, count) or [filters]):
+        strides = 2 if count else 1
+        x = blocks.conv(normalization)(width, kernel_size, strides, "same", kernel_initializer="he_normal")(x)
+        x = layers.LeakyReLU(0.2)(blocks.normalize(x, normalization) if i else x)
+    return images, keras_layers.Flatten()(x)
+
+
+def _activate(x, normalization):
+    return layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))

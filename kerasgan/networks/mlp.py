@@ -1,0 +1,79 @@
+"""Multilayer perceptrons, for small images and for points."""
+
+import math
+
+import keras
+from keras import layers as keras_layers
+
+from kerasgan import layers
+from kerasgan.networks import blocks
+
+
+def mlp_generator(
+    image_shape, latent_dim=128, units=(512, 512, 512), normalization=None, num_classes=None, output_activation="tanh"
+):
+    """Generator of fully connected layers: latents -> images.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`, or `(dimension,)` for points.
+        latent_dim: Integer. Defaults to `128`.
+        units: Widths of the hidden layers. Defaults to the three of 512 of the WGAN-GP authors' toy script.
+        normalization: None, `"batch"` or `"layer"`. Defaults to None.
+        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
+        output_activation: Defaults to `"tanh"`, images in [-1, 1]; None for points.
+
+    Returns:
+        `keras.Model`.
+    """
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer"))
+    inputs, x = blocks.generator_inputs(latent_dim, num_classes)
+    x = _hidden(x, units, normalization, negative_slope=0.0)
+    x = keras_layers.Dense(math.prod(image_shape), dtype="float32")(x)
+    x = keras_layers.Reshape(image_shape, dtype="float32")(x)
+    images = keras_layers.Activation(output_activation, dtype="float32", name="images")(x)
+    return keras.Model(inputs, images, name="generator")
+
+
+def mlp_discriminator(image_shape, units=(512, 512, 512), normalization=None, num_classes=None):
+    """Discriminator of fully connected layers: images -> logits `(batch, 1)`.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`, or `(dimension,)` for points.
+        units: Widths of the hidden layers. Defaults to `(512, 512, 512)`.
+        normalization: None, `"batch"`, `"layer"` or `"spectral"`. Defaults to None.
+        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
+
+    Returns:
+        `keras.Model`.
+    """
+    images, features = _trunk(image_shape, units, normalization, num_classes)
+    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+
+
+def mlp_encoder(image_shape, latent_dim=128, units=(512, 512), normalization=None):
+    """Encoder of a `VAE`: images -> `(batch, 2 * latent_dim)`, means and logarithms of variances.
+
+    Args:
+        image_shape: Tuple of integers.
+        latent_dim: Integer. Defaults to `128`.
+        units: Widths of the hidden layers. Defaults to `(512, 512)`.
+        normalization: None, `"batch"` or `"layer"`. Defaults to None.
+
+    Returns:
+        `keras.Model`.
+    """
+    images, features = _trunk(image_shape, units, normalization, None)
+    return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
+
+
+def _trunk(image_shape, units, normalization, num_classes):
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "spectral"))
+    images = keras.Input(image_shape, name="images")
+    return images, _hidden(keras_layers.Flatten()(images), units, normalization, negative_slope=0.2)
+
+
+def _hidden(x, units, normalization, negative_slope):
+    for width in units:
+        x = blocks.dense(normalization)(width, kernel_initializer="he_normal")(x)
+        x = layers.LeakyReLU(negative_slope)(blocks.normalize(x, normalization))
+    return x

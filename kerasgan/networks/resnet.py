@@ -1,0 +1,94 @@
+"""The residual networks of WGAN-GP's CIFAR-10 experiments, for images of any size.
+
+Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, appendix F, and the authors'
+`gan_cifar_resnet.py`.
+"""
+
+import math
+
+import keras
+from keras import layers as keras_layers
+
+from kerasgan import layers
+from kerasgan.networks import blocks
+
+
+def resnet_generator(image_shape, latent_dim=128, filters=128, normalization="batch", num_classes=None):
+    """Residual generator: a linear layer to 4 x 4, one block a doubling, normalisation, ReLU, convolution, tanh.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`.
+        latent_dim: Integer. Defaults to `128`.
+        filters: Integer, of every convolution. Defaults to `128`.
+        normalization: None, `"batch"`, `"layer"` or `"instance"`. Defaults to `"batch"`.
+        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
+
+    Returns:
+        `keras.Model`.
+    """
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "instance"))
+    sizes = blocks.halvings(image_shape[:2], 4)
+    inputs, x = blocks.generator_inputs(latent_dim, num_classes)
+    start = (*sizes[-1], filters)
+    x = keras_layers.Reshape(start)(keras_layers.Dense(math.prod(start))(x))
+    for size in sizes[-2::-1]:
+        x = _up_block(x, filters, size, normalization)
+    x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
+    x = keras_layers.Conv2D(image_shape[-1], 3, padding="same")(x)
+    return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
+
+
+def resnet_discriminator(image_shape, filters=128, normalization=None, num_classes=None):
+    """Residual discriminator: blocks that halve down to 8 x 8, two that do not, ReLU, mean over pixels, linear.
+
+    Args:
+        image_shape: Tuple of integers, `(height, width, channels)`.
+        filters: Integer, of every convolution. Defaults to `128`.
+        normalization: None, `"batch"`, `"layer"`, `"instance"` or `"spectral"`. Defaults to None.
+        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
+
+    Returns:
+        `keras.Model`.
+    """
+    blocks.check(image_shape, normalization, num_classes)
+    images = x = keras.Input(image_shape, name="images")
+    for i in range(max(1, len(blocks.halvings(image_shape[:2], 8)) - 1)):
+        x = _down_block(x, filters, normalization, first=i == 0)
+    for _ in range(2):
+        x = keras_layers.Add()([x, _residual(x, filters, normalization)])
+    features = keras_layers.GlobalAveragePooling2D()(layers.LeakyReLU(0.0)(x))
+    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+
+
+def _convolution(x, filters, kernel_size, normalization):
+    initializer = "he_normal" if kernel_size > 1 else "glorot_normal"
+    return blocks.conv(normalization)(filters, kernel_size, padding="same", kernel_initializer=initializer)(x)
+
+
+def _up_block(x, filters, size, normalization):
+    def doubled(x):
+        return blocks.crop(keras_layers.UpSampling2D()(x), size)
+
+    shortcut = _convolution(doubled(x), filters, 1, None)
+    x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
+    x = _convolution(doubled(x), filters, 3, None)
+    x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
+    return keras_layers.Add()([shortcut, _convolution(x, filters, 3, None)])
+
+
+def _down_block(x, filters, normalization, first):
+    """Halves the image. The block that sees the image has no activation in front of it."""
+    pool = keras_layers.AveragePooling2D(2, padding="same")
+    if first:
+        shortcut = _convolution(pool(x), filters, 1, normalization)
+        x = layers.LeakyReLU(0.0)(_convolution(x, filters, 3, normalization))
+        return keras_layers.Add()([shortcut, pool(_convolution(x, filters, 3, normalization))])
+    shortcut = pool(_convolution(x, filters, 1, normalization))
+    return keras_layers.Add()([shortcut, pool(_residual(x, filters, normalization))])
+
+
+def _residual(x, filters, normalization):
+    for _ in range(2):
+        x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
+        x = _convolution(x, filters, 3, normalization)
+    return x

@@ -1,0 +1,88 @@
+"""Randomness as a function of (seed, step).
+
+Nothing here remembers: a draw is named by the seed, the step and its number within the step. So a run that is stopped
+and resumed draws what it would have drawn, eager, graph and XLA draw the same, and N replicas draw together what one
+would have drawn alone.
+"""
+
+import contextlib
+import threading
+
+import tensorflow as tf
+
+# The draws of an update are numbered from update * 4096 on; those of an evaluation from far below.
+_DRAWS = 2**12
+_EVALUATION = -(2**62)
+
+
+def training_position(update):
+    """Number of the first draw of an update, int64."""
+    return tf.cast(update, tf.int64) * _DRAWS
+
+
+def evaluation_position(batch):
+    """Number of the first draw for a batch of an evaluation, int64."""
+    return tf.cast(batch, tf.int64) * _DRAWS + _EVALUATION
+
+
+class Stream:
+    """Draws for one update, in order.
+
+    The leading axis of a shape is the batch on this replica. The numbers for the global batch are drawn and this
+    replica's slice is taken.
+
+    Args:
+        seed: Int in [0, 2**63).
+        position: Int64 scalar tensor, the number of the first draw.
+    """
+
+    def __init__(self, seed, position):
+        self.seed = seed
+        self.position = position
+        self.drawn = 0
+
+    def normal(self, shape):
+        """Standard normal float32 tensor of this shape."""
+        return self._draw(tf.random.stateless_normal, shape)
+
+    def uniform(self, shape):
+        """Float32 tensor of this shape, uniform in [0, 1)."""
+        return self._draw(tf.random.stateless_uniform, shape)
+
+    def mean_over_replicas(self, value):
+        """Mean over the replicas of a value each of them has."""
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return value
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+    def _draw(self, function, shape):
+        key = tf.stack([tf.constant(self.seed, tf.int64), self.position + self.drawn])
+        self.drawn += 1
+        batch, *rest = shape
+        context = tf.distribute.get_replica_context()
+        replicas = 1 if context is None else context.num_replicas_in_sync
+        # Philox by name: the default algorithm differs between XLA and the rest.
+        values = function((batch * replicas, *rest), key, alg="philox")
+        if replicas == 1:
+            return values
+        start = tf.cast(context.replica_id_in_sync_group, tf.int32) * batch
+        return values[start : start + batch]
+
+
+_scope = threading.local()
+
+
+@contextlib.contextmanager
+def using(stream):
+    """Makes `stream` the source of what layers draw inside the block: `kerasgan.layers.Dropout` and the like."""
+    previous, _scope.stream = current(), stream
+    try:
+        yield stream
+    finally:
+        _scope.stream = previous
+
+
+def current():
+    """The stream in use, or None outside a kerasgan step."""
+    return getattr(_scope, "stream", None)

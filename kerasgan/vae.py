@@ -1,0 +1,99 @@
+"""The variational autoencoder that the article compares GANs with."""
+
+import math
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kerasgan import batching, stateless
+from kerasgan.errors import ModelContractError
+from kerasgan.generative import GenerativeModel, check_network
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class VAE(GenerativeModel):
+    """Variational autoencoder with a Gaussian decoder of one learned scale.
+
+    loss = -ELBO = -E[log N(x; G(z), sigma**2)] + KL(N(mean, variance) || N(0, 1)),  z = mean + sqrt(variance) * e
+
+    in nats an image, with `mean, log(variance)` from the encoder and `sigma` one number, learned with the networks: no
+    hand-set balance between the two terms. The decoder is any unconditional generator of `kerasgan.networks`.
+
+    Logged are `loss`, `reconstruction` (the first term), `kl` (the second) and `sigma`.
+
+    Args:
+        encoder: Keras model, images -> `(batch, 2 * latent_dim)`, e.g. `kerasgan.networks.dcgan_encoder`.
+        generator: Keras model, `latents` -> images: the decoder.
+        seed: Integer >= 0, of the noise `e`.
+
+    Raises:
+        ModelContractError: The networks do not fit each other.
+
+    Reference: Kingma, Welling, Auto-Encoding Variational Bayes, 2013, eq. 10 and appendix C.2.
+    """
+
+    def __init__(self, encoder, generator, seed=0, **kwargs):
+        super().__init__(generator, seed, **kwargs)
+        check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")
+        if self.conditional:
+            raise ModelContractError(
+                "Invalid value for argument `generator`. Expected a decoder of latents alone. Received: one that takes labels. "
+                "Build it with `num_classes=None`."
+            )
+        expected = (self.image_shape, (2 * self.latent_dim,))
+        received = (tuple(encoder.inputs[0].shape[1:]), tuple(encoder.outputs[0].shape[1:]))
+        if received != expected:
+            raise ModelContractError(
+                f"The networks do not fit: for this generator the encoder maps {expected[0]} to {expected[1]}, twice latent_dim. "
+                f"Received: an encoder from {received[0]} to {received[1]}. Build both for one image_shape and latent_dim."
+            )
+        self.encoder = encoder
+        self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}
+
+    def compile(self, optimizer=None, **kwargs):
+        """Sets the optimizer: Adam, 1e-3, by default. Other arguments are those of `keras.Model.compile`."""
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **kwargs)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data):
+        """One update of both networks."""
+        images = self._images(data)
+        random = self._stream(stateless.training_position(self.step))
+        noise = random.normal((images.shape[0] or tf.shape(images)[0], self.latent_dim))
+        variables = self.trainable_variables
+        with stateless.using(random), tf.GradientTape() as tape:
+            values = self._negative_elbo(images, noise, training=True)
+            # Keras sums gradients over replicas.
+            objective = values["loss"] / self.distribute_strategy.num_replicas_in_sync
+            objective = self.optimizer.scale_loss(objective)
+        self.optimizer.apply(tape.gradient(objective, variables), variables)
+        self.step.assign_add(1)
+        return self._log(values, tf.shape(images)[0])
+
+    def test_step(self, data):
+        """The same values on held-out images."""
+        images = self._images(data)
+        random = self._stream(stateless.evaluation_position(self.evaluated_batches))
+        values = self._negative_elbo(images, random.normal((tf.shape(images)[0], self.latent_dim)), training=False)
+        self.evaluated_batches.assign_add(1)
+        return self._log(values, tf.shape(images)[0])
+
+    def _images(self, data):
+        images, _ = batching.split(data)
+        return images[:, 0] if images.shape.rank == len(self.image_shape) + 2 else images
+
+    def _negative_elbo(self, images, noise, training):
+        encoded = ops.cast(self.encoder(images, training=training), "float32")
+        mean, log_variance = ops.split(encoded, 2, axis=-1)
+        decoded = self.generator(mean + ops.exp(0.5 * log_variance) * noise, training=training)
+        sigma = ops.exp(self.log_sigma)
+        errors = ops.square((ops.cast(images, "float32") - ops.cast(decoded, "float32")) / sigma)
+        nats = 0.5 * errors + ops.log(sigma) + 0.5 * math.log(2 * math.pi)
+        reconstruction = ops.mean(ops.sum(nats, axis=range(1, len(images.shape))))
+        divergence = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance, axis=-1)
+        kl = ops.mean(divergence)
+        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "sigma": sigma}

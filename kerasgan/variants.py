@@ -1,0 +1,125 @@
+"""The papers' models: each is a `GAN` with that paper's objective and optimizers as defaults."""
+
+import keras
+
+from kerasgan import constraints, losses, penalties
+from kerasgan.gan import GAN, adam
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class WGAN(GAN):
+    """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
+
+    Args:
+        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        clip: Float > 0, `c` in the paper. Defaults to `0.01`. The authors clip biases too; so do we.
+        warmup: Whether the critic gets 100 updates for each of the generator's first 25 and for every 500th, as in the
+            authors' code. Defaults to False.
+
+    Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1 (RMSProp, 5e-5).
+    """
+
+    warmup = False
+
+    def __init__(self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, **kwargs):
+        clipped = {"loss": losses.Wasserstein(), "constraint": constraints.Clip(clip)}
+        super().__init__(generator, discriminator, n_critic=n_critic, **clipped, **kwargs)
+        self.clip, self.warmup = clip, warmup
+
+    @property
+    def critic(self):
+        """The discriminator, by its name in the paper."""
+        return self.discriminator
+
+    def critic_updates(self, step):
+        return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
+
+    def default_optimizers(self):
+        return keras.optimizers.RMSprop(5e-5), keras.optimizers.RMSprop(5e-5)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class WGANGP(WGAN):
+    """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
+
+    Args:
+        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
+
+    Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1 (Adam, 1e-4, beta_1 = 0, beta_2 = 0.9).
+    """
+
+    penalty = penalties.GradientPenalty
+
+    def __init__(self, generator, discriminator, weight=10.0, n_critic=5, **kwargs):
+        penalized = {"loss": losses.Wasserstein(), "penalties": [self.penalty(weight)]}
+        GAN.__init__(self, generator, discriminator, n_critic=n_critic, **penalized, **kwargs)  # in place of clipping
+        self.weight = weight
+
+    def default_optimizers(self):
+        return adam(1e-4, 0.0, 0.9), adam(1e-4, 0.0, 0.9)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class WGANLP(WGANGP):
+    """WGAN-GP with the one-sided penalty: slopes below 1 are free.
+
+    Args:
+        generator, discriminator, weight, n_critic, ema_momentum, seed: As for `WGANGP`.
+
+    Reference: Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018.
+    """
+
+    penalty = penalties.LipschitzPenalty
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class DRAGAN(GAN):
+    """The non-saturating GAN with a gradient penalty around the real images.
+
+    Args:
+        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
+
+    Reference: Kodali et al., On Convergence and Stability of GANs, 2017 (Adam as DCGAN).
+    """
+
+    def __init__(self, generator, discriminator, weight=10.0, n_critic=1, **kwargs):
+        super().__init__(
+            generator, discriminator, penalties=[penalties.DRAGANPenalty(weight)], n_critic=n_critic, **kwargs
+        )
+        self.weight = weight
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class LSGAN(GAN):
+    """Least squares GAN.
+
+    Args:
+        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+
+    Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017 (Adam, beta_1 = 0.5; we keep DCGAN's 2e-4).
+    """
+
+    def __init__(self, generator, discriminator, n_critic=1, **kwargs):
+        super().__init__(generator, discriminator, loss=losses.LeastSquares(), n_critic=n_critic, **kwargs)
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class R3GAN(GAN):
+    """Relativistic GAN with zero-centred penalties at real and generated images.
+
+    Args:
+        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        gamma: Float >= 0, of both penalties. Defaults to `0.05`, the authors' for CIFAR-10; it grows with the resolution.
+
+    Reference: Huang et al., The GAN is dead; long live the GAN!, 2024 (Adam, 2e-4, beta_1 = 0, beta_2 from 0.9).
+    """
+
+    def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, **kwargs):
+        penalized = {"loss": losses.Relativistic(), "penalties": [penalties.R1(gamma), penalties.R2(gamma)]}
+        super().__init__(generator, discriminator, n_critic=n_critic, **penalized, **kwargs)
+        self.gamma = gamma
+
+    def default_optimizers(self):
+        return adam(2e-4, 0.0, 0.9), adam(2e-4, 0.0, 0.9)
