@@ -53,7 +53,7 @@ def __dir__():
 
 
 # `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
-# them all. The command alone goes without: `kerasgan --help` must not pay seconds for TensorFlow.
+# them. The command alone goes without: `kerasgan --help` must not pay seconds for TensorFlow.
 if pathlib.Path(sys.argv[0] if sys.argv else "").name not in ("kerasgan", "kerasgan.exe", "-m"):
-    for _name in __all__[1:]:
+    for _name in _CLASSES:
         __getattr__(_name)

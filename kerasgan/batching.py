@@ -4,7 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.datasets.pipeline import scale
+from kerasgan.errors import DataError, DataTypeError, invalid
+
+_BATCH_SIZE = 64
 
 
 def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
@@ -21,28 +24,19 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         DataError, DataTypeError: What came cannot be read as batches.
     """
     if isinstance(x, tf.data.Dataset):
-        for name, value in (("y", y), ("batch_size", batch_size)):
+        for name, value, fix in (("y", y, "put labels into its elements"), ("batch_size", batch_size, "batch it")):
             if value is not None:
-                raise DataError(
-                    f"Invalid value for argument `{name}`. Expected None, because `x` is a tf.data.Dataset: put labels "
-                    f"into its elements, and call `.batch(...)` on it. Received: {name}={value!r}"
-                )
+                raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError)
         return x
     if not isinstance(x, np.ndarray | tf.Tensor):
-        raise DataTypeError(
-            "Invalid value for argument `x`. Expected a tf.data.Dataset of batches, or an array of images. "
-            f"Received: x of type {type(x).__name__}. Wrap a generator by `tf.data.Dataset.from_generator`."
-        )
-    images, labels = np.asarray(x), None if y is None else np.asarray(y)
-    if labels is not None and len(labels) != len(images):
-        raise DataError(
-            "Invalid value for argument `y`. Expected one label an image. "
-            f"Received: {len(images)} images and {len(labels)} labels."
-        )
-    batch_size = batch_size or 64
+        expected = "a tf.data.Dataset of batches, or an array: wrap a generator by `tf.data.Dataset.from_generator`"
+        raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
+    if y is not None and len(y) != len(x):
+        raise invalid("y", "one label an image", f"{len(x)} images and {len(y)} labels", DataError)
     if training:
-        return from_arrays(images, labels, batch_size, seed=seed)
-    return tf.data.Dataset.from_tensor_slices(images if labels is None else (images, labels)).batch(batch_size)
+        return from_arrays(x, y, batch_size or _BATCH_SIZE, seed=seed)
+    in_order = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size or _BATCH_SIZE)
+    return in_order.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
 
 
 def for_training(dataset, batches_per_step, steps_per_epoch=None):
@@ -50,9 +44,9 @@ def for_training(dataset, batches_per_step, steps_per_epoch=None):
 
     Every element of `dataset` is the batch of one discriminator update. Elements of the result are
     `(batch, batches_per_step, ...)`, batch first, because a distribution strategy splits the first axis and every
-    replica must see its part of the same minibatches. The dataset is repeated, so that an epoch which does not hold a
-    multiple of `batches_per_step` batches streams on into the next, and no batch is left out; where its batch size is not
-    static, it is batched anew across the end of an epoch, so that no batch is partial.
+    replica must see its part of the same minibatches. The dataset is repeated, so that an epoch which does not hold
+    a multiple of `batches_per_step` batches streams on into the next, and no batch is left out; where its batch size
+    is not static, it is batched anew across the end of an epoch, so that no batch is partial.
 
     Args:
         dataset: `tf.data.Dataset` of batches.
@@ -63,46 +57,34 @@ def for_training(dataset, batches_per_step, steps_per_epoch=None):
         The dataset, and the number of steps an epoch, None where only iterating can tell.
 
     Raises:
-        DataError: The dataset is empty, endless without `steps_per_epoch`, or of unknown length and shorter than a step.
+        DataError: The dataset is empty, endless without `steps_per_epoch`, or of unknown length and too short.
     """
     batches = int(dataset.cardinality())
     if batches == 0:
-        raise DataError(
-            "Invalid value for argument `x`. Expected at least one batch. Received: a dataset of 0 batches. "
-            "If it was batched with `drop_remainder=True`, the batch size is larger than the number of images."
-        )
+        expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
+        raise invalid("x", expected, "a dataset of 0 batches", DataError)
     if batches == tf.data.INFINITE_CARDINALITY and steps_per_epoch is None:
-        raise DataError(
-            "Invalid value for argument `steps_per_epoch`. Expected a number of training steps, because the dataset is "
-            "endless. Received: steps_per_epoch=None"
-        )
+        expected = "a number of training steps, because the dataset is endless"
+        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
     if batches == tf.data.UNKNOWN_CARDINALITY and steps_per_epoch is None:
         held = sum(1 for _ in dataset.take(batches_per_step))
         if held < batches_per_step:
-            raise DataError(
-                f"Invalid value for argument `x`. Expected at least n_critic={batches_per_step} batches an epoch. Received: a "
-                f"dataset of unknown length that ends after {held}. Call `.repeat()` on it and pass `steps_per_epoch`."
-            )
+            expected = f"n_critic={batches_per_step} batches an epoch: call `.repeat()` and pass `steps_per_epoch`"
+            raise invalid("x", expected, f"a dataset of unknown length that ends after {held}", DataError)
     else:
         steps_per_epoch = steps_per_epoch or max(1, batches // batches_per_step)
         dataset = dataset.repeat()
-    static = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-    if static is None:
+    if tf.nest.flatten(dataset.element_spec)[0].shape[0] is None:
         size = len(tf.nest.flatten(next(iter(dataset)))[0])
         dataset = dataset.rebatch(size, drop_remainder=True)
-    grouped = dataset.batch(batches_per_step, drop_remainder=True).map(
-        _batch_first, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    grouped = dataset.batch(batches_per_step, drop_remainder=True)
+    grouped = grouped.map(_batch_first, num_parallel_calls=tf.data.AUTOTUNE)
     return grouped.prefetch(tf.data.AUTOTUNE), steps_per_epoch
 
 
 def _batch_first(*element):
     """`(n, batch, ...)` to `(batch, n, ...)`, for each part of an element."""
-
-    def swap(x):
-        return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
-
-    parts = tuple(swap(x) for x in element)
+    parts = tuple(tf.transpose(part, [1, 0, *range(2, part.shape.rank)]) for part in element)
     return parts if len(parts) > 1 else parts[0]
 
 
@@ -112,8 +94,6 @@ def split(element):
         return element, None
     images, labels, *rest = (*element, None)[: max(2, len(element))]
     if any(part is not None for part in rest):
-        raise DataError(
-            "Invalid value for argument `x`. Expected elements `images` or `(images, labels)`. "
-            f"Received: elements of {len(element)} parts. Map the dataset to the two."
-        )
+        expected = "elements `images` or `(images, labels)`: map the dataset to the two"
+        raise invalid("x", expected, f"elements of {len(element)} parts", DataError)
     return images, labels

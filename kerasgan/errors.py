@@ -11,3 +11,15 @@ class DataTypeError(TypeError):
 
 class ModelContractError(ValueError):
     """The generator, the discriminator and the data do not fit one another."""
+
+
+def invalid(argument, expected, received, kind=ValueError):
+    """The error for an argument that cannot be used.
+
+    Args:
+        argument: String, its name.
+        expected: String, what would do, and one thing to do about it.
+        received: String, what came.
+        kind: Class of the error. Defaults to `ValueError`.
+    """
+    return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -1,13 +1,11 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
-import warnings
-
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, layers, stateless
-from kerasgan.errors import ModelContractError
-from kerasgan.generative import GenerativeModel, check_network
+from kerasgan import batching, contract, stateless
+from kerasgan.errors import ModelContractError, invalid
+from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.penalties import Penalty
 
@@ -37,11 +35,13 @@ class GAN(GenerativeModel):
         ModelContractError: The networks do not fit each other or the objective.
         ValueError: An argument is out of its range.
 
-    Reference: Goodfellow et al., Generative Adversarial Nets, 2014, algorithm 1; with the Wasserstein loss and a gradient
-    penalty, Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1.
+    Reference: Goodfellow et al., Generative Adversarial Nets, 2014, algorithm 1; with the Wasserstein loss and a
+    gradient penalty, Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1.
     """
 
     passed_on = ("n_critic", "ema_momentum", "seed")
+    # Whether some steps hold more updates of the discriminator, by `critic_updates`.
+    warmup = False
 
     def __init__(
         self,
@@ -58,7 +58,11 @@ class GAN(GenerativeModel):
         super().__init__(generator, seed, **kwargs)
         self.loss = NonSaturating() if loss is None else loss
         self.penalties = tuple(penalties)
-        self._check_arguments(discriminator, n_critic, ema_momentum)
+        _check(self.loss, self.penalties, n_critic, ema_momentum)
+        contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
+        contract.check_adversaries(generator, discriminator)
+        if self.penalties:
+            contract.check_penalized(discriminator)
         self.discriminator = discriminator
         self.n_critic = n_critic
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
@@ -76,53 +80,6 @@ class GAN(GenerativeModel):
         names += ["gradient_norm"] if self.penalties else []
         names += [self.loss.distance] if self.loss.distance else []
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
-
-    def _check_arguments(self, discriminator, n_critic, ema_momentum):
-        if not isinstance(n_critic, int) or n_critic < 1:
-            raise ValueError(
-                f"Invalid value for argument `n_critic`. Expected a positive integer. Received: n_critic={n_critic!r}"
-            )
-        if ema_momentum is not None and not 0 <= ema_momentum < 1:
-            raise ValueError(
-                "Invalid value for argument `ema_momentum`. Expected a number in [0, 1), e.g. 0.999, or None. "
-                f"Received: ema_momentum={ema_momentum!r}"
-            )
-        if not isinstance(self.loss, AdversarialLoss):
-            raise ValueError(
-                "Invalid value for argument `loss`. Expected a kerasgan.losses.AdversarialLoss, e.g. "
-                f"kerasgan.losses.Wasserstein(). Received: loss={self.loss!r}"
-            )
-        for penalty in self.penalties:
-            if not isinstance(penalty, Penalty):
-                raise ValueError(
-                    "Invalid value for argument `penalties`. Expected kerasgan.penalties.Penalty objects, e.g. "
-                    f"[kerasgan.penalties.GradientPenalty(10.0)]. Received: {penalty!r}"
-                )
-        check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
-        image_shape = tuple(discriminator.inputs[0].shape[1:])
-        if image_shape != self.image_shape:
-            raise ModelContractError(
-                "The networks do not fit: the generator makes images of shape "
-                f"{self.image_shape}, the discriminator takes {image_shape}. Build both for one shape."
-            )
-        if len(discriminator.inputs) != len(self.generator.inputs):
-            raise ModelContractError(
-                f"The networks do not fit: the generator has {len(self.generator.inputs)} inputs, the discriminator "
-                f"{len(discriminator.inputs)}. Build both with `num_classes`, or neither."
-            )
-        if tuple(discriminator.outputs[0].shape[1:]) != (1,):
-            raise ModelContractError(
-                "Invalid value for argument `discriminator`. Expected one logit an image, an output of shape (None, 1). "
-                f"Received: {discriminator.outputs[0].shape}. End it with `keras.layers.Dense(1)`."
-            )
-        activation = getattr(getattr(discriminator.layers[-1], "activation", None), "__name__", "linear")
-        if activation == "sigmoid":
-            raise ModelContractError(
-                "Invalid value for argument `discriminator`. Expected logits, because the losses hold the sigmoid. "
-                f"Received: layer {discriminator.layers[-1].name!r} with activation='sigmoid'. Remove the activation."
-            )
-        if self.penalties:
-            _check_penalized(discriminator)
 
     @property
     def batches_per_step(self):
@@ -155,12 +112,9 @@ class GAN(GenerativeModel):
             ValueError: `steps_per_execution` > 1 with several replicas.
         """
         strategy = self.distribute_strategy
-        if strategy.num_replicas_in_sync > 1 and steps_per_execution > 1:
-            raise ValueError(
-                "Invalid value for argument `steps_per_execution`. Expected 1 with several replicas, where Keras cannot run more "
-                f"(keras-team/keras#19246). Received: steps_per_execution={steps_per_execution} and "
-                f"{strategy.num_replicas_in_sync} replicas."
-            )
+        if steps_per_execution > 1 and (strategy.num_replicas_in_sync > 1 or self.warmup):
+            expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
+            raise invalid("steps_per_execution", expected, f"steps_per_execution={steps_per_execution}")
         objective = self.loss
         super().compile(
             optimizer=None,
@@ -200,8 +154,7 @@ class GAN(GenerativeModel):
     def make_train_function(self, force=False):
         """As Keras's, but the values of a step are averaged over replicas, and a step may hold more critic updates."""
         several = self.distribute_strategy.num_replicas_in_sync > 1
-        varying = type(self).critic_updates is not GAN.critic_updates
-        if not several and not varying:
+        if not several and not self.warmup:
             return super().make_train_function(force)
         if self.train_function is None or force:
             step_function = self._distributed(self.train_step)
@@ -212,7 +165,7 @@ class GAN(GenerativeModel):
                     critic_function(iterator)
                 return step_function(iterator)
 
-            self.train_function = train_function if varying else step_function
+            self.train_function = train_function if self.warmup else step_function
         return self.train_function
 
     def _distributed(self, step):
@@ -333,8 +286,8 @@ class GAN(GenerativeModel):
             images, labels = images[:, None], None if labels is None else labels[:, None]
         if images.shape[1] != self.n_critic:
             raise ModelContractError(
-                f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). Received: images of shape "
-                f"{images.shape}. Call `fit`, which groups them."
+                f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). "
+                f"Received: images of shape {images.shape}. Call `fit`, which groups them."
             )
         return images, labels if self.conditional else None
 
@@ -378,6 +331,23 @@ def _size(images):
     return images.shape[0] or tf.shape(images)[0]
 
 
+def _check(loss, penalties, n_critic, ema_momentum):
+    if not isinstance(n_critic, int) or n_critic < 1:
+        raise invalid("n_critic", "a positive integer", f"n_critic={n_critic!r}")
+    if ema_momentum is not None and not 0 <= ema_momentum < 1:
+        raise invalid("ema_momentum", "a number in [0, 1), e.g. 0.999, or None", f"ema_momentum={ema_momentum!r}")
+    if not isinstance(loss, AdversarialLoss):
+        expected = "a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein()"
+        raise invalid("loss", expected, f"loss={loss!r}")
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty):
+            expected = "kerasgan.penalties.Penalty objects, e.g. [kerasgan.penalties.GradientPenalty(10.0)]"
+            raise invalid("penalties", expected, repr(penalty))
+    names = [penalty.name for penalty in penalties]
+    if len(set(names)) < len(names):
+        raise invalid("penalties", "a name of its own for each: pass `name`", names)
+
+
 def adam(learning_rate, beta_1, beta_2):
     """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
     return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
@@ -386,8 +356,8 @@ def adam(learning_rate, beta_1, beta_2):
 def _prepared(optimizer, network, strategy):
     """The optimizer built for the network's variables, with loss scaling where float16 needs it.
 
-    Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot be
-    created inside a replica, and weights are loaded into optimizers that exist.
+    Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
+    be created inside a replica, and weights are loaded into optimizers that exist.
     """
     optimizer = keras.optimizers.get(optimizer)
     half = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
@@ -422,19 +392,3 @@ def _frozen_copy(network):
     copy.set_weights(network.get_weights())
     copy.trainable = False
     return copy
-
-
-def _check_penalized(discriminator):
-    for layer in discriminator._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            raise ModelContractError(
-                f"Invalid value for argument `discriminator`. Expected no batch normalisation, because a penalty is about the "
-                f"gradient at one image and batch statistics mix them. Received: layer {layer.name!r}. Use "
-                "kerasgan.layers.GroupNormalization(groups=1), or `normalization='layer'`."
-            )
-    for layer, replacement in layers.inexact_layers(discriminator):
-        warnings.warn(
-            f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not exact on "
-            f"TensorFlow. Use {replacement}.",
-            stacklevel=5,
-        )

@@ -2,14 +2,13 @@
 
 import inspect
 import os
-import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, stateless
-from kerasgan.errors import DataError, DataTypeError, ModelContractError
+from kerasgan import batching, contract, stateless
+from kerasgan.errors import invalid
 
 
 class GenerativeModel(keras.Model):
@@ -28,10 +27,8 @@ class GenerativeModel(keras.Model):
     def __init__(self, generator, seed=0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise ValueError(
-                f"Invalid value for argument `seed`. Expected an integer in [0, 2**63). Received: seed={seed!r}"
-            )
-        check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
+            raise invalid("seed", "an integer in [0, 2**63)", f"seed={seed!r}")
+        contract.check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
         self.generator = generator
         self.seed = seed
         self.step = self._counter("step")
@@ -89,9 +86,7 @@ class GenerativeModel(keras.Model):
         """
         for name, value, lowest in (("num_images", num_images, 0), ("batch_size", batch_size, 1)):
             if not isinstance(value, int | np.integer) or value < lowest:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected an integer >= {lowest}. Received: {name}={value!r}"
-                )
+                raise invalid(name, f"an integer >= {lowest}", f"{name}={value!r}")
         if seed is None:
             seed = int.from_bytes(os.urandom(7), "big")
         labels = self._labels(labels, num_images)
@@ -111,32 +106,19 @@ class GenerativeModel(keras.Model):
     def _labels(self, labels, num_images):
         if not self.conditional:
             if labels is not None:
-                raise ValueError(
-                    "Invalid value for argument `labels`. Expected None, because the generator takes no labels."
-                )
+                raise invalid("labels", "None, because the generator takes no labels", f"{len(labels)} labels")
             return None
         if labels is None:
             if self.num_classes is None:
-                raise ValueError(
-                    "Invalid value for argument `labels`. Expected one label an image: the generator holds no Embedding layer "
-                    "that would tell the number of classes. Received: labels=None"
-                )
+                expected = "one label an image, because the generator has no Embedding that tells the number of classes"
+                raise invalid("labels", expected, "labels=None")
             labels = np.arange(num_images) % self.num_classes
         labels = np.asarray(labels)
         if len(labels) != num_images:
-            raise ValueError(
-                f"Invalid value for argument `labels`. Expected {num_images} labels, one an image. Received: {len(labels)}"
-            )
-        if (
-            self.num_classes
-            and labels.ndim == 1
-            and num_images
-            and not 0 <= labels.min() <= labels.max() < self.num_classes
-        ):
-            raise ValueError(
-                f"Invalid value for argument `labels`. Expected integers in [0, {self.num_classes}). "
-                f"Received: labels from {labels.min()} to {labels.max()}"
-            )
+            raise invalid("labels", f"{num_images} labels, one an image", f"{len(labels)} labels")
+        if self.num_classes and not all(0 <= label < self.num_classes for label in labels.ravel()):
+            expected = f"integers in [0, {self.num_classes})"
+            raise invalid("labels", expected, f"labels from {labels.min()} to {labels.max()}")
         return tf.convert_to_tensor(labels)
 
     def fit(
@@ -176,14 +158,14 @@ class GenerativeModel(keras.Model):
             kept = int(len(x) * (1.0 - validation_split))
             validation_data = x[kept:] if y is None else (x[kept:], y[kept:])
             x, y = x[:kept], None if y is None else y[:kept]
-        dataset = self._suited(batching.as_dataset(x, y, batch_size, self.seed))
+        dataset = contract.suited(batching.as_dataset(x, y, batch_size, self.seed), self)
         dataset, steps_per_epoch = batching.for_training(dataset, self.batches_per_step, steps_per_epoch)
         if validation_data is not None:
-            parts = batching.split(validation_data)
-            held_out = batching.as_dataset(
-                *parts, validation_batch_size or self._array_batch(parts[0], batch_size), training=False
-            )
-            validation_data = self._suited(held_out)
+            held_out, labels = batching.split(validation_data)
+            if not isinstance(held_out, tf.data.Dataset):
+                validation_batch_size = validation_batch_size or batch_size
+            held_out = batching.as_dataset(held_out, labels, validation_batch_size, training=False)
+            validation_data = contract.suited(held_out, self)
         return super().fit(
             dataset,
             epochs=epochs,
@@ -197,10 +179,6 @@ class GenerativeModel(keras.Model):
             validation_freq=validation_freq,
         )
 
-    @staticmethod
-    def _array_batch(x, batch_size):
-        return None if isinstance(x, tf.data.Dataset) else batch_size
-
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", steps=None, callbacks=None, return_dict=False, **kwargs
     ):
@@ -213,75 +191,11 @@ class GenerativeModel(keras.Model):
         """
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = self._suited(batching.as_dataset(x, y, batch_size, training=False)), None
+            x, y = contract.suited(batching.as_dataset(x, y, batch_size, training=False), self), None
         self.evaluated_batches.assign(0)
         return super().evaluate(
             x, y, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict, **kwargs
         )
-
-    def _suited(self, dataset):
-        """The dataset with elements this model takes: checked, and without labels it has no use for."""
-        spec = dataset.element_spec
-        if isinstance(spec, dict):
-            raise DataError(
-                "Invalid value for argument `x`. Expected elements `images` or `(images, labels)`. Received: dictionaries with "
-                f"the keys {sorted(spec)}. Map them, e.g. `dataset.map(lambda e: (e['image'], e['label']))`."
-            )
-        images, labels = batching.split(spec)
-        if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
-            raise DataTypeError(
-                f"Invalid value for argument `x`. Expected floating-point images in [-1, 1]. Received: {images.dtype.name}. "
-                "Scale bytes by `dataset.map(lambda x: tf.cast(x, tf.float32) / 127.5 - 1)`."
-            )
-        self._check_image_shape(images.shape)
-        if self.conditional and labels is None:
-            raise DataError(
-                "Invalid value for argument `x`. Expected elements `(images, labels)`, because the networks take labels. "
-                "Received: images alone. Add the labels, or build the networks with `num_classes=None`."
-            )
-        if not self.conditional and labels is not None:
-            warnings.warn(
-                "The dataset has labels and the networks take none: the labels are ignored. For a conditional model build "
-                "both networks with `num_classes=...`.",
-                stacklevel=3,
-            )
-        self._check_first_batch(dataset)
-        if self.conditional:
-            return dataset
-        return dataset.map(lambda *element: batching.split(element)[0]) if isinstance(spec, tuple) else dataset
-
-    def _check_image_shape(self, shape):
-        expected = self.image_shape
-        if shape.rank is not None and shape.rank != len(expected) + 1:
-            hints = {len(expected): "call `.batch(...)` on the dataset, or add the channel axis by `x[..., None]`"}
-            raise DataError(
-                f"Invalid value for argument `x`. Expected batches of images {('batch', *expected)}. Received: shape {shape}; "
-                + hints.get(shape.rank, "give images as the networks take them")
-                + "."
-            )
-        if not shape[1:].is_compatible_with(expected):
-            raise DataError(
-                f"Invalid value for argument `x`. Expected images of shape {expected}, which the generator makes. "
-                f"Received: images of shape {tuple(shape[1:])}. Resize them, or build the networks for this shape."
-            )
-
-    def _check_first_batch(self, dataset):
-        """Looks at one batch: what would train without a word and never learn is refused here."""
-        for element in dataset.take(1):
-            images = np.asarray(batching.split(element)[0], "float32")
-            if not np.isfinite(images).all():
-                example = int(np.argwhere(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0, 0])
-                raise DataError(
-                    "Invalid value for argument `x`. Expected finite pixels. Received: NaN or infinity in example "
-                    f"{example} of the first batch. Look for a division by zero in the preprocessing."
-                )
-            low, high = float(images.min()), float(images.max())
-            bounds = _OUTPUT_RANGES.get(_last_activation(self.generator))
-            if bounds and not bounds[0] - 1e-3 <= low <= high <= bounds[1] + 1e-3:
-                raise DataError(
-                    f"Invalid value for argument `x`. Expected pixels in {list(bounds)}, the range of the generator's last "
-                    f"activation. Received: pixels from {low:.3g} to {high:.3g}. Scale bytes by `x / 127.5 - 1`."
-                )
 
     @property
     def metrics(self):
@@ -312,24 +226,3 @@ class GenerativeModel(keras.Model):
             return value
 
         return cls(**{name: value if name == "dtype" else restore(value) for name, value in config.items()})
-
-
-_OUTPUT_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
-
-
-def _last_activation(network):
-    return getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
-
-
-def check_network(network, role, example):
-    """Raises `ModelContractError` unless `network` is a Keras model that knows its inputs."""
-    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
-        raise ModelContractError(
-            f"Invalid value for argument `{role}`. Expected a functional or Sequential Keras model with its Input, e.g. "
-            f"{example}. Received: {type(network).__name__}"
-        )
-    if len(network.inputs) > 2 or len(network.outputs) != 1:
-        raise ModelContractError(
-            f"Invalid value for argument `{role}`. Expected one input, or two of which the second is the labels, and one "
-            f"output. Received: {len(network.inputs)} inputs and {len(network.outputs)} outputs."
-        )

@@ -133,7 +133,7 @@ class Dropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class UpSampling2D(keras.layers.UpSampling2D):
-    """`keras.layers.UpSampling2D`, exact to second order when bilinear too: two matrix products, linear in the image."""
+    """`keras.layers.UpSampling2D`, exact to second order when bilinear too: it is two matrix products then."""
 
     def call(self, inputs):
         if self.interpolation != "bilinear":
@@ -154,7 +154,7 @@ def _bilinear_matrix(size, factor):
 class _SpectralNormalization:
     """Kernel over its largest singular value, with the gradient through that value.
 
-    sigma = norm(W u),  W the kernel as a matrix (outputs, rest), u a running estimate of the first right singular vector
+    sigma = norm(W u),  W the kernel as a matrix, u a running estimate of its first right singular vector
 
     In a kerasgan model `u` advances by one power iteration at each update of the discriminator; elsewhere at each
     training call.

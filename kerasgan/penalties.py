@@ -187,8 +187,8 @@ class R1(_ZeroCentred):
     penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = real
 
     Args:
-        gamma: Float >= 0. Defaults to `10.0`. It grows with the resolution: R3GAN uses 0.05 to 0.005 for CIFAR-10 and 150 to 15
-            for faces of 256 x 256.
+        gamma: Float >= 0. Defaults to `10.0`. It grows with the resolution: R3GAN uses 0.05 to 0.005 for CIFAR-10 and
+            150 to 15 for faces of 256 x 256.
 
     Reference: Mescheder, Geiger, Nowozin, Which Training Methods for GANs do actually Converge?, 2018, eq. 9.
     """

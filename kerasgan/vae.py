@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasgan import batching, stateless
-from kerasgan.errors import ModelContractError
-from kerasgan.generative import GenerativeModel, check_network
+from kerasgan import batching, contract, stateless
+from kerasgan.errors import ModelContractError, invalid
+from kerasgan.generative import GenerativeModel
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -35,18 +35,17 @@ class VAE(GenerativeModel):
 
     def __init__(self, encoder, generator, seed=0, **kwargs):
         super().__init__(generator, seed, **kwargs)
-        check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")
+        contract.check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")
         if self.conditional:
-            raise ModelContractError(
-                "Invalid value for argument `generator`. Expected a decoder of latents alone. Received: one that takes labels. "
-                "Build it with `num_classes=None`."
-            )
+            expected = "a decoder of latents alone: build it with `num_classes=None`"
+            raise invalid("generator", expected, "one that takes labels", ModelContractError)
         expected = (self.image_shape, (2 * self.latent_dim,))
         received = (tuple(encoder.inputs[0].shape[1:]), tuple(encoder.outputs[0].shape[1:]))
         if received != expected:
             raise ModelContractError(
-                f"The networks do not fit: for this generator the encoder maps {expected[0]} to {expected[1]}, twice latent_dim. "
-                f"Received: an encoder from {received[0]} to {received[1]}. Build both for one image_shape and latent_dim."
+                f"The networks do not fit: for this generator the encoder maps {expected[0]} to {expected[1]}, twice "
+                f"latent_dim. Received: one from {received[0]} to {received[1]}. Build both for one image_shape and "
+                "latent_dim."
             )
         self.encoder = encoder
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
@@ -58,6 +57,12 @@ class VAE(GenerativeModel):
         super().compile(optimizer=keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **kwargs)
         with self.distribute_strategy.scope():
             self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self):
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)} if self.compiled else {}
+
+    def compile_from_config(self, config):
+        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
 
     def train_step(self, data):
         """One update of both networks."""

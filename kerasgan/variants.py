@@ -19,8 +19,6 @@ class WGAN(GAN):
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1 (RMSProp, 5e-5).
     """
 
-    warmup = False
-
     def __init__(self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, **kwargs):
         clipped = {"loss": losses.Wasserstein(), "constraint": constraints.Clip(clip)}
         super().__init__(generator, discriminator, n_critic=n_critic, **clipped, **kwargs)
@@ -46,7 +44,8 @@ class WGANGP(WGAN):
         generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
 
-    Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1 (Adam, 1e-4, beta_1 = 0, beta_2 = 0.9).
+    Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1 (Adam, 1e-4, beta_1 = 0,
+    beta_2 = 0.9).
     """
 
     penalty = penalties.GradientPenalty
@@ -98,7 +97,8 @@ class LSGAN(GAN):
     Args:
         generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
 
-    Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017 (Adam, beta_1 = 0.5; we keep DCGAN's 2e-4).
+    Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017 (Adam, beta_1 = 0.5; its rate here is
+    DCGAN's 2e-4).
     """
 
     def __init__(self, generator, discriminator, n_critic=1, **kwargs):
@@ -111,7 +111,8 @@ class R3GAN(GAN):
 
     Args:
         generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
-        gamma: Float >= 0, of both penalties. Defaults to `0.05`, the authors' for CIFAR-10; it grows with the resolution.
+        gamma: Float >= 0, of both penalties. Defaults to `0.05`, the authors' for CIFAR-10; it grows with the
+            resolution.
 
     Reference: Huang et al., The GAN is dead; long live the GAN!, 2024 (Adam, 2e-4, beta_1 = 0, beta_2 from 0.9).
     """

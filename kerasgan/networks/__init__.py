@@ -1,6 +1,7 @@
 """Generators, discriminators and encoders: ordinary functional Keras models with named inputs.
 
-A generator takes `latents` `(batch, latent_dim)`, a discriminator `images`; the conditional ones take `labels` `(batch,)` too.
+A generator takes `latents` `(batch, latent_dim)`, a discriminator `images`; the conditional ones take `labels`
+`(batch,)` too.
 """
 
 from kerasgan.networks.dcgan import dcgan_discriminator, dcgan_encoder, dcgan_generator

@@ -4,6 +4,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerasgan import layers
+from kerasgan.errors import invalid
 
 NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 
@@ -11,19 +12,13 @@ NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS):
     """Raises `ValueError` for what no network can be built from."""
     if not image_shape or not all(isinstance(size, int) and size > 0 for size in image_shape):
-        raise ValueError(
-            "Invalid value for argument `image_shape`. Expected positive integers, e.g. (28, 28, 1) as "
-            f"(height, width, channels). Received: image_shape={image_shape}"
-        )
+        expected = "positive integers, e.g. (28, 28, 1) as (height, width, channels)"
+        raise invalid("image_shape", expected, f"image_shape={image_shape}")
     if normalization not in allowed:
-        raise ValueError(
-            f"Invalid value for argument `normalization`. Expected one of {allowed}. Received: normalization={normalization!r}"
-        )
+        raise invalid("normalization", f"one of {allowed}", f"normalization={normalization!r}")
     if num_classes is not None and num_classes < 1:
-        raise ValueError(
-            "Invalid value for argument `num_classes`. Expected a positive integer, or None for an unconditional "
-            f"network. Received: num_classes={num_classes}"
-        )
+        expected = "a positive integer, or None for an unconditional network"
+        raise invalid("num_classes", expected, f"num_classes={num_classes}")
 
 
 def normalize(x, normalization):
@@ -56,9 +51,7 @@ def dense(normalization):
 def generator_inputs(latent_dim, num_classes):
     """Inputs of a generator and the vector that it starts from: the latents, with the label's embedding behind them."""
     if not isinstance(latent_dim, int) or latent_dim < 1:
-        raise ValueError(
-            f"Invalid value for argument `latent_dim`. Expected a positive integer. Received: latent_dim={latent_dim}"
-        )
+        raise invalid("latent_dim", "a positive integer", f"latent_dim={latent_dim!r}")
     latents = keras.Input((latent_dim,), name="latents")
     if num_classes is None:
         return latents, latents

@@ -1,7 +1,7 @@
 """DCGAN for images of any size: strided convolutions, mirrored.
 
-The sizes come from the image: 64 -> 32 -> 16 -> 8 -> 4 as in the paper, and 28 -> 14 -> 7 -> 4 as in the WGAN-GP authors'
-MNIST script, whose generator cuts 8 x 8 to 7 x 7 on its way back.
+The sizes come from the image: 64 -> 32 -> 16 -> 8 -> 4 as in the paper, and 28 -> 14 -> 7 -> 4 as in the WGAN-GP
+authors' MNIST script, whose generator cuts 8 x 8 to 7 x 7 on its way back.
 
 Reference: Radford, Metz, Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks, 2015.

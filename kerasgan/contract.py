@@ -1,0 +1,128 @@
+"""What networks and data have to satisfy, checked before the first training step."""
+
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import batching, layers
+from kerasgan.errors import DataError, DataTypeError, ModelContractError, invalid
+
+# What a generator's last activation can make.
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+
+
+def check_network(network, role, example):
+    """A network is a Keras model that knows its inputs: one, or one and labels."""
+    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+        expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
+        raise invalid(role, expected, type(network).__name__, ModelContractError)
+    if len(network.inputs) > 2 or len(network.outputs) != 1:
+        expected = "one input, or two of which the second is the labels, and one output"
+        received = f"{len(network.inputs)} inputs and {len(network.outputs)} outputs"
+        raise invalid(role, expected, received, ModelContractError)
+
+
+def check_adversaries(generator, discriminator):
+    """The discriminator takes what the generator makes, and gives one logit an image."""
+    made, taken = generator.outputs[0].shape[1:], discriminator.inputs[0].shape[1:]
+    if tuple(made) != tuple(taken):
+        raise ModelContractError(
+            f"The networks do not fit: the generator makes images of shape {tuple(made)}, the discriminator takes "
+            f"{tuple(taken)}. Build both for one shape."
+        )
+    if len(discriminator.inputs) != len(generator.inputs):
+        raise ModelContractError(
+            f"The networks do not fit: the generator has {len(generator.inputs)} inputs, the discriminator "
+            f"{len(discriminator.inputs)}. Build both with `num_classes`, or neither."
+        )
+    shape = tuple(discriminator.outputs[0].shape)
+    if shape[1:] != (1,):
+        expected = "one logit an image, an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
+        raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
+    if _last_activation(discriminator) == "sigmoid":
+        expected = "logits, because the losses hold the sigmoid: remove the last activation"
+        received = f"layer {discriminator.layers[-1].name!r} with activation='sigmoid'"
+        raise invalid("discriminator", expected, received, ModelContractError)
+
+
+def check_penalized(discriminator):
+    """A penalty is about the gradient at one image, and is differentiated twice."""
+    for layer in discriminator._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            expected = (
+                "no batch normalisation, which mixes the images that a penalty looks at one by one: use "
+                "kerasgan.layers.GroupNormalization(groups=1), or `normalization='layer'`"
+            )
+            raise invalid("discriminator", expected, f"layer {layer.name!r}", ModelContractError)
+    for layer, replacement in layers.inexact_layers(discriminator):
+        warnings.warn(
+            f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
+            f"exact on TensorFlow. Use {replacement}.",
+            stacklevel=4,
+        )
+
+
+def suited(dataset, model):
+    """The dataset with the elements that `model` takes: checked, and without labels it has no use for.
+
+    Args:
+        dataset: `tf.data.Dataset` of batches of images, or of `(images, labels)`.
+        model: `GenerativeModel`; its `image_shape`, `generator` and `conditional` are looked at.
+
+    Raises:
+        DataError, DataTypeError: The model cannot be trained on it.
+    """
+    spec = dataset.element_spec
+    if isinstance(spec, dict):
+        expected = "elements `images` or `(images, labels)`: map them by `lambda e: (e['image'], e['label'])`"
+        raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
+    images, labels = batching.split(spec)
+    if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
+        expected = "floating-point images in [-1, 1]: scale bytes by `tf.cast(x, tf.float32) / 127.5 - 1`"
+        raise invalid("x", expected, getattr(images, "dtype", images), DataTypeError)
+    _check_shape(images.shape, model.image_shape)
+    if model.conditional and labels is None:
+        expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
+        raise invalid("x", expected, "images alone", DataError)
+    if not model.conditional and labels is not None:
+        warnings.warn(
+            "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
+            "build both networks with `num_classes=...`.",
+            stacklevel=3,
+        )
+    for element in dataset.take(1):
+        _check_pixels(np.asarray(batching.split(element)[0], "float32"), model.generator)
+    if isinstance(spec, tuple) and not model.conditional:
+        return dataset.map(lambda *element: element[0])
+    return dataset
+
+
+def _check_shape(shape, expected):
+    if shape.rank is None:
+        return
+    if shape.rank == len(expected):
+        fix = "call `.batch(...)` on the dataset, or add the channel axis by `x[..., None]`"
+        raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", f"shape {tuple(shape)}", DataError)
+    if not shape[1:].is_compatible_with(expected):
+        fix = "resize them, or build the networks for this shape"
+        raise invalid("x", f"images of shape {expected}: {fix}", f"images of shape {tuple(shape[1:])}", DataError)
+
+
+def _check_pixels(images, generator):
+    """Looks at one batch: what would train without a word and never learn is refused here."""
+    finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
+    if not finite.all():
+        expected = "finite pixels: look for a division by zero in the preprocessing"
+        raise invalid("x", expected, f"NaN or infinity in example {finite.argmin()} of the first batch", DataError)
+    lowest, highest = float(images.min()), float(images.max())
+    bounds = _RANGES.get(_last_activation(generator))
+    if bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3:
+        scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
+        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale bytes by {scale}"
+        raise invalid("x", expected, f"pixels from {lowest:.3g} to {highest:.3g}", DataError)
+
+
+def _last_activation(network):
+    return getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
