@@ -73,9 +73,6 @@ class GAN(GenerativeModel):
                 variable.constraint = constraint
         self.ema_momentum = ema_momentum
         self.ema_generator = None if ema_momentum is None else _frozen_copy(generator)
-        self._spectral_layers = [
-            layer for layer in discriminator._flatten_layers() if hasattr(layer, "power_iteration")
-        ]
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
         names += ["gradient_norm"] if self.penalties else []
         names += [self.loss.distance] if self.loss.distance else []
@@ -109,8 +106,11 @@ class GAN(GenerativeModel):
             jit_compile: Whether XLA compiles the forward and backward passes; `"auto"`: on a GPU or TPU, not on a CPU.
 
         Raises:
-            ValueError: `steps_per_execution` > 1 with several replicas.
+            ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it cannot be had.
         """
+        if d_optimizer is not None and d_optimizer is g_optimizer:
+            expected = "an optimizer of its own for each network, which keeps that network's state: make two"
+            raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
         strategy = self.distribute_strategy
         if steps_per_execution > 1 and (strategy.num_replicas_in_sync > 1 or self.warmup):
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
@@ -205,8 +205,7 @@ class GAN(GenerativeModel):
         updates = []
         for k in range(self.n_critic):
             real, real_labels = images[:, k], None if labels is None else labels[:, k]
-            for layer in self._spectral_layers:
-                layer.power_iteration()
+            self._advance_spectral_norms()
             position = stateless.training_position(self.updates + k)
             random = self._stream(position)
             latents = random.normal((_size(real), self.latent_dim))
@@ -217,6 +216,11 @@ class GAN(GenerativeModel):
             updates.append(values)
         self.updates.assign_add(self.n_critic)
         return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
+
+    def _advance_spectral_norms(self):
+        for layer in self.discriminator._flatten_layers():
+            if hasattr(layer, "power_iteration"):
+                layer.power_iteration()
 
     def _update_generator(self, real, labels):
         position = stateless.training_position(self.updates)

@@ -176,15 +176,15 @@ class _SpectralNormalization:
 
     def power_iteration(self):
         """Advances `u` by one iteration."""
-        matrix, _ = self._matrix()
+        matrix = self._matrix()
         left = _unit(ops.matmul(matrix, self.u))
-        self.u.assign(ops.cast(_unit(ops.matmul(ops.transpose(matrix), left)), self.u.dtype))
+        self.u.assign(_unit(ops.matmul(ops.transpose(matrix), left)))
 
     def normalized_kernel(self):
-        """`W / sigma(W)`, shape and dtype of the kernel."""
-        matrix, kernel = self._matrix()
-        sigma = ops.norm(ops.matmul(matrix, ops.cast(self.u, matrix.dtype)))
-        return ops.cast(kernel / sigma, self.compute_dtype)
+        """`W / sigma(W)`, in the layer's compute dtype."""
+        kernel, matrix = self._kernel.value, self._matrix()
+        sigma = ops.norm(ops.matmul(matrix, self.u))
+        return ops.cast(kernel, self.compute_dtype) / ops.cast(sigma, self.compute_dtype)
 
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
@@ -193,8 +193,8 @@ class _SpectralNormalization:
         keras.layers.Layer.load_own_variables(self, store)
 
     def _matrix(self):
-        kernel = tf.convert_to_tensor(self._kernel.value)
-        return ops.reshape(kernel, (-1, kernel.shape[-1])), kernel
+        """The kernel as a matrix in the dtype of `u`: float32 under a mixed policy too."""
+        return ops.cast(ops.reshape(self._kernel.value, (-1, self._kernel.shape[-1])), self.u.dtype)
 
     def _iterate_outside_kerasgan(self, training):
         if training and stateless.current() is None:

@@ -498,6 +498,12 @@ def test_several_steps_an_execution_are_refused_with_several_replicas(mirrored):
         wgan_gp().compile(steps_per_execution=2)
 
 
+def test_one_optimizer_for_both_networks_is_refused():
+    optimizer = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="make two"):
+        wgan_gp().compile(optimizer, optimizer)
+
+
 def test_a_negative_weight_and_a_negative_clip_are_refused():
     with pytest.raises(ValueError, match="-10"):
         kg.WGANGP(*networks(), weight=-10)
