@@ -1,0 +1,23 @@
+"""Datasets: built-in sets, folders of images, `.npz` files and TensorFlow Datasets, as finite `tf.data` epochs.
+
+A new dataset is a function that returns a `Source`, and one line in the table of `catalog.py`.
+"""
+
+from kerasgan.datasets.catalog import NAMES, load, read
+from kerasgan.datasets.pipeline import from_arrays
+from kerasgan.datasets.source import Source
+from kerasgan.datasets.synthetic import grid, grid_modes, ring, ring_modes, stacked_mnist, swiss_roll
+
+__all__ = [
+    "NAMES",
+    "Source",
+    "from_arrays",
+    "grid",
+    "grid_modes",
+    "load",
+    "read",
+    "ring",
+    "ring_modes",
+    "stacked_mnist",
+    "swiss_roll",
+]

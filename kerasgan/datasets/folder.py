@@ -1,0 +1,263 @@
+"""Images from a folder: found, checked by their headers, converted, cropped and resized."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import math
+import os
+import pathlib
+import struct
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from kerasgan.datasets.resizing import crop_and_resize, default_size
+from kerasgan.datasets.source import Source, one_split
+from kerasgan.errors import DataError
+
+# Only these decoders are tried: some of Pillow's others start programs.
+FORMATS = {
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".pbm": "PPM",
+    ".pgm": "PPM",
+    ".png": "PNG",
+    ".ppm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+MEMORY_LIMIT = 8 * 1024**3
+# A larger image is taken for a decompression bomb. Pillow itself warns from 89 million pixels on.
+MAX_PIXELS = 64_000_000
+BAD_FILES_LISTED = 10
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+# What Pillow raises for damaged files.
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """What a file says of itself before its pixels are decoded."""
+
+    size: tuple[int, int]
+    grey: bool
+    kinds: tuple[str, ...]
+
+
+def read(
+    root: pathlib.Path, *, split: str, image_size: int | None, channels: int | None, on_bad_file: str = "raise"
+) -> Source:
+    """Read all images below a folder, in the order of their paths.
+
+    Every mode becomes grey or RGB of 8 bits: turned as EXIF says, transparency on white, palettes looked up, CMYK
+    converted, 16 bits scaled, the first frame of animations. The centre is cropped and resized by Lanczos.
+    `Source.notes` counts each of these. Labels are there if every image lies in exactly one level of sub-folders.
+
+    Raises:
+        DataError: If there is no image, or more than fit in 8 GiB, or one that cannot be read (it names them).
+    """
+    one_split(str(root), split)
+    paths, others = _find(root)
+    if not paths:
+        found = _count_extensions(others) or "no files at all"
+        raise DataError(
+            f"No images found in {str(root)!r}. Expected files of {', '.join(sorted(FORMATS))}; check the path. "
+            f"Found: {found}"
+        )
+    total = len(paths)
+    headers, bad = _headers(paths)
+    paths = [path for path in paths if path in headers]
+    size = image_size or (default_size({headers[path].size[::-1] for path in paths}) if paths else 1)
+    channels = channels or (1 if all(headers[path].grey for path in paths) else 3)
+    _check_memory(root, len(paths), size, channels)
+    images, undecodable = _decode_all(paths, size, channels)
+    bad |= undecodable
+    _check_bad(root, bad, total, on_bad_file)
+    paths = [path for path in paths if path not in bad]
+    labels, class_names = _labels(root, paths)
+    notes = _notes([headers[path] for path in paths], size, channels)
+    if others:
+        notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
+    if bad:
+        notes.append(f"files that cannot be read, skipped: {len(bad)} ({_first(root, bad, 3)})")
+    return Source(str(root), images, labels, class_names, tuple(notes))
+
+
+def _find(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """All image files below `root`, and all others, sorted; hidden ones (`.DS_Store`, `._x.jpg`) left out."""
+    files, seen = [], set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        # A link to a folder above would otherwise be followed for ever.
+        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+        if real not in seen:
+            files += [pathlib.Path(folder, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+    files.sort(key=lambda path: path.relative_to(root).parts)
+    images = [path for path in files if path.suffix.lower() in FORMATS]
+    return images, [path for path in files if path.suffix.lower() not in FORMATS]
+
+
+def _headers(paths: list[pathlib.Path]) -> tuple[dict[pathlib.Path, _Header], dict[pathlib.Path, str]]:
+    """The headers of the files that have one, and what is wrong with the others."""
+    with warnings.catch_warnings():
+        # Pillow's warning, from 89 million pixels, comes for nothing that MAX_PIXELS lets pass.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return _in_threads(_header, paths)
+
+
+def _header(path: pathlib.Path) -> _Header:
+    with _open(path) as image:
+        pixels = image.width * image.height
+        if pixels > MAX_PIXELS:
+            raise ValueError(f"too large: {image.width} x {image.height}, the limit is {MAX_PIXELS / 1e6:g} megapixels")
+        return _Header(image.size, _is_grey(image), tuple(_kinds(image, path)))
+
+
+def _open(path: pathlib.Path) -> Image.Image:
+    if not path.stat().st_size:
+        raise ValueError("empty file")
+    try:
+        return Image.open(path, formats=sorted(set(FORMATS.values())))
+    except Image.UnidentifiedImageError:
+        raise ValueError("not an image") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"too large: {error}") from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode == "P" and image.palette:
+        palette = np.reshape(image.getpalette("RGB"), (-1, 3))
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in GREY_MODES
+
+
+def _kinds(image: Image.Image, path: pathlib.Path):
+    """What there is to convert in a file, in the words of the notes."""
+    # A photo of several pictures (MPO) is a JPEG file to everybody else.
+    format_ = "JPEG" if image.format == "MPO" else image.format
+    if format_ != FORMATS[path.suffix.lower()]:
+        yield "files of another format than their name says, read as what they are"
+    if format_ != "JPEG" and getattr(image, "is_animated", False):
+        yield "animations or several pages, first one taken"
+    if image.getexif().get(0x0112, 1) != 1:
+        yield "turned or mirrored as EXIF says"
+    if image.has_transparency_data:
+        yield "transparency, composited on white"
+    if image.mode in ("P", "PA"):
+        yield "palette, looked up"
+    elif image.mode.startswith("I") or image.mode == "F":
+        yield "16 bits or more, scaled to 8"
+    elif image.mode == "1":
+        yield "black and white of one bit, to 0 and 255"
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+        yield f"{image.mode}, to RGB"
+
+
+def _decode_all(paths: list[pathlib.Path], size: int, channels: int) -> tuple[np.ndarray, dict[pathlib.Path, str]]:
+    """All images, without those that cannot be decoded, and what is wrong with these."""
+    images = np.empty((len(paths), size, size, channels), np.uint8)
+    rows = {path: row for row, path in enumerate(paths)}
+
+    def decode(path):
+        images[rows[path]] = _decode(path, size, channels)
+
+    decoded, bad = _in_threads(decode, paths)
+    return (images[[rows[path] for path in decoded]] if bad else images), bad
+
+
+def _decode(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
+    with _open(path) as image:
+        # A JPEG decodes faster at 1/2, 1/4 or 1/8; twice the target still leaves the last step to Lanczos.
+        image.draft(None, (2 * size, 2 * size))
+        image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+        if image.size != (size, size):
+            image = crop_and_resize(image, size)
+        return np.asarray(image).reshape(size, size, channels)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """An image of any mode -> one of mode "L" or "RGB", without transparency."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """Scale, where Pillow's convert("L") would clip."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 65535):
+        raise ValueError(f"pixels from {low:g} to {high:g}, where 16 bits have 0 to 65535")
+    tops = (1, 255, 65535) if pixels.dtype == np.float32 else (65535,)
+    top = next(top for top in tops if high <= top)
+    return np.rint(pixels * (255 / top)).astype(np.uint8)
+
+
+def _in_threads(function, paths: list[pathlib.Path]) -> tuple[dict, dict[pathlib.Path, str]]:
+    """Results by path, and reasons by path where reading failed."""
+
+    def attempt(path):
+        try:
+            return True, function(path)
+        except UNREADABLE as error:
+            return False, str(error) or type(error).__name__
+
+    # Pillow releases the interpreter lock while it decodes and resizes.
+    with concurrent.futures.ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        outcomes = dict(zip(paths, pool.map(attempt, paths), strict=True))
+    results = {path: result for path, (ok, result) in outcomes.items() if ok}
+    return results, {path: reason for path, (ok, reason) in outcomes.items() if not ok}
+
+
+def _labels(root: pathlib.Path, paths: list[pathlib.Path]) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    parts = [path.relative_to(root).parts for path in paths]
+    if any(len(names) != 2 for names in parts):
+        return None, None
+    class_names = tuple(sorted({names[0] for names in parts}))
+    index = {name: k for k, name in enumerate(class_names)}
+    return np.array([index[names[0]] for names in parts], np.int32), class_names
+
+
+def _notes(headers: list[_Header], size: int, channels: int) -> list[str]:
+    counts = collections.Counter(kind for header in headers for kind in header.kinds)
+    grey = sum(header.grey for header in headers)
+    counts["grey, repeated to three channels"] = grey if channels == 3 else 0
+    counts["colour, to grey"] = len(headers) - grey if channels == 1 else 0
+    counts["not square, centre cropped"] = sum(header.size[0] != header.size[1] for header in headers)
+    counts[f"resized to {size} x {size}"] = sum(header.size != (size, size) for header in headers)
+    return [f"{kind}: {count}" for kind, count in counts.items() if count]
+
+
+def _check_memory(root: pathlib.Path, n: int, size: int, channels: int) -> None:
+    needed = n * size * size * channels
+    if needed > MEMORY_LIMIT:
+        raise DataError(
+            f"{n} images of {size} x {size} x {channels} from {str(root)!r} take {needed / 1024**3:.1f} GiB, more than "
+            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {math.isqrt(MEMORY_LIMIT // (n * channels))}."
+        )
+
+
+def _check_bad(root: pathlib.Path, bad: dict[pathlib.Path, str], total: int, on_bad_file: str) -> None:
+    if bad and (on_bad_file == "raise" or len(bad) == total):
+        advice = "Remove them, or pass on_bad_file='skip'." if len(bad) < total else "Check what they are."
+        more = f"; and {len(bad) - BAD_FILES_LISTED} more" if len(bad) > BAD_FILES_LISTED else ""
+        raise DataError(
+            f"{len(bad)} of {total} files in {str(root)!r} cannot be read: "
+            f"{_first(root, bad, BAD_FILES_LISTED)}{more}. {advice}"
+        )
+
+
+def _first(root: pathlib.Path, bad: dict[pathlib.Path, str], count: int) -> str:
+    return "; ".join(f"{path.relative_to(root)}: {bad[path]}" for path in sorted(bad)[:count])
+
+
+def _count_extensions(paths: list[pathlib.Path]) -> str:
+    counts = collections.Counter(path.suffix.lower() or "without extension" for path in paths)
+    return ", ".join(f"{extension} ({count})" for extension, count in counts.most_common(10))

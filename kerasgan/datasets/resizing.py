@@ -1,0 +1,64 @@
+"""Cropping, antialiased resizing and channel conversion with Pillow."""
+
+import numpy as np
+from PIL import Image
+
+from kerasgan.errors import DataError
+
+DEFAULT_IMAGE_SIZE = 64
+# Images that all share one square size up to this one keep it when no size is asked for.
+LARGEST_KEPT_SIZE = 128
+
+
+def default_size(sizes: set[tuple[int, int]]) -> int:
+    """The common side if all images are one small square, else 64."""
+    height, width = next(iter(sizes))
+    same_square = len(sizes) == 1 and height == width
+    return height if same_square and height <= LARGEST_KEPT_SIZE else DEFAULT_IMAGE_SIZE
+
+
+def centre_square(height: int, width: int) -> tuple[int, int, int]:
+    """Top, left and side of the largest square in the centre."""
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
+def crop_and_resize(image: Image.Image, size: int) -> Image.Image:
+    """The centre of an "L" or "RGB" image, resized by Lanczos, whose support grows with the factor: no aliasing."""
+    top, left, side = centre_square(image.height, image.width)
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def fit_images(images: np.ndarray, image_size: int | None, channels: int | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Bring uint8 images `(n, h, w, 1 or 3)` to a size and a number of channels; None leaves them as they are.
+
+    Returns: The images, and notes that say what was done.
+    """
+    notes = []
+    if channels is not None and images.shape[-1] != channels:
+        notes.append(f"channels: {images.shape[-1]} -> {channels}")
+        images = _convert_channels(images, channels)
+    height, width = images.shape[1:3]
+    if image_size is not None and (height, width) != (image_size, image_size):
+        notes.append(f"size: {height} x {width} -> {image_size} x {image_size} (centre, Lanczos)")
+        images = np.stack([_resize(image, image_size) for image in images])
+    return images, tuple(notes)
+
+
+def _convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    if images.shape[-1] not in (1, 3):
+        raise DataError(
+            f"Cannot make {channels} channels of {images.shape[-1]}; leave out `channels`. Received: "
+            f"images of shape {images.shape}, channels={channels}"
+        )
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    # Luma of ITU-R 601, what Pillow's convert("L") gives.
+    return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
+
+
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Channel by channel, so that any number of channels will do."""
+    planes = [crop_and_resize(Image.fromarray(image[..., k]), size) for k in range(image.shape[-1])]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)

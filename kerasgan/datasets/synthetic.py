@@ -1,0 +1,133 @@
+"""Synthetic sets whose modes are known, on which papers count the modes that a GAN drops."""
+
+import os
+
+import numpy as np
+
+from kerasgan.datasets import tfds
+from kerasgan.datasets.resizing import fit_images
+from kerasgan.datasets.source import Source, one_split, points_only
+
+
+def ring_modes(modes: int = 8, radius: float = 1.0) -> np.ndarray:
+    """Centres of `ring`, float32 `(modes, 2)`, anticlockwise from `(radius, 0)`."""
+    angles = 2 * np.pi * np.arange(modes) / modes
+    return (radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
+
+
+def grid_modes() -> np.ndarray:
+    """Centres of `grid`, float32 `(25, 2)`: {-4, -2, 0, 2, 4} squared."""
+    axis = np.arange(-4.0, 5.0, 2.0)
+    return np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def ring(
+    num_examples: int = 100_000, modes: int = 8, radius: float = 1.0, std: float = 0.01, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussians on a circle, each mode as likely as any other.
+
+    Args:
+        num_examples: Number of points. Defaults to `100_000`.
+        modes: Number of Gaussians. Defaults to `8`.
+        radius: Radius of the circle. Defaults to `1.0`.
+        std: Standard deviation of each Gaussian, in each coordinate. Defaults to `0.01`.
+        seed: Integer seed.
+
+    Returns: Points, float32 `(num_examples, 2)`, and labels, int32 `(num_examples,)`: the mode of each.
+
+    Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
+    """
+    return _mixture(ring_modes(modes, radius), num_examples, std, seed)
+
+
+def grid(num_examples: int = 100_000, std: float = 0.05, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """25 Gaussians at {-4, -2, 0, 2, 4} squared, each as likely as any other.
+
+    Args:
+        num_examples: Number of points. Defaults to `100_000`.
+        std: Standard deviation of each Gaussian, in each coordinate. Defaults to `0.05`.
+        seed: Integer seed.
+
+    Returns: Points, float32 `(num_examples, 2)`, and labels, int32 `(num_examples,)`: the mode of each.
+
+    Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
+    """
+    return _mixture(grid_modes(), num_examples, std, seed)
+
+
+def swiss_roll(num_examples: int = 100_000, noise: float = 0.25, seed: int = 0) -> tuple[np.ndarray, None]:
+    """The Swiss roll seen from its side, within about [-2, 2].
+
+    Args:
+        num_examples: Number of points. Defaults to `100_000`.
+        noise: Standard deviation of the noise, before the division by 7.5. Defaults to `0.25`.
+        seed: Integer seed.
+
+    Returns: Points, float32 `(num_examples, 2)`, and None for the labels it does not have.
+
+    Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, figure 1b, and its `gan_toy.py`.
+    """
+    import sklearn.datasets
+
+    points, _ = sklearn.datasets.make_swiss_roll(num_examples, noise=noise, random_state=seed)
+    return (points[:, [0, 2]] / 7.5).astype(np.float32), None
+
+
+def stacked_mnist(
+    num_examples: int = 128_000,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    data_dir: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Three random MNIST digits as the red, green and blue of one image: 1000 modes.
+
+    label = 100 * red + 10 * green + blue
+
+    Args:
+        num_examples: Number of images. Defaults to `128_000`.
+        split: Of MNIST, `"train"` or `"test"`.
+        seed: Integer seed.
+        data_dir: Where TensorFlow Datasets keeps MNIST. Defaults to its own default.
+
+    Returns: Images, uint8 `(num_examples, 28, 28, 3)`, and labels, int32 `(num_examples,)` from 0 to 999.
+
+    Reference: Metz et al., Unrolled GANs, 2017; Lin et al., PacGAN, 2018, section 4.2.
+    """
+    mnist = tfds.read(tfds.find("mnist", data_dir), split=split)
+    triples = np.random.default_rng(seed).integers(mnist.num_examples, size=(num_examples, 3))
+    images = np.empty((num_examples, *mnist.example_shape[:2], 3), np.uint8)
+    for channel in range(3):
+        images[..., channel] = mnist.images[triples[:, channel], :, :, 0]
+    return images, mnist.labels[triples] @ np.array([100, 10, 1], np.int32)
+
+
+def read_ring(name, *, split, image_size, channels, data_dir) -> Source:
+    return _points_source(name, ring, split, image_size, channels)
+
+
+def read_grid(name, *, split, image_size, channels, data_dir) -> Source:
+    return _points_source(name, grid, split, image_size, channels)
+
+
+def read_swiss_roll(name, *, split, image_size, channels, data_dir) -> Source:
+    return _points_source(name, swiss_roll, split, image_size, channels)
+
+
+def read_stacked_mnist(name, *, split, image_size, channels, data_dir) -> Source:
+    images, labels = stacked_mnist(split=split, data_dir=data_dir)
+    images, notes = fit_images(images, image_size, channels)
+    return Source(name, images, labels, tuple(f"{k:03d}" for k in range(1000)), notes)
+
+
+def _points_source(name, points, split, image_size, channels) -> Source:
+    one_split(name, split)
+    points_only(name, image_size, channels)
+    return Source(name, *points())
+
+
+def _mixture(centres: np.ndarray, num_examples: int, std: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(len(centres), size=num_examples, dtype=np.int32)
+    noise = std * rng.standard_normal((num_examples, 2), dtype=np.float32)
+    return centres[labels] + noise, labels

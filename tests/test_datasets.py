@@ -1,0 +1,908 @@
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from kerasgan import datasets
+from kerasgan.datasets import folder, resizing, tfds
+from kerasgan.errors import DataError, DataTypeError
+
+TFDS_DIR = pathlib.Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+FLOWERS = pathlib.Path("/work/shared/data/flowers64")
+
+# Nothing is downloaded in tests.
+needs_mnist = pytest.mark.skipif(not (TFDS_DIR / "mnist").is_dir(), reason=f"mnist is not prepared in {TFDS_DIR}")
+
+
+def epoch(dataset):
+    """All elements of one pass, as one array (or a tuple of arrays)."""
+    elements = list(dataset.as_numpy_iterator())
+    if isinstance(elements[0], tuple):
+        return tuple(np.concatenate(parts) for parts in zip(*elements, strict=True))
+    return np.concatenate(elements)
+
+
+def numbered(n, shape=(1, 1, 1)):
+    """n uint8 images, image k being all k."""
+    return np.arange(n, dtype=np.uint8).reshape(n, *(1,) * len(shape)) * np.ones((1, *shape), np.uint8)
+
+
+def to_levels(images):
+    return np.rint((images + 1) * 127.5).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------ batches
+
+
+def test_uint8_is_scaled_to_minus_one_to_one():
+    # x / 127.5 - 1: 0 -> -1, 51 -> -0.6, 255 -> 1.
+    images = np.array([[0, 51], [255, 204]], np.uint8)
+    batch = next(iter(datasets.from_arrays(images, batch_size=2, shuffle=False)))
+    np.testing.assert_allclose(batch, [[-1, -0.6], [1, 0.6]], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 4), (4, 4, 3), (2, 2, 2, 1)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floats_of_any_rank_pass_unchanged(shape, dtype):
+    images = np.random.default_rng(0).uniform(-4, 4, (6, *shape)).astype(dtype)
+    dataset = datasets.from_arrays(images, batch_size=3, shuffle=False)
+    assert dataset.element_spec == tf.TensorSpec((3, *shape), tf.float32)
+    np.testing.assert_array_equal(epoch(dataset), images.astype("float32"))
+
+
+@pytest.mark.parametrize("options", [{}, {"flip": True}, {"dequantize": True}, {"flip": True, "dequantize": True}])
+@pytest.mark.parametrize("labels", [False, True])
+def test_shapes_are_static_and_the_cardinality_is_known(options, labels):
+    dataset = datasets.load("digits", 32, labels=labels, **options)
+    image_spec, label_spec = tf.TensorSpec((32, 8, 8, 1), tf.float32), tf.TensorSpec((32,), tf.int32)
+    assert dataset.element_spec == ((image_spec, label_spec) if labels else image_spec)
+    assert dataset.cardinality() == 1797 // 32 == len(list(dataset))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_epoch_shows_distinct_examples(shuffle):
+    levels = to_levels(epoch(datasets.from_arrays(numbered(100), batch_size=32, shuffle=shuffle))).ravel()
+    # 3 full batches of 32; nothing twice.
+    assert len(levels) == len(set(levels)) == 96
+    assert (levels.tolist() == list(range(96))) is not shuffle
+
+
+def test_each_iteration_has_a_new_order_that_the_seed_decides():
+    def orders(seed):
+        dataset = datasets.from_arrays(numbered(100), batch_size=50, seed=seed)
+        return [to_levels(epoch(dataset)).ravel().tolist() for _ in range(2)]
+
+    first, second = orders(seed=0)
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert orders(seed=0) == [first, second]
+    assert orders(seed=1)[0] != first
+
+
+def test_the_examples_left_out_are_other_ones_each_time():
+    dataset = datasets.from_arrays(numbered(100), batch_size=64)
+    assert len({frozenset(to_levels(epoch(dataset)).ravel().tolist()) for _ in range(3)}) == 3
+
+
+def test_labels_stay_with_their_images():
+    images, labels = epoch(datasets.from_arrays(numbered(100), np.arange(100) * 7, 20, flip=True))
+    np.testing.assert_array_equal(labels, to_levels(images).ravel().astype(int) * 7)
+    assert labels.dtype == np.int32
+
+
+def test_half_of_the_images_are_mirrored_whole_and_others_each_time():
+    digits = datasets.read("digits").images
+    dataset = datasets.from_arrays(digits, batch_size=599, shuffle=False, flip=True)  # 1797 = 3 * 599
+    chosen = []
+    for _ in range(2):
+        shown = to_levels(epoch(dataset))
+        same = (shown == digits).all((1, 2, 3))
+        mirrored = (shown == digits[:, :, ::-1]).all((1, 2, 3))
+        assert (same | mirrored).all()
+        # Binomial(1797, 1/2) has a standard deviation of 1.2 %; 5 of them.
+        assert abs(mirrored[same != mirrored].mean() - 0.5) < 0.06
+        chosen.append(mirrored & ~same)
+    assert (chosen[0] != chosen[1]).mean() > 0.4
+
+
+def test_dequantizing_fills_each_grey_level_uniformly():
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    dataset = datasets.from_arrays(images, batch_size=64, shuffle=False, dequantize=True)
+    first, second = epoch(dataset), epoch(dataset)
+    # (x + u) / 128 - 1, so u = (y + 1) * 128 - x; U[0, 1] has mean 1/2 and variance 1/12.
+    noise = (first.astype(np.float64) + 1) * 128 - images
+    assert noise.min() >= 0
+    assert noise.max() <= 1
+    assert first.max() <= 1
+    assert abs(noise.mean() - 0.5) < 0.01
+    assert abs(noise.var() - 1 / 12) < 0.002
+    assert abs(np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]) < 0.03
+    assert (first != second).mean() > 0.99
+
+
+def test_flips_and_noise_of_one_batch_are_independent():
+    images = np.zeros((2000, 1, 2, 1), np.uint8)
+    images[:, 0, 0] = 100
+    shown = (epoch(datasets.from_arrays(images, batch_size=2000, flip=True, dequantize=True)) + 1) * 128
+    flipped = shown[:, 0, 1, 0] > 50
+    noise = (shown % 1).ravel()[:2000]
+    # The same random numbers, in their order, would give a correlation of 0.87; independent ones deviate by 0.022.
+    assert abs(np.corrcoef(flipped, noise)[0, 1]) < 0.11
+
+
+@pytest.mark.parametrize("consumed", [5, 12, 18, 24, 30])
+@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=needs_mnist)])
+def test_an_iterator_restored_from_a_checkpoint_continues_exactly(tmp_path, streamed, consumed, monkeypatch):
+    # 12 batches make an epoch: saved within the first, at its end, within the second, at its end, within the third.
+    def iterator():
+        if streamed:
+            monkeypatch.setattr(tfds, "MEMORY_LIMIT", 0)
+            monkeypatch.setattr(tfds, "SHUFFLE_BUFFER", 100)
+            dataset = datasets.load("mnist", 16, split="test[:200]", labels=True, flip=True, dequantize=True)
+        else:
+            dataset = datasets.load("digits", 144, labels=True, flip=True, dequantize=True)
+        # Reading ahead is safe after `repeat`.
+        return iter(dataset.repeat().prefetch(2))
+
+    first = iterator()
+    for _ in range(consumed):
+        next(first)
+    path = tf.train.Checkpoint(iterator=first).save(tmp_path / "data")
+    expected = [next(first) for _ in range(30)]
+    second = iterator()
+    tf.train.Checkpoint(iterator=second).restore(path)
+    for (images, labels), (restored_images, restored_labels) in zip(expected, second, strict=False):
+        np.testing.assert_array_equal(restored_images, images)
+        np.testing.assert_array_equal(restored_labels, labels)
+    assert len({images.numpy().tobytes() for images, _ in expected}) == 30
+
+
+def test_a_checkpoint_of_an_iterator_is_small(tmp_path):
+    iterator = iter(datasets.from_arrays(np.zeros((60_000, 1), np.uint8), batch_size=64).repeat())
+    next(iterator)
+    tf.train.Checkpoint(iterator=iterator).save(tmp_path / "data")
+    # The order takes 4 bytes an example, 240 kB; a buffer of shuffled indices took 17 MB.
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 1e6
+
+
+def test_two_replicas_share_each_batch():
+    code = (
+        "import tensorflow as tf, kerasgan.datasets as d\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+        "strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])\n"
+        "whole = next(iter(d.load('digits', 64)))\n"
+        "parts = strategy.experimental_local_results("
+        "next(iter(strategy.experimental_distribute_dataset(d.load('digits', 64)))))\n"
+        "print([tuple(p.shape) for p in parts], bool(tf.reduce_all(tf.concat(parts, 0) == whole)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[(32, 8, 8, 1), (32, 8, 8, 1)] True"
+
+
+def test_a_data_set_too_small_for_one_batch_is_refused_with_both_numbers():
+    with pytest.raises(DataError, match=r"8 examples, batch_size=16.*at most 8"):
+        datasets.from_arrays(numbered(8), batch_size=16)
+    with pytest.raises(DataError, match=r"empty: 0 examples, batch_size=16"):
+        datasets.from_arrays(numbered(0), batch_size=16)
+    with pytest.raises(DataError, match=r"1797 examples, batch_size=2000.*at most 1797"):
+        datasets.load("digits", 2000)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, None])
+def test_a_batch_size_that_is_none_is_refused(batch_size):
+    with pytest.raises(ValueError, match=rf"`batch_size`.*positive integer.*batch_size={batch_size}"):
+        datasets.from_arrays(numbered(8), batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "message"),
+    [
+        (np.zeros((8, 4, 4, 1), int), DataTypeError, r"astype\('uint8'\).*dtype=int64, shape=\(8, 4, 4, 1\)"),
+        (np.array(["a"] * 8), DataTypeError, "dtype=<U1"),
+        (np.array([{}] * 8), DataTypeError, "one shape.*dtype=object"),
+        ([[1.0], [1.0, 2.0]], DataTypeError, "one shape.*pad or resize.*list"),
+        (np.zeros(8, np.float32), DataError, r"images\[None\].*shape=\(8,\)"),
+    ],
+)
+def test_what_is_not_an_array_of_images_is_refused(images, error, message):
+    with pytest.raises(error, match=message):
+        datasets.from_arrays(images, batch_size=2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_pixel_that_is_not_finite_is_found(value):
+    images = np.zeros((8, 4, 4, 1), np.float32)
+    images[5, 1, 2, 0] = images[7, 0, 0, 0] = value
+    with pytest.raises(DataError, match=r"2 of 8 examples, first in images\[5\]"):
+        datasets.from_arrays(images, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        (np.zeros(8, np.float32), DataTypeError, r"astype\('int32'\).*dtype=float32"),
+        (np.zeros(7, int), DataError, r"Expected \(8,\).*shape=\(7,\)"),
+        (np.eye(8, dtype=int), DataError, r"argmax\(-1\).*shape=\(8, 8\)"),
+        (np.full(8, -1), DataError, r"minimum of -1"),
+    ],
+)
+def test_labels_that_are_no_class_indices_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        datasets.from_arrays(numbered(8), labels, batch_size=2)
+
+
+def test_labels_of_one_column_are_taken_as_a_vector():
+    _, labels = epoch(datasets.from_arrays(numbered(8), np.arange(8)[:, None], 8, shuffle=False))
+    np.testing.assert_array_equal(labels, np.arange(8))
+
+
+def test_options_that_do_not_fit_the_data_are_refused():
+    with pytest.raises(DataError, match=r"`flip`.*flip=False.*\(8, 2\)"):
+        datasets.from_arrays(np.zeros((8, 2), np.float32), batch_size=2, flip=True)
+    with pytest.raises(DataError, match=r"`dequantize`.*dequantize=False.*float32"):
+        datasets.from_arrays(np.zeros((8, 2), np.float32), batch_size=2, dequantize=True)
+
+
+# ------------------------------------------------------------------------------------------- names and digits
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    source, bunch = datasets.read("digits"), load_digits()
+    assert source.images.shape == (1797, 8, 8, 1)
+    assert source.images.dtype == np.uint8
+    assert source.labels.dtype == np.int32
+    # 17 levels, 0 to 16, over 0 to 255: 16 -> 255, 8 -> 127.5 -> 128 (to even).
+    assert {int(level) for level in np.unique(source.images)} == {round(k * 255 / 16) for k in range(17)}
+    np.testing.assert_array_equal(np.rint(source.images[..., 0] / 255 * 16), bunch.images)
+    np.testing.assert_array_equal(source.labels, bunch.target)
+    assert (source.num_examples, source.example_shape, source.num_classes) == (1797, (8, 8, 1), 10)
+
+
+def test_digits_have_one_split():
+    with pytest.raises(DataError, match=r"one split; use split='train'.*split='test'"):
+        datasets.load("digits", split="test")
+
+
+@pytest.mark.parametrize(("image_size", "channels", "shape"), [(16, None, (16, 16, 1)), (None, 3, (8, 8, 3))])
+def test_arrays_are_resized_and_given_channels_on_request(image_size, channels, shape):
+    source = datasets.read("digits", image_size=image_size, channels=channels)
+    assert source.example_shape == shape
+    assert len(source.notes) == 1
+    if channels == 3:
+        np.testing.assert_array_equal(source.images, np.repeat(datasets.read("digits").images, 3, -1))
+
+
+def test_an_unknown_name_lists_what_there_is_and_what_is_close():
+    with pytest.raises(DataError, match=r"'digitz'.*mean 'digits'.*digits, ring, grid, swiss_roll, stacked_mnist"):
+        datasets.load("digitz")
+    with pytest.raises(DataError, match=r"'mnits'.*mean 'mnist'.*path of a folder.*TensorFlow dataset"):
+        datasets.read("mnits")
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/where", "~/no/where", "nowhere.npz", "a/b/c"])
+def test_a_path_that_does_not_exist_is_not_taken_for_a_name(name):
+    with pytest.raises(DataError, match=r"No such file or folder.*Check the path"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize(
+    "option", [{"image_size": 0}, {"image_size": 2.5}, {"channels": 2}, {"channels": 4}, {"on_bad_file": "ignore"}]
+)
+def test_options_out_of_range_are_named(option):
+    ((name, value),) = option.items()
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
+        datasets.load("digits", **option)
+
+
+def test_importing_datasets_does_not_import_what_only_some_of_them_need():
+    code = (
+        "import sys, kerasgan.datasets as d; d.load('ring')\n"
+        "print([m for m in ('tensorflow_datasets', 'sklearn.datasets') if m in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+# ------------------------------------------------------------------------------------------------ synthetic
+
+
+@pytest.mark.parametrize(
+    ("name", "centres", "std"), [("ring", datasets.ring_modes(), 0.01), ("grid", datasets.grid_modes(), 0.05)]
+)
+def test_points_lie_around_their_modes(name, centres, std):
+    source = datasets.read(name)
+    assert source.images.shape == (100_000, 2)
+    assert source.images.dtype == np.float32
+    assert source.num_classes == len(centres)
+    offsets = source.images - centres[source.labels]
+    np.testing.assert_allclose(offsets.std(axis=0), std, rtol=0.02)
+    np.testing.assert_allclose(offsets.mean(axis=0), 0, atol=5 * std / 100_000**0.5)
+    # Rayleigh: within 3 standard deviations lie 1 - exp(-4.5) = 98.89 % of them; 0.03 % is one deviation of that.
+    assert abs((np.linalg.norm(offsets, axis=1) < 3 * std).mean() - (1 - np.exp(-4.5))) < 0.002
+    # Each mode holds 1/k of the points, to 5 binomial deviations.
+    share = np.bincount(source.labels) / 100_000
+    np.testing.assert_allclose(share, 1 / len(centres), atol=5 * (1 / len(centres) / 100_000) ** 0.5)
+
+
+def test_the_modes_are_where_the_papers_put_them():
+    np.testing.assert_allclose(np.linalg.norm(datasets.ring_modes(), axis=1), 1, rtol=1e-6)
+    # Eight on a circle of radius 1: neighbours are 2 sin(pi / 8) apart.
+    gaps = np.linalg.norm(np.diff(datasets.ring_modes(), axis=0, append=[[1, 0]]), axis=1)
+    np.testing.assert_allclose(gaps, 2 * np.sin(np.pi / 8), rtol=1e-5)
+    axis = {-4, -2, 0, 2, 4}
+    assert {tuple(centre) for centre in datasets.grid_modes().tolist()} == {(x, y) for x in axis for y in axis}
+    points, labels = datasets.ring(1000, modes=3, radius=5.0, std=0.0)
+    np.testing.assert_allclose(points, datasets.ring_modes(3, 5.0)[labels])
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 5, rtol=1e-6)
+
+
+def test_the_swiss_roll_is_the_spiral_of_the_toy_experiments():
+    points, labels = datasets.swiss_roll(5000, noise=0.0)
+    assert labels is None
+    # scikit-learn's roll: (t cos t, t sin t), t from 1.5 pi to 4.5 pi; here divided by 7.5.
+    t = np.linalg.norm(points, axis=1) * 7.5
+    assert t.min() > 1.5 * np.pi - 1e-3
+    assert t.max() < 4.5 * np.pi + 1e-3
+    np.testing.assert_allclose(points * 7.5, np.stack([t * np.cos(t), t * np.sin(t)], 1), atol=1e-3)
+    noisy, _ = datasets.swiss_roll(5000)
+    # The same rolls (the same seed draws t first), so that the difference is the noise: 0.25 / 7.5.
+    np.testing.assert_allclose((noisy - points).std(axis=0), 0.25 / 7.5, rtol=0.05)
+    assert datasets.read("swiss_roll").num_classes is None
+
+
+@pytest.mark.parametrize("draw", [datasets.ring, datasets.grid, datasets.swiss_roll])
+def test_points_are_a_function_of_the_seed(draw):
+    np.testing.assert_array_equal(draw(100, seed=3)[0], draw(100, seed=3)[0])
+    assert (draw(100, seed=3)[0] != draw(100, seed=4)[0]).any()
+
+
+def test_points_are_batched_without_rescaling():
+    points = epoch(datasets.load("grid", 100))
+    assert points.shape == (100_000, 2)
+    np.testing.assert_array_equal(np.sort(points, 0), np.sort(datasets.read("grid").images, 0))
+
+
+def test_points_have_no_image_options_and_the_roll_no_labels():
+    with pytest.raises(DataError, match=r"points, not images.*image_size=32"):
+        datasets.load("ring", image_size=32)
+    with pytest.raises(DataError, match="'swiss_roll' has no labels; use labels=False"):
+        datasets.load("swiss_roll", labels=True)
+
+
+# -------------------------------------------------------------------------------------- TensorFlow Datasets
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.read("mnist")
+
+
+@needs_mnist
+def test_mnist_is_read_whole(mnist):
+    assert mnist.images.shape == (60_000, 28, 28, 1)
+    assert mnist.images.dtype == np.uint8
+    # The class counts of MNIST's training set, and its mean, known in [0, 1] as 0.1307.
+    assert np.bincount(mnist.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert round(float(mnist.images.mean() / 255), 4) == 0.1307
+    assert mnist.class_names == tuple("0123456789")
+    assert mnist.name.startswith("mnist/")
+    assert mnist.notes == ()
+
+
+@needs_mnist
+def test_load_gives_the_images_that_read_gives():
+    source = datasets.read("mnist", split="test[:1000]")
+    images, labels = epoch(datasets.load("mnist", 100, split="test[:1000]", labels=True, shuffle=False))
+    np.testing.assert_array_equal(to_levels(images), source.images)
+    np.testing.assert_array_equal(labels, source.labels)
+
+
+@needs_mnist
+def test_what_does_not_fit_in_memory_is_streamed_just_the_same(monkeypatch):
+    options = {"split": "test[:1000]", "labels": True, "image_size": 32, "channels": 3}
+    expected = epoch(datasets.load("mnist", 64, shuffle=False, **options))
+    monkeypatch.setattr(tfds, "MEMORY_LIMIT", 1000 * 32 * 32 * 3 - 1)
+    with pytest.raises(DataError, match=r"0.0 GiB as 1000 images of shape \(32, 32, 3\).*`load`.*smaller `image_size`"):
+        datasets.read("mnist", split="test[:1000]", image_size=32, channels=3)
+    streamed = datasets.load("mnist", 64, shuffle=False, **options)
+    assert streamed.element_spec == (tf.TensorSpec((64, 32, 32, 3), tf.float32), tf.TensorSpec((64,), tf.int32))
+    assert streamed.cardinality() == 15
+    for images, labels in (epoch(streamed), epoch(streamed)):
+        np.testing.assert_array_equal(images, expected[0])
+        np.testing.assert_array_equal(labels, expected[1])
+
+
+@needs_mnist
+def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch):
+    monkeypatch.setattr(tfds, "MEMORY_LIMIT", 0)
+
+    def orders(seed):
+        dataset = datasets.load("mnist", 50, split="test[:500]", seed=seed)
+        return [[image.tobytes() for image in epoch(dataset)] for _ in range(2)]
+
+    first, second = orders(0)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    assert len(set(first)) == 500
+    assert orders(0) == [first, second]
+    assert orders(1)[0] != first
+    with pytest.raises(DataError, match="500 examples, batch_size=512"):
+        datasets.load("mnist", 512, split="test[:500]")
+
+
+@needs_mnist
+def test_a_split_that_a_set_does_not_have_is_refused():
+    with pytest.raises(DataError, match=r"'mnist' has train, test.*split='valid'"):
+        datasets.load("mnist", split="valid")
+
+
+@needs_mnist
+def test_stacked_mnist_stacks_three_digits_with_their_label(mnist, monkeypatch):
+    monkeypatch.setattr(tfds, "read", lambda builder, split: mnist)  # It has been read, and takes seconds.
+    label_of = dict(zip((image.tobytes() for image in mnist.images), mnist.labels, strict=True))
+    images, labels = datasets.stacked_mnist(2000)
+    assert images.shape == (2000, 28, 28, 3)
+    assert images.dtype == np.uint8
+    assert labels.dtype == np.int32
+    for image, label in zip(images, labels, strict=True):
+        red, green, blue = (label_of[image[..., k : k + 1].tobytes()] for k in range(3))
+        assert label == 100 * red + 10 * green + blue
+    # Channels are drawn apart: 1 in 10 pairs of digits agree, not all.
+    assert 0.05 < (labels // 100 == labels % 10).mean() < 0.15
+
+
+@needs_mnist
+def test_stacked_mnist_by_name_has_its_128_000_images_of_1000_modes(mnist, monkeypatch):
+    monkeypatch.setattr(tfds, "read", lambda builder, split: mnist)
+    source = datasets.read("stacked_mnist")
+    assert source.images.shape == (128_000, 28, 28, 3)
+    assert source.num_classes == 1000
+    assert len(np.unique(source.labels)) == 1000
+
+
+def test_a_set_that_cannot_be_downloaded_says_where_it_was_sought(tmp_path, monkeypatch):
+    import tensorflow_datasets
+
+    def offline(self, **options):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", offline)
+    with pytest.raises(
+        DataError, match=rf"'mnist' is not prepared in {tmp_path}.*no route.*tfds build mnist.*data_dir"
+    ):
+        datasets.load("mnist", data_dir=tmp_path)
+
+
+def test_a_set_without_images_is_refused_before_it_is_downloaded(tmp_path, monkeypatch):
+    import tensorflow_datasets
+
+    monkeypatch.setattr(
+        tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", lambda self: pytest.fail("downloads")
+    )
+    with pytest.raises(DataError, match=r"'imdb_reviews' has no feature `image`.*text"):
+        datasets.load("imdb_reviews", data_dir=tmp_path)
+
+
+def test_a_configuration_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"'mnist/nope'; check the part after"):
+        datasets.load("mnist/nope", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(50, 70, 3), (70, 50, 1), (20, 20, 3)])
+def test_resizing_in_tensorflow_is_that_of_pillow(shape):
+    # Smooth, so that a shift by half a pixel or the other kernel would show: those differ by 5 levels and more.
+    y, x, c = np.meshgrid(*map(np.arange, shape), indexing="ij")
+    image = (127 + 60 * np.sin(x / 4 + c) + 60 * np.cos(y / 5)).astype(np.uint8)
+    ours = tfds._fit(tf.constant(image), (32, 32, shape[-1])).numpy()
+    pillow = resizing.fit_images(image[None], 32, None)[0][0]
+    assert np.abs(ours.astype(int) - pillow).max() <= 2
+
+
+def test_transparent_images_of_tensorflow_datasets_are_put_on_white():
+    image = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 51]]], np.uint8)
+    # Alpha 0 is white, 255 the colour, and black at 51 / 255 = 0.2 is 0.8 * 255 = 204.
+    shown = tfds._convert_channels(tf.constant(image), 3)
+    np.testing.assert_array_equal(shown[0], [[255, 255, 255], [10, 20, 30], [204, 204, 204]])
+
+
+# -------------------------------------------------------------------------------------------------- folders
+
+
+def write(path, pixels, **options):
+    """Save an array or a Pillow image, by default as an 8 x 8 RGB image of one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(np.asarray(pixels))
+    image.save(path, **options)
+    return path
+
+
+def colour(*rgb, size=(8, 8)):
+    return Image.new("RGB", size, rgb)
+
+
+def png_header(path, width, height):
+    """A PNG file that claims a size and has no pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")))
+
+
+def test_sub_folders_are_the_classes(tmp_path):
+    for name, level in [("dogs/2.png", 20), ("cats/1.png", 10), ("dogs/1.png", 15), ("cats/ä ü 猫.PNG", 12)]:
+        write(tmp_path / name, colour(level, 0, 0))
+    source = datasets.read(tmp_path)
+    # In the order of their paths.
+    assert source.images[:, 0, 0, 0].tolist() == [10, 12, 15, 20]
+    assert source.labels.tolist() == [0, 0, 1, 1]
+    assert source.labels.dtype == np.int32
+    assert source.class_names == ("cats", "dogs")
+    assert source.example_shape == (8, 8, 3)
+    assert source.notes == ()
+    images, labels = next(iter(datasets.load(tmp_path, 4, labels=True, shuffle=False)))
+    np.testing.assert_array_equal(to_levels(images.numpy()), source.images)
+    np.testing.assert_array_equal(labels, source.labels)
+
+
+@pytest.mark.parametrize("names", [["a.png", "b.png"], ["a.png", "x/b.png"], ["x/y/a.png", "x/z/b.png"]])
+def test_images_at_any_other_depth_have_no_labels(tmp_path, names):
+    for name in names:
+        write(tmp_path / name, colour(1, 2, 3))
+    source = datasets.read(str(tmp_path))
+    assert source.num_examples == 2
+    assert source.labels is None
+    assert source.class_names is None
+    with pytest.raises(DataError, match=r"no labels.*sub-folder"):
+        datasets.load(tmp_path, 2, labels=True)
+
+
+def test_hidden_files_are_ignored_and_others_counted(tmp_path):
+    write(tmp_path / "a.png", colour(1, 2, 3))
+    for name in ("._a.png", ".DS_Store", ".cache/b.png", "c.txt", "d.csv", "e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("not an image")
+    source = datasets.read(tmp_path)
+    assert source.num_examples == 1
+    assert source.notes == ("files that are not images, ignored: 3 (.txt (2), .csv (1))",)
+
+
+def test_a_link_to_a_folder_above_is_not_followed_for_ever(tmp_path):
+    write(tmp_path / "data" / "a" / "1.png", colour(1, 2, 3))
+    (tmp_path / "data" / "a" / "loop").symlink_to(tmp_path / "data", target_is_directory=True)
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "more", target_is_directory=True)
+    write(tmp_path / "more" / "2.png", colour(4, 5, 6))
+    assert datasets.read(tmp_path / "data").class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [([(20, 20)] * 2, 20), ([(128, 128)], 128), ([(129, 129)], 64), ([(20, 30)] * 2, 64), ([(20, 20), (30, 30)], 64)],
+)
+def test_the_default_size_is_the_common_square_or_64(tmp_path, sizes, expected):
+    for k, size in enumerate(sizes):
+        write(tmp_path / f"{k}.png", colour(1, 2, 3, size=size))
+    assert datasets.read(tmp_path).example_shape == (expected, expected, 3)
+    assert datasets.read(tmp_path, image_size=10).example_shape == (10, 10, 3)
+
+
+def test_the_centre_is_cropped(tmp_path):
+    # Thirds of red, green and blue: the centre square of both is all green.
+    thirds = np.repeat(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8), 20, axis=1).repeat(20, axis=0)
+    write(tmp_path / "wide.png", thirds)
+    write(tmp_path / "high.png", thirds.transpose(1, 0, 2))
+    source = datasets.read(tmp_path, image_size=10)
+    np.testing.assert_array_equal(source.images, np.full((2, 10, 10, 3), (0, 255, 0)))
+    assert "not square, centre cropped: 2" in source.notes
+    assert "resized to 10 x 10: 2" in source.notes
+
+
+def test_resizing_is_antialiased(tmp_path):
+    # A checkerboard of single pixels is grey from afar; without antialiasing it stays black or white.
+    board = (np.indices((128, 128)).sum(0) % 2 * 255).astype(np.uint8)
+    write(tmp_path / "board.png", board)
+    inner = datasets.read(tmp_path, image_size=16).images[0, 2:-2, 2:-2].astype(int)
+    assert np.abs(inner - 127.5).max() < 4
+
+
+def test_large_jpegs_decoded_at_a_fraction_look_as_if_decoded_whole(tmp_path):
+    # Rings and hard edges: decoded at 1/4 they differ by 9 levels, at 1/8 by 146; at 1/2, as they should be, by 3.
+    y, x = np.indices((500, 500))
+    rings = np.sin(((x - 250) ** 2 + (y - 250) ** 2) / 900)
+    rgb = np.stack([rings, np.sign(np.sin(x / 9)), np.sign(np.sin((x + 2 * y) / 17))], -1)
+    path = write(tmp_path / "photo.jpg", (127 + 100 * rgb).astype(np.uint8), quality=95, subsampling=0)
+    whole = Image.open(path).convert("RGB").resize((64, 64), Image.Resampling.LANCZOS)
+    difference = np.abs(datasets.read(tmp_path).images[0].astype(int) - np.asarray(whole))
+    assert difference.mean() < 1
+    assert difference.max() < 6
+
+
+def with_palette():
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((0, 0), 0)
+    return image
+
+
+# (file name, image, options of save, expected first pixel in RGB, words of the expected notes): the origin beside it.
+CONVERSIONS = {
+    "grey": ("a.png", Image.new("L", (8, 8), 77), {}, (77, 77, 77), []),
+    "one bit": ("a.png", Image.new("1", (8, 8), 1), {}, (255, 255, 255), ["one bit"]),
+    # Half transparent black on white: 255 * (1 - 128 / 255) = 127.
+    "RGBA": ("a.png", Image.new("RGBA", (8, 8), (0, 0, 0, 128)), {}, (127, 127, 127), ["transparency"]),
+    "RGBA clear": ("a.png", Image.new("RGBA", (8, 8), (200, 0, 0, 0)), {}, (255, 255, 255), ["transparency"]),
+    "LA": ("a.png", Image.new("LA", (8, 8), (100, 0)), {}, (255, 255, 255), ["transparency"]),
+    "palette": ("a.gif", colour(200, 10, 30).quantize(4), {}, (200, 10, 30), ["palette"]),
+    "clear": ("a.png", with_palette(), {"transparency": 0}, (255, 255, 255), ["transparency", "palette"]),
+    "opaque": ("a.png", with_palette(), {"transparency": 1}, (10, 20, 30), ["transparency", "palette"]),
+    "colour key": ("a.png", colour(9, 9, 9), {"transparency": (9, 9, 9)}, (255, 255, 255), ["transparency"]),
+    # No cyan, all magenta and yellow, no black: red.
+    "CMYK": ("a.tif", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), {}, (255, 0, 0), ["CMYK"]),
+    # 16 bits: 65535 -> 255, so 25700 = 100 * 257 -> 100. Clipping would give 255.
+    "16 bits": ("a.png", Image.fromarray(np.full((8, 8), 25700, np.uint16)), {}, (100, 100, 100), ["16 bits"]),
+    "16 bits, tiff": ("a.tiff", Image.fromarray(np.full((8, 8), 25700, np.uint16)), {}, (100, 100, 100), ["16 bits"]),
+    "32 bits": ("a.tiff", Image.fromarray(np.full((8, 8), 25700, np.int32)), {}, (100, 100, 100), ["16 bits"]),
+    # Floats up to 1: 0.2 * 255 = 51.
+    "float": ("a.tiff", Image.fromarray(np.full((8, 8), 0.2, np.float32)), {}, (51, 51, 51), ["16 bits"]),
+    "animation": (
+        "a.gif",
+        colour(255, 0, 0).quantize(4),
+        {"save_all": True, "append_images": [colour(0, 255, 0), colour(0, 0, 255)]},
+        (255, 0, 0),
+        ["first one taken", "palette"],
+    ),
+    "webp": ("a.jpg", colour(5, 6, 7), {"format": "WEBP", "lossless": True}, (5, 6, 7), ["another format"]),
+    "bmp": ("a.bmp", colour(1, 2, 3), {}, (1, 2, 3), []),
+    "ppm": ("a.ppm", colour(1, 2, 3), {}, (1, 2, 3), []),
+}
+
+
+@pytest.mark.parametrize("case", CONVERSIONS)
+def test_every_mode_becomes_rgb_of_8_bits_and_is_noted(tmp_path, case):
+    name, image, options, expected, words = CONVERSIONS[case]
+    write(tmp_path / name, image, **options)
+    source = datasets.read(tmp_path, channels=3)
+    assert source.images.shape == (1, 8, 8, 3)
+    assert tuple(source.images[0, 0, 0].tolist()) == expected
+    notes = [line for line in source.notes if not line.startswith("grey, repeated")]
+    assert len(notes) == len(words)
+    assert all(word in note and note.endswith(": 1") for word, note in zip(words, notes, strict=True))
+
+
+def test_16_bits_are_scaled_over_their_whole_range(tmp_path):
+    write(tmp_path / "a.png", np.array([[0, 257], [65278, 65535]], np.uint16))
+    # v / 257: 257 -> 1, 65278 = 254 * 257 -> 254.
+    np.testing.assert_array_equal(datasets.read(tmp_path).images[0, ..., 0], [[0, 1], [254, 255]])
+
+
+def test_images_are_turned_as_exif_says(tmp_path):
+    image = colour(0, 0, 0)
+    image.paste((255, 255, 255), (4, 0, 8, 8))  # Dark left, light right.
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "Turn by 90 degrees clockwise to display": left becomes top.
+    write(tmp_path / "a.png", image, exif=exif)
+    source = datasets.read(tmp_path)
+    assert (source.images[0, :4] == 0).all()
+    assert (source.images[0, 4:] == 255).all()
+    assert source.notes == ("turned or mirrored as EXIF says: 1",)
+
+
+def test_a_folder_is_grey_only_if_every_file_is(tmp_path):
+    write(tmp_path / "a.png", Image.new("L", (8, 8), 10))
+    write(tmp_path / "b.png", Image.new("LA", (8, 8), (20, 255)))
+    write(tmp_path / "c.png", np.full((8, 8), 30 * 257, np.uint16))
+    write(tmp_path / "d.gif", Image.new("L", (8, 8), 40))
+    source = datasets.read(tmp_path)
+    assert source.example_shape == (8, 8, 1)
+    assert source.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
+    write(tmp_path / "e.png", colour(255, 0, 0))
+    mixed = datasets.read(tmp_path)
+    assert mixed.example_shape == (8, 8, 3)
+    assert "grey, repeated to three channels: 4" in mixed.notes
+    grey = datasets.read(tmp_path, channels=1)
+    # ITU-R 601: 0.299 * 255 = 76.2.
+    assert grey.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 76]
+    assert "colour, to grey: 1" in grey.notes
+
+
+def write_bad_files(root):
+    write(root / "good.png", colour(1, 2, 3))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    whole = write(root / "truncated.jpg", noise)
+    whole.write_bytes(whole.read_bytes()[:3000])
+    (root / "empty.png").write_bytes(b"")
+    (root / "text.jpg").write_text("<html>404</html>")
+    png_header(root / "bomb.png", 9000, 9000)
+    png_header(root / "larger bomb.png", 60000, 60000)
+
+
+def test_files_that_cannot_be_read_are_listed_with_their_reasons(tmp_path):
+    write_bad_files(tmp_path)
+    with pytest.raises(DataError) as raised:
+        datasets.load(tmp_path, 1)
+    message = str(raised.value)
+    assert message.startswith("5 of 6 files")
+    assert message.endswith("Remove them, or pass on_bad_file='skip'.")
+    for reason in (
+        "truncated.jpg: image file is truncated",
+        "empty.png: empty file",
+        "text.jpg: not an image",
+        "bomb.png: too large: 9000 x 9000, the limit is 64 megapixels",
+        "larger bomb.png: too large",
+    ):
+        assert reason in message
+
+
+def test_files_that_cannot_be_read_are_skipped_on_request_and_noted(tmp_path):
+    write_bad_files(tmp_path)
+    write(tmp_path / "zebra.png", colour(4, 5, 6))
+    source = datasets.read(tmp_path, image_size=8, on_bad_file="skip")
+    assert source.images[:, 0, 0].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert any(note.startswith("files that cannot be read, skipped: 5 (bomb.png: too large") for note in source.notes)
+
+
+def test_at_most_ten_bad_files_are_listed(tmp_path):
+    write(tmp_path / "good.png", colour(1, 2, 3))
+    for k in range(13):
+        (tmp_path / f"{k:02d}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"13 of 14 files.*09\.png: empty file; and 3 more\."):
+        datasets.read(tmp_path)
+
+
+@pytest.mark.parametrize("on_bad_file", ["raise", "skip"])
+def test_a_folder_of_bad_files_only_is_refused_either_way(tmp_path, on_bad_file):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 of 1 files.*a\.png: empty file"):
+        datasets.read(tmp_path, on_bad_file=on_bad_file)
+
+
+def test_a_folder_without_images_says_what_it_found(tmp_path):
+    with pytest.raises(DataError, match=r"No images found.*\.jpg.*Found: no files at all"):
+        datasets.read(tmp_path)
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "b.heic").write_text("")
+    with pytest.raises(DataError, match=r"No images found.*Found: \.heic \(1\), \.txt \(1\)|\.txt \(1\), \.heic \(1\)"):
+        datasets.read(tmp_path)
+
+
+def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path, monkeypatch):
+    for k in range(4):
+        write(tmp_path / f"{k}.png", colour(k, 0, 0, size=(20, 20)))
+    monkeypatch.setattr(folder, "MEMORY_LIMIT", 4 * 12 * 12 * 3)
+    with pytest.raises(DataError, match=r"4 images of 20 x 20 x 3.*`image_size` of at most 12\."):
+        datasets.load(tmp_path, 2)
+    assert datasets.read(tmp_path, image_size=12).num_examples == 4
+
+
+def test_a_folder_has_one_split(tmp_path):
+    write(tmp_path / "a.png", colour(1, 2, 3))
+    with pytest.raises(DataError, match=r"one split.*split='test'"):
+        datasets.read(tmp_path, split="test")
+
+
+@pytest.mark.skipif(not FLOWERS.is_dir(), reason=f"{FLOWERS} is not on this machine")
+def test_a_folder_of_flowers_is_read_as_it_was_written(tmp_path):
+    sheet = np.asarray(Image.open(FLOWERS / "images.webp").convert("RGB"))
+    tiles = sheet[:64].reshape(64, 60, 64, 3).transpose(1, 0, 2, 3)  # The first row: 60 tiles of 64 pixels.
+    archive = np.load(FLOWERS / "labels.npz")
+    names, labels = archive["class_names"], archive["labels"][:60]
+    for k, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
+        write(tmp_path / str(names[label]) / f"{k:04d}.png", tile)
+    source = datasets.read(tmp_path)
+    order = sorted(range(60), key=lambda k: (str(names[labels[k]]), k))
+    np.testing.assert_array_equal(source.images, tiles[order])
+    assert [source.class_names[label] for label in source.labels] == [str(names[labels[k]]) for k in order]
+    assert source.notes == ()
+    batch = next(iter(datasets.load(tmp_path, 32, flip=True)))
+    assert batch.shape == (32, 64, 64, 3)
+
+
+# ---------------------------------------------------------------------------------------------------- .npz
+
+
+def save_npz(tmp_path, **arrays):
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("names", [("images", "labels"), ("x", "y"), ("x_train", "y_train"), ("whatever", None)])
+def test_arrays_of_an_npz_are_found_by_name(tmp_path, names):
+    images, labels = numbered(6, (4, 4, 3)), np.arange(6, dtype=np.int64)[:, None]
+    arrays = {names[0]: images} | ({names[1]: labels} if names[1] else {})
+    source = datasets.read(save_npz(tmp_path, **arrays))
+    np.testing.assert_array_equal(source.images, images)
+    if names[1]:
+        assert source.labels.tolist() == [0, 1, 2, 3, 4, 5]
+        assert source.labels.dtype == np.int32
+    else:
+        assert source.labels is None
+
+
+def test_an_npz_may_have_a_test_split(tmp_path):
+    path = save_npz(tmp_path, x_train=numbered(6), x_test=numbered(3), y_test=np.array([7, 8, 9]))
+    assert datasets.read(path).num_examples == 6
+    assert datasets.read(path, split="test").labels.tolist() == [7, 8, 9]
+    with pytest.raises(DataError, match=r"split='valid'.*x_valid.*x_train, x_test, y_test"):
+        datasets.read(path, split="valid")
+
+
+def test_images_without_a_channel_axis_get_one(tmp_path):
+    assert datasets.read(save_npz(tmp_path, images=np.zeros((6, 4, 5), np.uint8))).example_shape == (4, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "levels", "note"),
+    [
+        # Maximum above 1.5: [0, 255] as they are; a minimum below 0: (x + 1) * 127.5; else x * 255.
+        ([0.0, 1.0, 2.0, 255.0], [0, 1, 2, 255], "[0, 255]"),
+        ([-1.0, -0.6, 0.6, 1.0], [0, 51, 204, 255], "[-1, 1]"),
+        ([0.0, 0.2, 0.4, 1.0], [0, 51, 102, 255], "[0, 1]"),
+    ],
+)
+def test_the_range_of_floats_is_told_from_their_values(tmp_path, values, levels, note):
+    source = datasets.read(save_npz(tmp_path, images=np.array(values).reshape(4, 1, 1, 1)))
+    assert source.images.dtype == np.uint8
+    assert source.images.ravel().tolist() == levels
+    assert source.notes == (f"floats taken as {note} -> uint8",)
+
+
+def test_points_of_an_npz_stay_as_they_are(tmp_path):
+    points = np.random.default_rng(0).normal(size=(6, 2)) * 10
+    source = datasets.read(save_npz(tmp_path, images=points))
+    np.testing.assert_array_equal(source.images, points.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "error", "message"),
+    [
+        ({"images": np.array([[[-3.0, 3.0]]])}, DataError, r"none of the ranges.*minimum -3, maximum 3"),
+        ({"images": np.array([[[0.0, 300.0]]])}, DataError, r"none of the ranges.*maximum 300"),
+        ({"images": np.array([[[0.0, np.nan]]])}, DataError, r"NaN or infinity in 1 of 1.*images\[0\]"),
+        ({"images": np.array([[[0, 256]]])}, DataError, r"outside of \[0, 255\].*int64 from 0 to 256"),
+        ({"images": np.array([[["a"]]])}, DataTypeError, "dtype=<U1"),
+        ({"images": np.array([[{}]])}, DataError, r"Cannot read.*allow_pickle"),
+        ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
+        ({"images": np.zeros((2, 8), np.uint8)}, DataError, r"Expected \(n, height, width, channels\).*\(2, 8\)"),
+        ({"a": np.zeros(2), "b": np.zeros(2)}, DataError, r"images, x, x_train.*Received: a, b"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, r"shape \(2,\).*shape \(3,\)"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax\(-1\).*shape \(2, 2\)"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.array([0, -1])}, DataError, r"minimum of -1"),
+    ],
+)
+def test_an_npz_that_cannot_be_trained_on_is_refused(tmp_path, arrays, error, message):
+    path = save_npz(tmp_path, **arrays)
+    with pytest.raises(error, match=message):
+        datasets.load(path, 1, labels="y" in arrays)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04 cut off"])
+def test_a_damaged_npz_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "data.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"Cannot read '.*data\.npz'.*numpy\.savez"):
+        datasets.read(path)
+
+
+def test_a_truncated_npz_is_refused_by_name(tmp_path):
+    path = save_npz(tmp_path, images=np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"Cannot read '.*data\.npz'"):
+        datasets.read(path)
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path):
+    path = write(tmp_path / "a.png", colour(1, 2, 3))
+    with pytest.raises(DataError, match=r"neither a folder nor an `\.npz` file.*folder that holds the images"):
+        datasets.read(path)
