@@ -10,14 +10,15 @@ import threading
 
 import tensorflow as tf
 
-# The draws of an update are numbered from update * 4096 on; those of an evaluation from far below.
+# The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below; 0 is left to
+# `generate`.
 _DRAWS = 2**12
 _EVALUATION = -(2**62)
 
 
 def training_position(update):
     """Number of the first draw of an update, int64."""
-    return tf.cast(update, tf.int64) * _DRAWS
+    return (tf.cast(update, tf.int64) + 1) * _DRAWS
 
 
 def evaluation_position(batch):

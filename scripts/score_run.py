@@ -43,8 +43,8 @@ def classifier(name, real, labels):
     network.add(layers.Dropout(0.4))
     network.add(layers.Dense(int(labels.max()) + 1))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile("adam", loss, ["accuracy"])
-    network.fit(real, labels, batch_size=128, epochs=4, verbose=2)
+    network.compile("adam", loss, metrics=["accuracy"])
+    network.fit(real, labels, batch_size=128, epochs=8, verbose=2)
     test = kg.datasets.read(name, split="test")
     _, accuracy = network.evaluate(scaled(test.images), test.labels, verbose=0)
     return lambda images: network.predict(images, verbose=0).argmax(axis=-1), accuracy

@@ -1,0 +1,113 @@
+"""The metrics of every step, in a CSV file."""
+
+import csv
+import math
+import os
+import pathlib
+import time
+import uuid
+
+import keras
+
+from kerasgan.errors import invalid
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Appends the mean metrics of every few steps to a CSV file.
+
+    value of a row = mean of the step values since the row before
+
+    Columns are `step` (generator steps since the model was new), `epoch` (from 1), `seconds` of training, then the
+    metrics by name, and `val_` ones where there is validation data, in the row at the end of each epoch. Every row is
+    flushed: a crash loses at most one. The log of a model that has trained before is
+    continued, less the rows after the step that the model has come to.
+
+    Args:
+        path: Name of the file.
+        every: Integer >= 1, steps per row. Defaults to `1`.
+
+    Raises:
+        ValueError: `every` is not positive.
+    """
+
+    def __init__(self, path: str | os.PathLike, every: int = 1):
+        super().__init__()
+        if not isinstance(every, int) or every < 1:
+            raise invalid("every", "a positive integer", repr(every))
+        self.path = pathlib.Path(path)
+        self.every = every
+        self._file = None
+
+    def on_train_begin(self, logs=None):
+        self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
+        self._sums, self._counted = {}, 0
+        self._step = int(self.model.step.numpy())
+        rows = self._rows_until(self._step) if self._step and self.path.exists() else []
+        self._columns += [name for name in (rows[0] if rows else ()) if name not in self._columns]
+        self._rewrite(rows)
+        self._start = time.monotonic() - (float(rows[-1]["seconds"]) if rows else 0.0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch + 1
+        self._first = self._step
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A full row is written when the next one begins: the last of an epoch waits for the values of the validation.
+        if self._counted >= self.every:
+            self._write({})
+        self._step = self._first + batch + 1
+        for name, value in logs.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        self._counted += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        new = [name for name in validation if name not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite(self._rows_until(math.inf))
+        if validation or self._counted >= self.every:
+            self._write(validation)
+
+    def on_train_end(self, logs=None):
+        if self._counted:
+            self._write({})
+        self._file.close()
+
+    def _write(self, validation):
+        means = {name: value / self._counted for name, value in self._sums.items()}
+        seconds = f"{time.monotonic() - self._start:.3f}"
+        numbers = {name: f"{value:.7g}" for name, value in {**means, **validation}.items()}
+        row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
+        self._writer.writerow(row)
+        self._file.flush()
+        self._sums, self._counted = {}, 0
+
+    def _rows_until(self, step):
+        with open(self.path, newline="", encoding="utf-8") as file:
+            # What a crash has left of a last row is not one.
+            return [row for row in csv.DictReader(file) if _complete(row) and int(row["step"]) <= step]
+
+    def _rewrite(self, rows):
+        """Begins the file with a header and these rows, and leaves it open to append."""
+        if self._file:
+            self._file.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                writer = self._writer_to(file)
+                writer.writeheader()
+                writer.writerows(rows)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115 (until the training ends)
+        self._writer = self._writer_to(self._file)
+
+    def _writer_to(self, file):
+        return csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
+
+
+def _complete(row):
+    return None not in row and None not in row.values()

@@ -1,0 +1,111 @@
+"""One line that says how far the training is, and how long it will still take."""
+
+import shutil
+import sys
+import time
+
+import keras
+
+# Shown in this order where there are any of them; otherwise all metrics of the model.
+_SHOWN = ("wasserstein", "gradient_norm", "d_loss", "g_loss")
+_LINES = 20
+_SECONDS = 2.0
+_SECONDS_ON_TERMINAL = 0.2
+
+
+class Progress(keras.callbacks.Callback):
+    """Steps, metrics, time gone and time left: one line, rewritten on a terminal, else about 20 lines in all.
+
+    step 1200/3500  34%  wasserstein 1.23  gradient_norm 0.98  g_loss -0.41  0:41 elapsed, 1:17 left
+
+    Metrics are means over the steps since the line before. Use it with `fit(..., verbose=0)`.
+
+    Args:
+        steps: Integer, steps in all. Defaults to what `fit` was told.
+        file: Where to write. Defaults to standard output.
+    """
+
+    def __init__(self, steps: int | None = None, file=None):
+        super().__init__()
+        self.steps = steps
+        self.file = file
+
+    def on_train_begin(self, logs=None):
+        self._out = self.file or sys.stdout
+        self._terminal = self._out.isatty()
+        names = [metric.name for metric in self.model.metrics]
+        shown = [name for name in _SHOWN if name in names] or names
+        self._names = [name for name in shown if name != "d_loss" or "wasserstein" not in shown]
+        self._held_out = {}
+        self._sums, self._counted = {}, 0
+        self._done, self._written, self._width = 0, -1, 0
+        self._start = self._last = time.monotonic()
+        self._first = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = self._done
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self._done = self._before + batch + 1
+        # The first step compiles: it tells nothing about the speed of the others.
+        self._first = self._first or (now, self._done)
+        for name in self._names:
+            self._sums[name] = self._sums.get(name, 0.0) + float(logs[name])
+        self._counted += 1
+        if self._due(now):
+            self._print(now)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._held_out = {name: logs[f"val_{name}"] for name in self._names[:1] if f"val_{name}" in (logs or {})}
+
+    def on_train_end(self, logs=None):
+        if self._done > self._written:
+            self._print(time.monotonic())
+        if self._terminal:
+            print(file=self._out, flush=True)
+
+    def _due(self, now):
+        total = self._total()
+        if self._terminal:
+            return now - self._last >= _SECONDS_ON_TERMINAL
+        share = self._done - max(self._written, 0) >= total / _LINES if total else now - self._last >= 30.0
+        return now - self._last >= _SECONDS and share
+
+    def _total(self):
+        if self.steps:
+            return self.steps
+        return self.params["steps"] * self.params["epochs"] if self.params.get("steps") else None
+
+    def _print(self, now):
+        total = self._total()
+        head = f"step {self._done}/{total}  {self._done / total:4.0%}" if total else f"step {self._done}"
+        tail = f"{clock(now - self._start)} elapsed" + (f", {clock(self._left(now, total))} left" if total else "")
+        metrics = [self._shown(name) for name in self._names]
+        if self._terminal:
+            columns = shutil.get_terminal_size().columns
+            while metrics and len("  ".join([head, *metrics, tail])) >= columns:
+                metrics.pop()
+            line = "  ".join([head, *metrics, tail])[: columns - 1]
+            print("\r" + line.ljust(self._width), end="", file=self._out, flush=True)
+            self._width = len(line)
+        else:
+            print("  ".join([head, *metrics, tail]), file=self._out, flush=True)
+        self._sums, self._counted = {}, 0
+        self._written, self._last = self._done, now
+
+    def _shown(self, name):
+        held_out = f" (held out {self._held_out[name]:.3g})" if name in self._held_out else ""
+        return f"{name} {self._sums[name] / max(self._counted, 1):.3g}{held_out}"
+
+    def _left(self, now, total):
+        begun, done = self._first
+        per_step = (now - begun) / (self._done - done) if self._done > done else now - self._start
+        return max(0.0, per_step * (total - self._done))
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `0:41`, or `1:02:03` from an hour on."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

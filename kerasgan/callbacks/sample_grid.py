@@ -1,0 +1,166 @@
+"""Pictures of the same latents, epoch after epoch."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+from PIL import Image
+
+from kerasgan import images
+from kerasgan.errors import invalid
+
+# What the pictures of an animation may take in memory, and how many they are at most.
+_ANIMATION_BYTES = 96 * 1024**2
+_ANIMATION_FRAMES = 60
+_ANIMATION_SECONDS = 8.0
+_STAGES = 8
+_SHEET_PADDING = 12
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Saves a picture of what the model makes of the same latents, before the training and after each epoch.
+
+    The pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. At the end of
+    the training come `contact_sheet.png`, a few stages side by side, and `training.gif`.
+
+    Args:
+        directory: Where to; it is made if it is not there.
+        num_images: Integer >= 1. Defaults to `64`.
+        every: Integer >= 1, epochs per picture; the last is always there. Defaults to `1`.
+        seed: Integer, of the latents. Defaults to `0`.
+        labels: Integer array `(num_images,)` for a conditional model. Defaults to the classes in turn, one a column.
+        real: Float array of real points `(n, 2)` to draw below generated ones. Defaults to none.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        num_images: int = 64,
+        every: int = 1,
+        seed: int = 0,
+        labels=None,
+        real=None,
+    ):
+        super().__init__()
+        for name, value in (("num_images", num_images), ("every", every)):
+            if not isinstance(value, int) or value < 1:
+                raise invalid(name, "a positive integer", repr(value))
+        self.directory = pathlib.Path(directory)
+        self.num_images = num_images
+        self.every = every
+        self.seed = seed
+        self.labels = labels
+        self.real = real
+        self._steps = {}  # of the model, by epoch
+
+    def on_train_begin(self, logs=None):
+        self._epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._epoch is None:
+            self._epoch = epoch
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epoch = epoch + 1
+        if self._epoch % self.every == 0:
+            self._save()
+
+    def on_train_end(self, logs=None):
+        if self._epoch is None:
+            return
+        if self._epoch not in self._steps:
+            self._save()
+        summarize(self.directory, self._row_height(), self._steps)
+
+    def picture(self) -> np.ndarray:
+        """What the model makes of the latents now, as uint8 `(height, width, 1 or 3)`."""
+        examples = self.model.generate(self.num_images, labels=self.labels, seed=self.seed)
+        if examples.ndim == 2:
+            return images.picture(examples, self.real)
+        return images.grid(examples, columns=self._columns())
+
+    def _columns(self):
+        classes = self.model.num_classes if self.model.conditional and self.labels is None else None
+        return classes if classes and 4 <= classes <= 16 else None
+
+    def _row_height(self):
+        """Pixels of one row of a grid, with the padding above it; None for scatter plots."""
+        if len(self.model.image_shape) == 1:
+            return None
+        return images.grid(np.zeros((1, *self.model.image_shape), "uint8")).shape[0] - 2
+
+    def _save(self):
+        self._steps[self._epoch] = int(self.model.step.numpy())
+        images.save_picture(self.directory / f"epoch_{self._epoch:04d}.png", self.picture())
+
+
+def summarize(directory, row_height=None, steps=()):
+    """Makes `contact_sheet.png` and `training.gif` of the pictures in a directory.
+
+    Args:
+        directory: Where the pictures are and the results go.
+        row_height: Integer, pixels of a row of the grids, of which the sheet shows the first; None for all of them.
+        steps: Dict from epoch to step, for the captions.
+    """
+    paths = {int(path.stem.split("_")[1]): path for path in sorted(directory.glob("epoch_[0-9]*.png"))}
+    epochs = list(paths)
+    shape = _read(paths[epochs[-1]]).shape  # pictures of another shape are of another model
+    epochs = [epoch for epoch in epochs if _read(paths[epoch]).shape == shape]
+
+    def captioned(epoch, rows=slice(None)):
+        caption = f"step {steps[epoch]:,}" if epoch in steps else f"epoch {epoch}"
+        return images.contact_sheet([_read(paths[epoch])[rows]], ["before training" if epoch == 0 else caption])
+
+    stages = [epochs[i] for i in _spread(len(epochs), _STAGES)]
+    rows = slice(None) if row_height is None else slice(0, _rows_shown(shape, row_height) * row_height + 2)
+    sheet = _arrange(_of_one_size([captioned(epoch, rows) for epoch in stages]))
+    images.save_picture(directory / "contact_sheet.png", sheet)
+
+    count = max(2, min(_ANIMATION_FRAMES, _ANIMATION_BYTES // (3 * shape[0] * shape[1])))
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, count).round().astype(int))
+    frames = _of_one_size([captioned(epochs[i]) for i in chosen])
+    frames += frames[-1:] * 5  # a moment's rest before it begins again
+    duration = min(0.5, max(0.08, _ANIMATION_SECONDS / len(frames)))
+    images.save_gif(directory / "training.gif", frames, duration)
+
+
+def _rows_shown(shape, row_height):
+    """Two rows of a grid, where that is wider than high anyway; else one."""
+    return 2 if shape[1] > 4 * row_height and shape[0] > 2 * row_height else 1
+
+
+def _spread(count, wanted):
+    """Indices 0 to count - 1, closer at the beginning, where most happens."""
+    if count <= wanted:
+        return range(count)
+    later = np.geomspace(1, count - 1, wanted - 1).round().astype(int)
+    return sorted({0, *later.tolist()})
+
+
+def _of_one_size(pictures):
+    """Background added at the right where a caption has made others wider."""
+    width = max(picture.shape[1] for picture in pictures)
+    sides = [((0, 0), (0, width - picture.shape[1]), (0, 0)) for picture in pictures]
+    return [np.pad(p, side, constant_values=images.BACKGROUND) for p, side in zip(pictures, sides, strict=True)]
+
+
+def _arrange(pictures):
+    """Pictures of one size in rows: of two where they are wider than high, else of four."""
+    height, width, _ = pictures[0].shape
+    columns = min(len(pictures), 2 if width > 1.5 * height else 4)
+    sheet = np.full((-(-len(pictures) // columns) * height, columns * width, 3), images.BACKGROUND, "uint8")
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * height, i % columns * width
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def _read(path):
+    with Image.open(path) as image:
+        picture = np.asarray(image)
+    return picture[..., None] if picture.ndim == 2 else picture

@@ -1,0 +1,82 @@
+"""From a configuration to a compiled model."""
+
+import keras
+
+from kerasgan import gan, networks, vae, variants
+
+MODELS = {
+    "wgan_gp": variants.WGANGP,
+    "wgan": variants.WGAN,
+    "wgan_lp": variants.WGANLP,
+    "gan": gan.GAN,
+    "dragan": variants.DRAGAN,
+    "lsgan": variants.LSGAN,
+    "r3gan": variants.R3GAN,
+}
+GENERATORS = {
+    "mlp": networks.mlp_generator,
+    "dcgan": networks.dcgan_generator,
+    "resnet": networks.resnet_generator,
+}
+DISCRIMINATORS = {
+    "mlp": networks.mlp_discriminator,
+    "dcgan": networks.dcgan_discriminator,
+    "resnet": networks.resnet_discriminator,
+}
+ENCODERS = {"mlp": networks.mlp_encoder, "dcgan": networks.dcgan_encoder}
+
+
+def build(configuration, source):
+    """The compiled model for a dataset.
+
+    Args:
+        configuration: `kerasgan.cli.configuration.Configuration`.
+        source: `kerasgan.datasets.Source`: the shape of its examples and its number of classes are used.
+
+    Returns:
+        `kerasgan.GAN` or `kerasgan.VAE`.
+    """
+    network, shape = configuration.network, source.example_shape
+    size = {"units": configuration.units} if network == "mlp" else {"filters": configuration.filters}
+    labels = {"num_classes": source.num_classes} if configuration.conditional else {}
+    # Points are not bounded.
+    output = {"output_activation": None} if len(shape) == 1 else {}
+    generator = GENERATORS[network](
+        shape,
+        latent_dim=configuration.latent_dim,
+        normalization=configuration.generator_normalization,
+        **size,
+        **labels,
+        **output,
+    )
+    other = {"normalization": configuration.discriminator_normalization, **size}
+    compilation = {} if configuration.jit_compile == "auto" else {"jit_compile": configuration.jit_compile}
+    if configuration.model == "vae":
+        encoder = ENCODERS[network](shape, latent_dim=configuration.latent_dim, **other)
+        model = vae.VAE(encoder, generator, seed=configuration.seed)
+        model.compile(_optimizer(configuration, updates=1), **compilation)
+        return model
+    penalty = {}
+    if configuration.penalty_weight is not None:
+        penalty["gamma" if configuration.model == "r3gan" else "weight"] = configuration.penalty_weight
+    model = MODELS[configuration.model](
+        generator,
+        DISCRIMINATORS[network](shape, **other, **labels),
+        **penalty,
+        n_critic=configuration.n_critic,
+        ema_momentum=configuration.ema_momentum,
+        seed=configuration.seed,
+    )
+    d_optimizer = _optimizer(configuration, updates=configuration.n_critic)
+    model.compile(d_optimizer, _optimizer(configuration, updates=1), **compilation)
+    return model
+
+
+def _optimizer(configuration, updates):
+    """An optimizer that makes this many updates a step."""
+    rate = configuration.learning_rate
+    if configuration.learning_rate_decay:
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, configuration.steps * updates, end_learning_rate=0.0)
+    if configuration.model == "wgan":
+        return keras.optimizers.RMSprop(rate)
+    return gan.adam(rate, configuration.beta_1, configuration.beta_2)

@@ -1,0 +1,65 @@
+"""`kerasgan generate`: images from the model of a run directory."""
+
+import pathlib
+
+import keras
+import numpy as np
+from PIL import Image
+
+from kerasgan import gan, images, vae, variants  # noqa: F401 (the classes that `load_model` looks for)
+
+
+def run(workdir, flags) -> int:
+    """Generates, and returns the exit code.
+
+    Args:
+        workdir: Run directory of `kerasgan train`.
+        flags: Dict of the command's flags by name.
+    """
+    path = pathlib.Path(workdir).expanduser()
+    model_path = path / "model.keras"
+    if not path.is_dir():
+        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
+    if not model_path.is_file():
+        raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
+    out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
+    write = _writer(out)
+    model = keras.models.load_model(model_path)
+    points = len(model.image_shape) == 1
+    if points and write is _write_folder:
+        raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
+    count = flags["num_images"]
+    labels = None if flags["labels"] is None else np.resize(flags["labels"], count)
+    examples = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
+    write(out, examples if points else images.to_uint8(examples))
+    print(f"{count:,} {'points' if points else 'images'}: {out}")
+    return 0
+
+
+def _writer(out):
+    """What writes to a name of this kind."""
+    if out.suffix.lower() == ".npz":
+        return _write_npz
+    if out.suffix and not out.is_dir():
+        if out.suffix.lower() not in Image.registered_extensions():
+            raise ValueError(f"--out={out}: expected a name that ends in .png or .npz, or a folder.")
+        return lambda path, examples: images.save_picture(path, images.picture(examples))
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out={out} is a file. Name a folder, or a file that ends in .png or .npz.")
+    if out.is_dir() and any(out.iterdir()):
+        raise ValueError(
+            f"--out={out} is a folder that is not empty. Name another, or a file that ends in .png or .npz."
+        )
+    return _write_folder
+
+
+def _write_npz(path, examples):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, images=examples)
+
+
+def _write_folder(path, examples):
+    path.mkdir(parents=True, exist_ok=True)
+    digits = len(str(len(examples) - 1))
+    for i, image in enumerate(examples):
+        images.save_picture(path / f"{i:0{digits}d}.png", image)

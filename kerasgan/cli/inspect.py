@@ -1,0 +1,78 @@
+"""`kerasgan inspect`: what a dataset holds, before any training."""
+
+import collections
+import pathlib
+import re
+
+import numpy as np
+
+from kerasgan import datasets, images
+from kerasgan.datasets import folder
+
+_SHOWN = 64
+_SIZES_LISTED = 5
+_CLASSES_LISTED = 20
+
+
+def run(dataset, flags) -> int:
+    """Reports, and returns the exit code: 1 if there are files that cannot be read.
+
+    Args:
+        dataset: Name or path.
+        flags: Dict of the command's flags by name.
+    """
+    path = pathlib.Path(dataset).expanduser()
+    sizes, bad = _files(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
+    for name, reason in sorted(bad.items()):
+        print(f"cannot be read: {name}: {reason}")
+    source = datasets.read(dataset, image_size=flags["image_size"], data_dir=flags["data_dir"], on_bad_file="skip")
+    _report(source, sizes, bad)
+    out = flags["out"] or f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
+    count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
+    rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
+    images.save_picture(out, images.picture(source.images[rows]))
+    print(f"{'picture':<10} {out}")
+    return 1 if bad else 0
+
+
+def _files(root):
+    """Counts of images by size, and reasons by name of the files that cannot be read."""
+    paths, _ = folder._find(root)
+    headers, bad = folder._headers(paths)
+    _, undecodable = folder._in_threads(lambda path: folder._decode(path, 8, 3), list(headers))
+    bad |= undecodable
+    sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
+    return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
+
+
+def _report(source, sizes, bad):
+    points = source.images.ndim == 2
+    lines = [("dataset", source.name), ("points" if points else "images", f"{source.num_examples:,}")]
+    if sizes:
+        common = ", ".join(f"{w} x {h} ({n:,})" for (w, h), n in sizes.most_common(_SIZES_LISTED))
+        more = f", and {len(sizes) - _SIZES_LISTED} others" if len(sizes) > _SIZES_LISTED else ""
+        lines.append(("sizes", f"{common}{more}"))
+    if points:
+        lines.append(("dimension", source.example_shape[0]))
+    else:
+        height, width, channels = source.example_shape
+        kind = {1: " (grey)", 3: " (RGB)"}.get(channels, "")
+        lines.append(("shape", f"{height} x {width}, {channels} channel{'s' * (channels != 1)}{kind}"))
+    low, high, mean = source.images.min(), source.images.max(), source.images.mean()
+    lines.append(("range", f"{low:.4g} to {high:.4g}, mean {mean:.4g}, {source.images.dtype}"))
+    lines.append(("classes", _classes(source)))
+    notes = [note for note in source.notes if not note.startswith("files that cannot be read")]  # they are listed
+    lines += [("notes" if i == 0 else "", note) for i, note in enumerate(notes)]
+    lines += [("unreadable", f"{len(bad):,} files, listed above")] if bad else []
+    for name, value in lines:
+        print(f"{name:<10} {value}")
+
+
+def _classes(source):
+    if source.labels is None:
+        return "none"
+    counts = np.bincount(source.labels, minlength=source.num_classes)
+    names = source.class_names or [str(i) for i in range(len(counts))]
+    listed = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
+    more = [f"and {len(listed) - _CLASSES_LISTED} others"] if len(listed) > _CLASSES_LISTED else []
+    return f"{len(counts)}: {', '.join(listed[:_CLASSES_LISTED] + more)}"

@@ -1,0 +1,242 @@
+"""The flags of each command, grouped, and the help that shows them."""
+
+import dataclasses
+import shutil
+import textwrap
+from collections.abc import Callable
+
+from absl import flags
+
+from kerasgan.cli.configuration import BASE, DATASETS, MODEL_NAMES, NETWORK_NAMES, RECIPES
+
+_COLUMN = 30  # where the explanation of a flag begins
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command: usage, its argument if it takes one, what it does, examples, and what defines its flags."""
+
+    usage: str
+    argument: str | None
+    purpose: str
+    examples: tuple[str, ...]
+    define: Callable[["Flags"], None]
+
+
+class Flags:
+    """absl flags of one command, in groups, in the order in which they were defined."""
+
+    def __init__(self, command: Command):
+        self.values = flags.FlagValues()
+        self.values.set_gnu_getopt(True)
+        self.command = command
+        self.groups = {}
+        command.define(self)
+        self.group("Other")
+        self.boolean("help", False, "This help; -h too.", short_name="h")
+        self.boolean("debug", False, "Show the traceback of an error.")
+
+    def group(self, title):
+        self._group = self.groups.setdefault(title, [])
+
+    def string(self, name, default, text, shown=None):
+        self._add(name, flags.DEFINE_string, (default, text), shown or default or "NAME")
+
+    def integer(self, name, default, text, shown=None, lower=1, upper=None):
+        bounds = {"lower_bound": lower, "upper_bound": upper}
+        self._add(name, flags.DEFINE_integer, (default, text), shown or ("N" if default is None else default), **bounds)
+
+    def number(self, name, default, text, shown, lower=0.0, upper=None):
+        self._add(name, flags.DEFINE_float, (default, text), shown, lower_bound=lower, upper_bound=upper)
+
+    def boolean(self, name, default, text, **options):
+        self._add(name, flags.DEFINE_boolean, (default, text), None, **options)
+
+    def choice(self, name, default, choices, text, shown=None):
+        self._add(name, flags.DEFINE_enum, (default, choices, text), shown or default, f" One of {', '.join(choices)}.")
+
+    def integers(self, name, text, shown):
+        self._add(name, flags.DEFINE_list, (None, text), shown)
+        flags.register_validator(
+            name,
+            lambda values: values is None or (values and all(value.strip().isdigit() for value in values)),
+            message="expected integers, separated by commas",
+            flag_values=self.values,
+        )
+
+    def _add(self, name, define, arguments, shown, more="", **options):
+        define(name, *arguments, flag_values=self.values, **options)
+        head = f"  --{name}" if shown is None else f"  --{name}={shown}"
+        self._group.append((name, head, arguments[-1] + more))
+
+    def parse(self, arguments: list[str]) -> tuple[dict, list[str]]:
+        """The flags by name, and what is not a flag."""
+        rest = self.values([self.command.usage, *arguments])[1:]
+        return {name: self._value(name) for group in self.groups.values() for name, _, _ in group}, rest
+
+    def _value(self, name):
+        value = self.values[name].value
+        return tuple(int(part) for part in value) if isinstance(value, list) else value
+
+    def help(self) -> str:
+        """The whole help of the command."""
+        width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+        lines = [
+            f"Usage: {self.command.usage}",
+            "",
+            *textwrap.wrap(self.command.purpose, width, break_on_hyphens=False),
+            "",
+        ]
+        lines += [f"  {example}" for example in self.command.examples]
+        for title, group in self.groups.items():
+            lines += ["", title]
+            for _, head, text in group:
+                lines += _entry(head, textwrap.wrap(text, max(40, width - _COLUMN), break_on_hyphens=False))
+        return "\n".join(lines)
+
+
+def _entry(head, lines):
+    """A flag and its text beside it, or below it where it is long."""
+    if len(head) < _COLUMN - 1:
+        head, lines = f"{head:<{_COLUMN}}{lines[0]}", lines[1:]
+    return [head, *(" " * _COLUMN + line for line in lines)]
+
+
+def _by_default(field):
+    """The default of a field of the configuration, and of the datasets that have another."""
+    own = {dataset: {**values, **RECIPES.get((dataset, "wgan_gp"), {})} for dataset, values in DATASETS.items()}
+    others = {}
+    for dataset, values in own.items():
+        if values.get(field, BASE[field]) != BASE[field]:
+            others.setdefault(values[field], []).append(dataset)
+    shown = [f"{_shown(value)} for {', '.join(datasets)}" for value, datasets in others.items()]
+    return f" By default {'; '.join([_shown(BASE[field]), *shown])}."
+
+
+def _shown(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+
+
+def _data(define):
+    define.integer("image_size", None, "Side of the square images in pixels. By default that of the data.")
+    define.string(
+        "data_dir", None, "Where TensorFlow Datasets keeps its data. By default where it always does.", "PATH"
+    )
+
+
+def _train(define):
+    define.group("Data")
+    define.string(
+        "dataset",
+        "digits",
+        "A name (digits, ring, grid, swiss_roll, stacked_mnist, or one of TensorFlow Datasets: mnist, fashion_mnist, "
+        "cifar10, ...), a folder of images, or an .npz file.",
+    )
+    _data(define)
+    define.boolean("flip", None, "Mirror images at random; not for letters and digits.")
+    define.boolean("dequantize", None, "Spread each grey level by uniform noise.")
+    define.choice("on_bad_file", None, ["raise", "skip"], "What to do with a file that is no image.", "raise")
+    define.group("Model")
+    define.choice("model", "wgan_gp", list(MODEL_NAMES), "What is trained.")
+    define.choice(
+        "network",
+        "auto",
+        ["auto", *NETWORK_NAMES],
+        "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones.",
+    )
+    define.integers("units", "Widths of the hidden layers, for mlp." + _by_default("units"), "N,N,...")
+    define.integer(
+        "filters", None, "Filters next to the image for dcgan, of all layers for resnet." + _by_default("filters")
+    )
+    define.integer("latent_dim", None, "Size of a latent vector." + _by_default("latent_dim"))
+    define.boolean("conditional", None, "Generate by class; the data need labels.")
+    define.group("Training")
+    define.integer("steps", None, "Updates of the generator." + _by_default("steps"))
+    define.integer("epochs", None, "Passes over the data, instead of --steps.")
+    define.integer("batch_size", None, "Images per update." + _by_default("batch_size"))
+    define.integer(
+        "n_critic", None, "Updates of the discriminator per update of the generator. By default the model's paper's."
+    )
+    define.number(
+        "learning_rate",
+        None,
+        "Of both optimizers. By default the model's paper's, or what was tuned for the dataset.",
+        "X",
+    )
+    define.number(
+        "ema_momentum",
+        None,
+        "Images are made by an average of the generator's weights with this momentum; 0 for no average.",
+        0.999,
+        upper=1.0,
+    )
+    define.integer("seed", 0, "The same seed gives the same training.", lower=0, upper=2**32 - 1)
+    define.group("Output")
+    define.string(
+        "workdir",
+        None,
+        "Where everything goes, new or empty. By default runs/DATASET-MODEL-N with the next free number.",
+        "PATH",
+    )
+    define.boolean("overwrite", False, "Replace the run in --workdir.")
+    define.boolean("dry_run", False, "Print the resolved configuration and both networks, write nothing, and stop.")
+    define.group("Machine")
+    define.choice("strategy", None, ["auto", "one", "mirrored"], "Devices. auto: all GPUs of this machine.", "auto")
+    define.choice("precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the computation.", "float32")
+    define.choice("jit_compile", None, ["auto", "true", "false"], "XLA. auto: on a GPU or TPU.", "auto")
+
+
+def _generate(define):
+    define.group("Images")
+    define.integer("num_images", 64, "How many.")
+    define.integer("seed", 0, "The same seed gives the same images.", lower=0, upper=2**63 - 1)
+    define.integers("labels", "Classes, in turn, for a conditional model. By default all of them.", "N,N,...")
+    define.group("Output")
+    define.string(
+        "out",
+        None,
+        "A picture (.png) of all images in a grid; an .npz file, array `images`, uint8 (n, height, width, channels); "
+        "any other name is a folder, one PNG an image. By default WORKDIR/generated.png.",
+        "PATH",
+    )
+
+
+def _inspect(define):
+    define.group("Data")
+    _data(define)
+    define.group("Output")
+    define.string("out", None, "Picture of a grid of images. By default inspect-DATASET.png.", "PATH")
+
+
+COMMANDS = {
+    "train": Command(
+        "kerasgan train [flags]",
+        None,
+        "Trains a model on a dataset. Samples, curves and the model go to a run directory; the last lines say where "
+        "they are and how good they are.",
+        (
+            "kerasgan train                                 # WGAN-GP on handwritten digits, a few minutes",
+            "kerasgan train --dataset=mnist --steps=5000",
+            "kerasgan train --dataset=photos/ --image_size=64 --flip --workdir=runs/photos",
+        ),
+        _train,
+    ),
+    "generate": Command(
+        "kerasgan generate WORKDIR [flags]",
+        "WORKDIR",
+        "Generates images by the model that `kerasgan train` left in WORKDIR.",
+        (
+            "kerasgan generate runs/digits-wgan_gp-1",
+            "kerasgan generate runs/digits-wgan_gp-1 --num_images=10000 --seed=1 --out=digits.npz",
+        ),
+        _generate,
+    ),
+    "inspect": Command(
+        "kerasgan inspect DATASET [flags]",
+        "DATASET",
+        "Says what a dataset holds and which files of it cannot be read, and saves a grid of its images. Ends with "
+        "exit code 1 if there is such a file.",
+        ("kerasgan inspect digits", "kerasgan inspect photos/ --out=photos.png"),
+        _inspect,
+    ),
+}

@@ -1,0 +1,310 @@
+"""`kerasgan train`: from a dataset to a run directory."""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import kerasgan
+from kerasgan import callbacks, images, metrics, plots
+from kerasgan.callbacks.progress import clock
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli import data as data_
+from kerasgan.cli.build import build
+
+# The most examples that the quality is computed from, on either side.
+_COMPARED = 2_000
+_SHOWN = 64
+# What a run leaves, and what --overwrite removes.
+OUTPUTS = (
+    "config.json",
+    "metrics.csv",
+    "metrics.json",
+    "samples",
+    "samples.png",
+    "contact_sheet.png",
+    "training.gif",
+    "curves.png",
+    "model.keras",
+    "tensorboard",
+)
+
+
+def run(flags) -> int:
+    """Trains, and returns the exit code.
+
+    Args:
+        flags: Dict of the command's flags by name.
+    """
+    begun = time.monotonic()
+    workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"])
+    names = ("image_size", "data_dir", "on_bad_file")
+    data = data_.read(flags["dataset"], **{name: flags[name] for name in names if flags[name] is not None})
+    own = ("dry_run", "workdir", "overwrite", "debug", "help")
+    chosen = {name: value for name, value in flags.items() if name not in own}
+    chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
+    configuration = configurations.resolve(source=data.train, **chosen)
+    keras.utils.set_random_seed(configuration.seed)  # of the weights, and it changes the order of tf.data too
+    dataset = data_.batches(data.train, configuration)
+    strategy = _strategy(configuration.strategy, configuration.batch_size)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(configuration.precision)
+    try:
+        with strategy.scope():
+            model = build(configuration, data.train)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if flags["dry_run"]:
+        _describe(configuration, data, model)
+        return 0
+    workdir = _make_workdir(workdir, configuration, flags["overwrite"])
+    _print_header(configuration, data, model, workdir)
+    configurations.write(workdir / "config.json", configuration, _versions())
+    interrupted = _fit(model, dataset, configuration, data, workdir)
+    _save(model, workdir)
+    if interrupted:
+        step = int(model.step.numpy())
+        print(f"\nstopped at step {step:,} of {configuration.steps:,}; the model so far is {workdir / 'model.keras'}")
+        return 130
+    quality = _quality(model, configuration, data.train)
+    _write_samples(model, data.train, workdir / "samples.png")
+    seconds = time.monotonic() - begun
+    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
+    (workdir / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _print_result(workdir, quality, data.train, seconds)
+    return 0
+
+
+# The run directory
+
+
+def _check_workdir(workdir, overwrite):
+    """The path of the run directory, or None for one with the next free number."""
+    if workdir is None:
+        return None
+    path = pathlib.Path(workdir).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise ValueError(
+            f"--workdir={workdir} is not empty. Name another, leave it out for a new one in runs/, or pass --overwrite "
+            "to replace the run that is there."
+        )
+    return path
+
+
+def _make_workdir(path, configuration, overwrite):
+    while path is None:
+        path = configurations.default_workdir(configuration.dataset, configuration.model)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:  # another training has just taken the number
+            path = None
+    path.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS if overwrite else ():
+        target = path / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+    return path
+
+
+def _versions():
+    return {
+        "kerasgan": kerasgan.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+# Training
+
+
+def _strategy(name, batch_size):
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if name == "one" or (name == "auto" and gpus < 2):
+        return tf.distribute.get_strategy()
+    strategy = tf.distribute.MirroredStrategy()
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise ValueError(f"--batch_size={batch_size} cannot be divided among {replicas} replicas. Use a multiple.")
+    return strategy
+
+
+class _StopAt(keras.callbacks.Callback):
+    """Ends the training at a step, in the middle of an epoch too."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = epoch * self.params["steps"]
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._before + batch + 1 >= self.steps:
+            self.model.stop_training = True
+
+
+def _fit(model, dataset, configuration, data, workdir):
+    """Trains. Returns whether the user has interrupted it."""
+    held_out = None
+    if data.held_out is not None and data.held_out.num_examples >= configuration.batch_size:
+        held_out = data_.batches(data.held_out, configuration, training=False)
+    points = data.train.images if data.train.images.ndim == 2 else None
+    grids = callbacks.SampleGrid(
+        workdir / "samples",
+        num_images=_num_shown(model, data.train),
+        seed=configuration.seed,
+        real=None if points is None else points[:_COMPARED],
+    )
+    log = callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000))
+    try:
+        model.fit(
+            dataset,
+            epochs=configuration.epochs,
+            steps_per_epoch=configuration.steps_per_epoch,
+            validation_data=held_out,
+            verbose=0,
+            callbacks=[
+                grids,
+                log,
+                callbacks.Progress(configuration.steps),
+                _StopAt(configuration.steps),
+                keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+            ],
+        )
+    except KeyboardInterrupt:
+        if int(model.step.numpy()) == 0:
+            raise
+        log.on_train_end()
+        grids.on_train_end()
+        interrupted = True
+    else:
+        interrupted = False
+    for name in ("contact_sheet.png", "training.gif"):
+        os.replace(workdir / "samples" / name, workdir / name)
+    plots.curves(workdir / "metrics.csv", workdir / "curves.png")
+    return interrupted
+
+
+def _save(model, workdir):
+    """Saves the model under its name when it is complete."""
+    temporary = workdir / ".model.tmp.keras"
+    try:
+        model.save(temporary)
+        os.replace(temporary, workdir / "model.keras")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(workdir / "model.keras")) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# What comes out
+
+
+def _num_shown(model, source):
+    if source.images.ndim == 2:
+        return _COMPARED
+    classes = model.num_classes if model.conditional else None
+    return classes * max(1, _SHOWN // classes) if classes and classes <= 16 else _SHOWN
+
+
+def _quality(model, configuration, source):
+    """Density and coverage of generated examples among the real ones, in the space of pixels."""
+    count = min(source.num_examples, _COMPARED)
+    k = min(5, count - 1)
+    rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
+    labels = source.labels[rows] if model.conditional else None
+    fake = model.generate(count, labels=labels, seed=configuration.seed, batch_size=256)
+    real = source.images[rows]
+    if source.images.ndim == 4:
+        fake = images.to_uint8(fake)  # as a saved picture holds them
+    values = metrics.prdc(real.reshape(count, -1), fake.reshape(count, -1), k)
+    return {
+        **values,
+        "perfect_coverage": metrics.expected_coverage(count, count, k),
+        "k": k,
+        "num_real": count,
+        "num_fake": count,
+        "space": "pixels" if source.images.ndim == 4 else "points",
+    }
+
+
+def _write_samples(model, source, path):
+    """The final samples, beside as many real examples."""
+    if source.images.ndim == 2:
+        points = model.generate(_COMPARED, seed=0)
+        images.save_picture(path, images.picture(points, source.images[:_COMPARED]))
+        return
+    count = _num_shown(model, source)
+    rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
+    columns = None
+    if model.conditional and model.num_classes <= 16:
+        columns = model.num_classes
+        rows = _one_per_class_in_turn(source.labels, columns, count)
+    real = images.contact_sheet([images.grid(source.images[rows], columns)], ["real"])
+    generated = images.contact_sheet([images.grid(model.generate(count, seed=0), columns)], ["generated"])
+    images.save_picture(path, np.concatenate([generated, real], axis=1))
+
+
+def _one_per_class_in_turn(labels, classes, count):
+    order = np.random.default_rng(0).permutation(len(labels))
+    by_class = [order[labels[order] == label] for label in range(classes)]
+    return np.array([by_class[i % classes][i // classes % len(by_class[i % classes])] for i in range(count)])
+
+
+# What is printed
+
+
+def _networks(model):
+    first = ("encoder", model.encoder) if hasattr(model, "encoder") else ("discriminator", model.discriminator)
+    return [("generator", model.generator), first]
+
+
+def _print_header(configuration, data, model, workdir):
+    source = data.train
+    shape = " x ".join(str(size) for size in source.example_shape)
+    what = "points in" if source.images.ndim == 2 else "images of"
+    held_out = "" if data.held_out is None else f", {data.held_out.num_examples:,} held out"
+    print(f"dataset    {configuration.dataset}: {source.num_examples:,} {what} {shape}{held_out}")
+    for note in source.notes:
+        print(f"           {note}")
+    parameters = ", ".join(f"{name} {network.count_params():,}" for name, network in _networks(model))
+    print(f"model      {configuration.model}, {configuration.network}; parameters: {parameters}")
+    passes = configuration.steps * configuration.n_critic * configuration.batch_size / source.num_examples
+    passes = f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}"
+    batches = f" of {configuration.n_critic} x {configuration.batch_size} images"
+    print(f"steps      {configuration.steps:,}{batches}, {passes} passes over the data; seed {configuration.seed}")
+    print(f"directory  {workdir}", flush=True)
+
+
+def _describe(configuration, data, model):
+    for name, value in configuration.to_json().items():
+        print(f"{name:<28}{value}")
+    print()
+    for _, network in _networks(model):
+        network.summary()
+
+
+def _print_result(workdir, quality, source, seconds):
+    print(f"\ntime       {clock(seconds)}")
+    print(
+        f"quality    coverage {quality['coverage']:.2f} (perfect {quality['perfect_coverage']:.2f}), "
+        f"density {quality['density']:.2f} (perfect 1.00): {quality['num_fake']:,} generated against "
+        f"{quality['num_real']:,} real, {quality['space']}, k = {quality['k']}"
+    )
+    print(f"samples    {workdir / 'samples.png'}")
+    print(f"history    {workdir / 'contact_sheet.png'}, {workdir / 'training.gif'}")
+    print(f"curves     {workdir / 'curves.png'}, {workdir / 'metrics.csv'}")
+    print(f"model      {workdir / 'model.keras'}")
+    print(f"more       kerasgan generate {workdir}", flush=True)

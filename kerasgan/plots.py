@@ -1,0 +1,147 @@
+"""Curves of a training, from its log."""
+
+import csv
+import os
+import pathlib
+import uuid
+
+import numpy as np
+
+_WINDOW = 101
+_FEW_ROWS = 1000
+_COLOURS = {"main": "#1f5a93", "second": "#d1495b", "third": "#4f8a5b", "held out": "#e08e1b", "line": "0.55"}
+
+
+def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Plots the log of a `kerasgan.callbacks.MetricsLog`: losses, and where they are the Wasserstein estimate and the
+    gradient norm.
+
+    The Wasserstein estimate is shown with its median filter of 101 rows, as in the paper; a tenth of the rows where
+    there are fewer than 1,000.
+
+    Args:
+        metrics_csv: The log.
+        path: Name of the picture; its suffix tells the format.
+
+    Raises:
+        ValueError: The log holds no row.
+
+    Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, figure 3: the estimate tracks the quality of samples.
+    """
+    # matplotlib is slow to import; the object API leaves pyplot's global state alone.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    log = _read(metrics_csv)
+    panels = [_plot_losses]
+    panels += [_plot_wasserstein] if "wasserstein" in log else []
+    panels += [_plot_gradient_norm] if "gradient_norm" in log else []
+    figure = Figure(figsize=(8, 0.6 + 2.6 * len(panels)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, plot in zip(all_axes, panels[1:] + panels[:1], strict=True):  # the most telling first
+        plot(axes, log)
+        _tidy(axes)
+    all_axes[-1].set_xlabel("generator steps")
+    all_axes[-1].set_xlim(0, max(log["step"][-1], 1))
+    all_axes[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        figure.savefig(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def median_filter(values: np.ndarray, window: int) -> np.ndarray:
+    """Running median over an odd window, centred; at the ends over what there is of it, symmetrically."""
+    half = window // 2
+    result = np.empty(len(values))
+    for i in range(len(values)):
+        reach = min(half, i, len(values) - 1 - i)
+        result[i] = np.median(values[i - reach : i + reach + 1])
+    return result
+
+
+def _read(metrics_csv) -> dict[str, np.ndarray]:
+    with open(metrics_csv, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError(f"Nothing to plot: {metrics_csv} holds no row. Train for one step at least.")
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+
+def _plot_wasserstein(axes, log):
+    _plot_smoothed(axes, log["step"], log["wasserstein"], _COLOURS["main"], "training")
+    _plot_held_out(axes, log, "wasserstein")
+    _limit(axes, log["wasserstein"])
+    axes.set_title("Wasserstein estimate of the critic")
+    axes.legend(loc="upper right", frameon=False)
+
+
+def _plot_gradient_norm(axes, log):
+    target = 0.0 if "r1" in log or "r2" in log else 1.0
+    axes.axhline(target, color=_COLOURS["line"], linewidth=1.0, linestyle=(0, (4, 3)))
+    _plot_smoothed(axes, log["step"], log["gradient_norm"], _COLOURS["main"])
+    _limit(axes, np.append(log["gradient_norm"], target))
+    axes.set_title(f"Gradient norm of the discriminator, which the penalty draws to {target:g}")
+
+
+def _plot_losses(axes, log):
+    names = {"d_loss": "discriminator", "g_loss": "generator", "loss": "negative ELBO"}
+    names |= {"reconstruction": "reconstruction", "kl": "KL"}
+    shown = [name for name in names if name in log]
+    colours = [_COLOURS["main"], _COLOURS["second"], _COLOURS["third"]]
+    for name, colour in zip(shown, colours, strict=False):
+        _plot_smoothed(axes, log["step"], log[name], colour, names[name])
+    if "loss" in log:
+        _plot_held_out(axes, log, "loss", "negative ELBO, held out")
+    _limit(axes, *(log[name] for name in shown))
+    axes.set_title("Losses, without penalties" if "gradient_norm" in log else "Losses")
+    axes.legend(loc="upper right", frameon=False, ncols=2 if len(shown) == 2 else 1)
+
+
+def _plot_smoothed(axes, step, values, colour, label=None):
+    """The values, faint, and their running median on top."""
+    step, values = step[np.isfinite(values)], values[np.isfinite(values)]
+    rows = len(values)
+    if not rows:
+        return
+    window = _WINDOW if rows >= _FEW_ROWS else max(1, rows // 10)
+    window -= 1 - window % 2
+    axes.plot(step, values, color=colour, alpha=0.3, linewidth=0.6)
+    if label and window > 1:
+        per_row = round(step[-1] / rows)
+        label += f", median of {window}" + (f" x {per_row} steps" if per_row > 1 else " steps")
+    axes.plot(step, median_filter(values, window), color=colour, linewidth=1.6, label=label)
+
+
+def _plot_held_out(axes, log, name, label="held out"):
+    if f"val_{name}" in log:
+        there = np.isfinite(log[f"val_{name}"])
+        axes.plot(
+            log["step"][there], log[f"val_{name}"][there], "o-", color=_COLOURS["held out"], markersize=3, label=label
+        )
+
+
+def _limit(axes, *series):
+    """The first steps of a training may be far out: what lies beyond 1.5 times the spread of 99 % is cut off."""
+    values = np.concatenate(series)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    low, high = np.quantile(values, [0.005, 0.995])
+    reach = 0.5 * (high - low) or max(abs(high), 1.0) * 0.1
+    low, high = max(values.min(), low - reach), min(values.max(), high + reach)
+    margin = 0.06 * (high - low) or 0.1
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _tidy(axes):
+    axes.title.set(ha="left", x=0.0, fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("0.7")
+    axes.tick_params(color="0.7", labelcolor="0.25", labelsize=9)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)

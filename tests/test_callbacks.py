@@ -1,0 +1,237 @@
+"""`kerasgan.callbacks` in short trainings of small networks."""
+
+import csv
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import kerasgan as kg
+from kerasgan.callbacks.progress import clock
+
+
+@pytest.fixture
+def gan(make_generator, make_discriminator):
+    model = kg.WGANGP(make_generator(), make_discriminator(), n_critic=2)
+    model.compile()
+    return model
+
+
+@pytest.fixture
+def dataset(rng):
+    return tf.data.Dataset.from_tensor_slices(rng.uniform(-1, 1, (40, 4, 4, 1)).astype("float32")).batch(4)
+
+
+class Steps(keras.callbacks.Callback):
+    """Keeps every step's values."""
+
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.logs.append(dict(logs))
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_of_the_log_is_the_mean_of_its_steps(gan, dataset, tmp_path):
+    steps = Steps()
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv", every=3)
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[steps, log])  # 5 steps an epoch
+    rows = rows_of(tmp_path / "metrics.csv")
+    assert list(rows[0])[:3] == ["step", "epoch", "seconds"]
+    assert set(list(rows[0])[3:]) == {metric.name for metric in gan.metrics}
+    assert [int(row["step"]) for row in rows] == [3, 6, 9, 10]
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 2, 2]
+    first = [step["wasserstein"] for step in steps.logs]
+    for row, part in zip(rows, (first[:3], first[3:6], first[6:9], first[9:]), strict=True):
+        assert float(row["wasserstein"]) == pytest.approx(np.mean(part), rel=1e-5)
+    assert len(set(first)) == 10
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds == sorted(seconds)
+
+
+def test_validation_has_columns_of_its_own_in_the_last_row_of_an_epoch(gan, dataset, tmp_path):
+    history = gan.fit(
+        dataset,
+        epochs=2,
+        verbose=0,
+        validation_data=dataset.take(2),
+        callbacks=[kg.callbacks.MetricsLog(tmp_path / "metrics.csv")],
+    ).history
+    rows = rows_of(tmp_path / "metrics.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, 11))
+    held_out = [row["val_wasserstein"] for row in rows]
+    assert [bool(value) for value in held_out] == [False, False, False, False, True] * 2
+    assert [float(held_out[4]), float(held_out[9])] == pytest.approx(history["val_wasserstein"], rel=1e-5)
+    assert all(row["wasserstein"] for row in rows)
+
+
+def test_every_row_but_the_last_is_on_disk_when_a_training_dies(gan, dataset, tmp_path):
+    class Dies(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                raise RuntimeError("power cut")
+
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
+    with pytest.raises(RuntimeError, match="power cut"):
+        gan.fit(dataset, verbose=0, callbacks=[log, Dies()])
+    assert [int(row["step"]) for row in rows_of(tmp_path / "metrics.csv")] == [1, 2, 3]
+
+
+def test_a_training_that_goes_on_continues_its_log(gan, dataset, tmp_path):
+    path = tmp_path / "metrics.csv"
+    gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(path)])
+    before = rows_of(path)
+    # After step 5 of a checkpoint, the crashed training had come further and left half a row.
+    with open(path, "a") as file:
+        file.write("6,2,0.1" + ",7" * (len(before[0]) - 3) + "\n7,2,0")
+    gan.fit(dataset, initial_epoch=1, epochs=2, verbose=0, callbacks=[kg.callbacks.MetricsLog(path)])
+    rows = rows_of(path)
+    assert [int(row["step"]) for row in rows] == list(range(1, 11))
+    assert rows[:5] == before
+    assert float(rows[5]["wasserstein"]) != 7
+    assert float(rows[5]["seconds"]) >= float(rows[4]["seconds"])
+
+
+def test_a_new_model_begins_a_new_log(gan, dataset, tmp_path):
+    (tmp_path / "metrics.csv").write_text("of another training\n")
+    gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(tmp_path / "metrics.csv")])
+    assert len(rows_of(tmp_path / "metrics.csv")) == 5
+
+
+def test_samples_come_from_the_same_latents_before_and_after_each_epoch(gan, dataset, tmp_path):
+    before = kg.images.grid(gan.generate(6, seed=3))
+    gan.fit(dataset, epochs=3, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path / "s", 6, every=2, seed=3)])
+    names = sorted(path.name for path in (tmp_path / "s").iterdir())
+    # The last epoch is there whatever `every`.
+    assert names == ["contact_sheet.png", "epoch_0000.png", "epoch_0002.png", "epoch_0003.png", "training.gif"]
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "s/epoch_0000.png")), before[..., 0])
+    after = kg.images.grid(gan.generate(6, seed=3))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "s/epoch_0003.png")), after[..., 0])
+    assert Image.open(tmp_path / "s/training.gif").n_frames >= 3
+    sheet = Image.open(tmp_path / "s/contact_sheet.png")
+    assert sheet.height > before.shape[0]
+
+
+def test_a_conditional_model_shows_a_class_a_column(rng, tmp_path):
+    generator = kg.networks.mlp_generator((4, 4, 1), latent_dim=2, units=(8,), num_classes=5)
+    discriminator = kg.networks.mlp_discriminator((4, 4, 1), units=(8,), num_classes=5)
+    gan = kg.GAN(generator, discriminator)
+    gan.compile()
+    images = rng.uniform(-1, 1, (16, 4, 4, 1)).astype("float32")
+    gan.fit(images, rng.integers(0, 5, 16), 4, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path, 15)])
+    expected = kg.images.grid(gan.generate(15, seed=0, labels=np.arange(15) % 5), columns=5)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "epoch_0001.png")), expected[..., 0])
+
+
+def test_points_are_shown_as_points(make_discriminator, rng, tmp_path):
+    generator = kg.networks.mlp_generator((2,), latent_dim=2, units=(8,), output_activation=None)
+    gan = kg.WGANGP(generator, make_discriminator((2,)), n_critic=1)
+    gan.compile()
+    points = rng.normal(size=(16, 2)).astype("float32")
+    grids = kg.callbacks.SampleGrid(tmp_path, 20, real=points)
+    gan.fit(points, batch_size=8, verbose=0, callbacks=[grids])
+    expected = kg.images.picture(gan.generate(20, seed=0), points)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "epoch_0001.png")), expected)
+    assert Image.open(tmp_path / "contact_sheet.png").width > 2 * kg.images.SCATTER_SIZE
+
+
+def test_a_long_training_makes_a_bounded_animation(gan, tmp_path):
+    from kerasgan.callbacks import sample_grid
+
+    for epoch in range(100):
+        kg.images.save_picture(tmp_path / f"epoch_{epoch:04d}.png", np.full((70, 70, 1), epoch, np.uint8))
+    kg.images.save_picture(tmp_path / "epoch_0050.png", np.zeros((9, 9, 1), np.uint8))  # of another run
+    sample_grid.summarize(tmp_path, row_height=68, steps={99: 1234})
+    assert Image.open(tmp_path / "training.gif").n_frames <= 65
+
+
+@pytest.mark.parametrize("arguments", [{"num_images": 0}, {"every": 0}])
+def test_sample_grid_refuses_what_it_cannot_do(arguments):
+    with pytest.raises(ValueError, match="Expected a positive integer"):
+        kg.callbacks.SampleGrid("samples", **arguments)
+
+
+class Clock:
+    """A clock that the test advances."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+
+
+def run_progress(progress, model, epochs, steps, clock, per_step, compilation=0.0):
+    """The calls of `fit` with a step a fixed time."""
+    progress.set_model(model)
+    progress.set_params({"steps": steps, "epochs": epochs})
+    progress.on_train_begin()
+    for epoch in range(epochs):
+        progress.on_epoch_begin(epoch)
+        for batch in range(steps):
+            clock.now += per_step + (compilation if epoch == batch == 0 else 0)
+            values = {"wasserstein": float(batch), "gradient_norm": 1.0, "d_loss": -float(batch), "g_loss": 0.5}
+            progress.on_train_batch_end(batch, values)
+        progress.on_epoch_end(epoch, {"val_wasserstein": 9.0})
+    progress.on_train_end()
+
+
+def test_progress_tells_the_time_left_without_the_compilation(gan, monkeypatch):
+    out = io.StringIO()
+    run_progress(kg.callbacks.Progress(file=out), gan, 10, 100, Clock(monkeypatch), per_step=0.5, compilation=30.0)
+    lines = out.getvalue().splitlines()
+    # 1000 steps of 0.5 s, and 30 s before the first.
+    assert 18 <= len(lines) <= 21
+    tenth = next(line for line in lines if "step 500/1000" in line)
+    assert "  50%  " in tenth
+    assert tenth.endswith("4:40 elapsed, 4:10 left")
+    assert "(held out 9)" in tenth
+    assert "gradient_norm 1  g_loss 0.5" in tenth
+    assert "d_loss" not in tenth
+    assert lines[-1].startswith("step 1000/1000  100%")
+    assert lines[-1].endswith("8:50 elapsed, 0:00 left")
+
+
+def test_progress_shows_means_since_the_line_before(gan, monkeypatch):
+    out = io.StringIO()
+    run_progress(kg.callbacks.Progress(file=out), gan, 1, 40, Clock(monkeypatch), per_step=3.0)
+    # 20 lines of 2 steps; the values are 0, 1, 2, ...
+    assert [line.split("wasserstein ")[1].split()[0] for line in out.getvalue().splitlines()[:3]] == [
+        "0.5",
+        "2.5",
+        "4.5",
+    ]
+
+
+def test_progress_rewrites_one_line_on_a_terminal(gan, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    run_progress(kg.callbacks.Progress(file=out), gan, 2, 10, Clock(monkeypatch), per_step=0.5)
+    written = out.getvalue()
+    assert written.count("\n") == 1
+    assert written.endswith("\n")
+    assert written.count("\r") == 20
+    lines = written.rstrip().split("\r")[1:]
+    # Metrics give way to the time left where there is little room.
+    assert all(len(line) < 80 and line.rstrip().endswith(" left") for line in lines)
+
+
+def test_progress_in_a_training(gan, dataset, capsys):
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[kg.callbacks.Progress()])
+    assert "step 10/10  100%  wasserstein" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (41.4, "0:41"), (77, "1:17"), (3723, "1:02:03")])
+def test_clock(seconds, shown):
+    assert clock(seconds) == shown

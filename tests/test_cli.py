@@ -1,0 +1,368 @@
+"""The command, in this process and in one of its own."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasgan import callbacks, datasets
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli import main
+from kerasgan.cli.build import build
+from kerasgan.cli.options import COMMANDS, Flags
+
+SMALL = ("--units=16,16", "--latent_dim=4")
+QUALITY = (
+    r"^quality    coverage [01]\.\d\d \(perfect 0\.97\), density \d\.\d\d \(perfect 1\.00\): "
+    r"1,797 generated against 1,797 real, pixels, k = 5$"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The directory of a training of 20 steps."""
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    assert main(["train", "--steps=20", *SMALL, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def refused(capsys, *arguments):
+    """The one line in which the command refuses something."""
+    assert main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("kerasgan")
+    return error
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# train
+
+
+def test_a_run_directory_is_complete_and_readable(run):
+    expected = {"config.json", "contact_sheet.png", "curves.png", "metrics.csv", "metrics.json", "model.keras"}
+    expected |= {"samples", "samples.png", "tensorboard", "training.gif"}
+    assert {path.name for path in run.iterdir()} == expected
+    for name in ("contact_sheet.png", "curves.png", "samples.png", "training.gif", "samples/epoch_0000.png"):
+        Image.open(run / name).load()
+    assert len(list((run / "samples").iterdir())) == 21  # before training, and 20 epochs of one step
+    assert any(path.stat().st_size > 1000 for path in (run / "tensorboard").rglob("events*"))
+    rows = rows_of(run / "metrics.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, 21))
+    assert {"wasserstein", "gradient_norm", "d_loss", "g_loss"} <= set(rows[0])
+    quality = json.loads((run / "metrics.json").read_text())
+    assert (quality["num_real"], quality["num_fake"], quality["k"], quality["steps"]) == (1797, 1797, 5, 20)
+    # Closed form for a perfect sampler: 1 - prod over i < 5 of (1796 - i) / (3593 - i).
+    assert quality["perfect_coverage"] == pytest.approx(1 - np.prod([(1796 - i) / (3593 - i) for i in range(5)]))
+    assert 0 <= quality["coverage"] <= 1
+
+
+def test_the_configuration_of_a_run_can_be_read_again(run):
+    configuration = configurations.read(run / "config.json")
+    assert (configuration.steps, configuration.units, configuration.model) == (20, (16, 16), "wgan_gp")
+    assert configurations.Configuration.from_json(json.loads(json.dumps(configuration.to_json()))) == configuration
+    assert set(json.loads((run / "config.json").read_text())["versions"]) >= {"kerasgan", "keras", "tensorflow"}
+
+
+def test_the_model_of_a_run_has_been_trained_and_goes_on(run):
+    model = keras.models.load_model(run / "model.keras")
+    assert int(model.step.numpy()) == 20
+    model.fit(datasets.load("digits", 64), epochs=1, steps_per_epoch=1, verbose=0)
+    assert int(model.step.numpy()) == 21
+
+
+def test_a_process_of_its_own_trains_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "kerasgan", "train", "--steps=10", *SMALL]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(QUALITY, done.stdout, re.MULTILINE)
+    assert re.search(r"^step 10/10  100%  wasserstein .* elapsed, 0:00 left$", done.stdout, re.MULTILINE)
+    named = re.findall(r"runs/digits-wgan_gp-1/\S+\.\w+\b", "\n".join(done.stdout.splitlines()[-7:]))
+    assert len(named) == 6
+    assert all((tmp_path / name).is_file() for name in named)
+
+
+def test_the_same_seed_gives_the_same_images(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert main(["train", "--steps=2", *SMALL, f"--seed={seed}", f"--workdir={tmp_path / name}"]) == 0
+    a, b, c = ((tmp_path / name / "samples/epoch_0002.png").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_points_and_a_vae_train_too(tmp_path, monkeypatch, capsys):
+    small = [np.random.default_rng(0).normal(size=(300, 2)).astype("float32"), np.zeros(300, "int32")]
+    np.savez(tmp_path / "points.npz", images=small[0])
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--dataset=points.npz", "--model=vae", "--steps=2", *SMALL]) == 0
+    assert "300 generated against 300 real, points" in capsys.readouterr().out
+    assert Image.open("runs/points-vae-1/samples.png").size == (512, 512)
+    assert main(["generate", "runs/points-vae-1", "--num_images=7", "--out=seven.npz"]) == 0
+    assert np.load("seven.npz")["images"].shape == (7, 2)
+    assert "no folder of images" in refused(capsys, "generate", "runs/points-vae-1", "--out=folder")
+
+
+def test_a_conditional_model_on_a_folder_with_held_out_images(tmp_path, rng, capsys, monkeypatch):
+    monkeypatch.setattr("kerasgan.cli.data._ENOUGH_TO_HOLD_OUT", 200)
+    for name in ("cats", "dogs"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for i in range(150):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), "uint8")).save(tmp_path / f"pets/{name}/{i}.png")
+    workdir = tmp_path / "run"
+    arguments = [f"--dataset={tmp_path / 'pets'}", "--conditional", "--batch_size=16", "--flip", "--dequantize"]
+    assert main(["train", *arguments, "--steps=2", *SMALL, f"--workdir={workdir}"]) == 0
+    assert "270 images of 8 x 8 x 3, 30 held out" in capsys.readouterr().out
+    assert all(row["val_wasserstein"] for row in rows_of(workdir / "metrics.csv"))
+    out = tmp_path / "dogs.npz"
+    assert main(["generate", str(workdir), "--labels=1", "--num_images=3", f"--out={out}"]) == 0
+    model = keras.models.load_model(workdir / "model.keras")
+    expected = np.rint((model.generate(3, labels=[1, 1, 1], seed=0) + 1) * 127.5)
+    np.testing.assert_array_equal(np.load(out)["images"], expected)
+    assert "integers in [0, 2)" in refused(capsys, "generate", str(workdir), "--labels=2")
+
+
+def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--dry_run", "--dataset=digits", "--image_size=28", "--filters=4"]) == 0
+    shown = capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert re.search(r"^network +dcgan$", shown, re.MULTILINE)
+    assert re.search(r"^filters +4$", shown, re.MULTILINE)
+    assert 'Model: "generator"' in shown
+    assert 'Model: "discriminator"' in shown
+
+
+def test_a_directory_that_is_not_empty_is_refused_and_overwritten_on_demand(tmp_path, capsys):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/epoch_0099.png").write_bytes(b"of an older run")
+    (tmp_path / "notes.txt").write_text("mine")
+    arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]
+    assert "is not empty. Name another" in refused(capsys, *arguments)
+    assert main([*arguments, "--overwrite"]) == 0
+    assert not (tmp_path / "samples/epoch_0099.png").exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_ctrl_c_leaves_what_has_been_learned(tmp_path, monkeypatch, capsys):
+    def interrupt(self, batch, logs=None):
+        if int(self.model.step.numpy()) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
+    assert main(["train", "--steps=9", *SMALL, f"--workdir={tmp_path / 'run'}"]) == 130
+    assert "stopped at step 3 of 9" in capsys.readouterr().out
+    assert int(keras.models.load_model(tmp_path / "run/model.keras").step.numpy()) == 3
+    assert (tmp_path / "run/curves.png").is_file()
+    assert len(rows_of(tmp_path / "run/metrics.csv")) == 3
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
+    def save(self, path, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    error = refused(capsys, "train", "--steps=1", *SMALL, f"--workdir={tmp_path / 'run'}")
+    assert error == f"kerasgan train: {tmp_path / 'run/model.keras'}: No space left on device\n"
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "unknown command 'trian'. Expected train, generate, inspect."),
+        (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
+        (["train", "digits"], "expected flags alone. Received: digits."),
+        (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),
+        (["train", "--steps=3", "--epochs=3"], "--epochs or --steps, not both"),
+        (["train", "--units=16,many"], "expected integers"),
+        (["train", "--filters=16"], "use --units"),
+        (["train", "--model=vae", "--n_critic=2"], "has no critic"),
+        (["train", "--dataset=./nowhere"], "No such file or folder: './nowhere'"),
+        (["train", "--batch_size=5000"], "Not one full batch"),
+        (["train", "--model=wgangp"], "value should be one of"),
+        (["train", "--workdir=/dev/null/run"], "/dev/null/run: Not a directory"),
+        (["generate"], "expected WORKDIR"),
+        (["generate", "nowhere"], "no such directory: nowhere"),
+        (["generate", "."], "holds no model.keras"),
+        (["inspect", "./nowhere"], "No such file or folder"),
+        (["inspect"], "expected DATASET"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert main(["generate", "nowhere", "--debug"]) == 2
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_help_needs_no_tensorflow_and_less_than_a_second():
+    # argv[0] as the console script has it; CPU time, so that a busy machine does not fail the test.
+    code = (
+        "import sys, time; sys.argv = ['kerasgan']\n"
+        "from kerasgan.cli import main\n"
+        "assert main([]) == main(['--version']) == 0\n"
+        "for command in ('train', 'generate', 'inspect'): assert main([command, '--help']) == 0\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert time.process_time() < 1, time.process_time()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    for expected in ("--dataset=digits", "--dry_run", "\nTraining\n", "--seed=0", "--out=PATH", "  kerasgan train  "):
+        assert expected in done.stdout
+
+
+def test_every_flag_is_explained_in_the_help():
+    for name, command in COMMANDS.items():
+        options = Flags(command)
+        shown = " ".join(options.help().split())
+        entries = [entry for group in options.groups.values() for entry in group]
+        assert {flag for flag, _, _ in entries} | {"h"} == set(options.values), name
+        for _, head, text in entries:
+            assert text.endswith(".")
+            assert f"{head.strip()} {text}" in shown
+
+
+# generate
+
+
+def test_generated_pictures_depend_on_the_seed_alone(run, tmp_path, capsys):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        path = tmp_path / f"{name}.png"
+        assert main(["generate", str(run), "--num_images=9", f"--seed={seed}", f"--out={path}"]) == 0
+        assert capsys.readouterr().out == f"9 images: {path}\n"
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_npz_folder_and_grid_hold_the_same_images(run, tmp_path):
+    for out in ("images.npz", "folder/", "grid.png"):
+        assert main(["generate", str(run), "--num_images=11", f"--out={tmp_path / out}"]) == 0
+    images = np.load(tmp_path / "images.npz")["images"]
+    assert (images.shape, images.dtype) == ((11, 8, 8, 1), np.uint8)
+    files = sorted((tmp_path / "folder").iterdir())
+    assert [path.name for path in files] == [f"{i:02d}.png" for i in range(11)]
+    np.testing.assert_array_equal(np.stack([np.asarray(Image.open(path)) for path in files]), images[..., 0])
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    np.testing.assert_array_equal(grid[2:66:8, 2:66:8], images[0, ..., 0])  # 8 pixels enlarged to 64, padding 2
+
+
+def test_the_default_picture_is_in_the_run_directory(run):
+    try:
+        assert main(["generate", str(run)]) == 0
+        Image.open(run / "generated.png").load()
+    finally:
+        (run / "generated.png").unlink(missing_ok=True)
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(run, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "not empty" in refused(capsys, "generate", str(run), f"--out={tmp_path}")
+    assert "ends in .png or .npz" in refused(capsys, "generate", str(run), f"--out={tmp_path / 'a.mp4'}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+# inspect
+
+
+def test_inspect_describes_a_dataset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", "digits"]) == 0
+    shown = capsys.readouterr().out
+    for line in ("images     1,797", "shape      8 x 8, 1 channel (grey)", "classes    10: 0 (178), 1 (182)"):
+        assert line in shown
+    assert "0 to 255" in shown
+    assert Image.open(re.search(r"^picture +(\S+)$", shown, re.MULTILINE)[1]).size == (530, 530)
+
+
+def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
+    root = tmp_path / "photos"
+    root.mkdir()
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 256, (10 + i % 2, 10, 3), "uint8")).save(root / f"{i}.png")
+    for i in range(25):
+        (root / f"bad{i:02d}.jpg").write_bytes(b"no image" if i else b"")
+    assert main(["inspect", str(root), f"--out={tmp_path / 'grid.png'}"]) == 1
+    shown = capsys.readouterr().out
+    assert [f"cannot be read: bad{i:02d}.jpg: not an image" in shown for i in range(25)] == [False] + [True] * 24
+    assert "cannot be read: bad00.jpg: empty file" in shown
+    assert "sizes      10 x 10 (3), 10 x 11 (2)" in shown
+    Image.open(tmp_path / "grid.png").load()
+
+
+# The configuration
+
+
+def source_of(shape=(8, 8, 1), n=1000, labels=True):
+    images = np.zeros((n, *shape), "uint8" if len(shape) == 3 else "float32")
+    return datasets.Source("test", images, np.arange(n, dtype="int32") % 3 if labels else None)
+
+
+def test_flags_go_before_recipes_and_recipes_before_the_rest():
+    base = configurations.BASE
+    assert configurations.resolve("other", source=source_of()).latent_dim == base["latent_dim"]
+    recipe = configurations.DATASETS["digits"]["latent_dim"]
+    assert configurations.resolve("digits", source=source_of()).latent_dim == recipe != base["latent_dim"]
+    assert configurations.resolve("digits", source=source_of(), latent_dim=7).latent_dim == 7
+
+
+@pytest.mark.parametrize(
+    ("shape", "network"), [((8, 8, 1), "mlp"), ((16, 16, 3), "mlp"), ((17, 17, 3), "dcgan"), ((2,), "mlp")]
+)
+def test_the_network_follows_the_size_of_the_images(shape, network):
+    assert configurations.resolve("other", source=source_of(shape)).network == network
+
+
+def test_epochs_are_passes_over_the_data():
+    # 1000 images are 15 batches of 64 and so 3 steps of 5.
+    configuration = configurations.resolve("other", source=source_of(), epochs=30)
+    assert (configuration.steps, configuration.steps_per_epoch, configuration.epochs) == (90, 3, 30)
+
+
+@pytest.mark.parametrize("steps", [1, 10, 59, 1000, 123_457])
+def test_a_training_is_divided_into_few_pictures(steps):
+    configuration = configurations.resolve("other", source=source_of(), steps=steps)
+    assert configuration.epochs <= 50
+    assert configuration.epochs >= min(steps, 20)
+    assert (configuration.epochs - 1) * configuration.steps_per_epoch < steps
+
+
+@pytest.mark.parametrize("network", configurations.NETWORK_NAMES)
+@pytest.mark.parametrize("model", configurations.MODEL_NAMES)
+def test_every_model_is_built_of_every_network(model, network):
+    if (model, network) == ("vae", "resnet"):
+        pytest.skip("there is no residual encoder")
+    source = source_of()
+    size = {"units": (4,)} if network == "mlp" else {"filters": 4}
+    configuration = configurations.resolve("other", model, source=source, network=network, latent_dim=3, **size)
+    built = build(configuration, source)
+    assert built.compiled
+    assert (built.latent_dim, built.image_shape) == (3, (8, 8, 1))
+
+
+def test_runs_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert configurations.default_workdir("digits", "gan") == pathlib.Path("runs/digits-gan-1")
+    for number in (1, 9, 10):
+        pathlib.Path(f"runs/digits-gan-{number}").mkdir(parents=True)
+    assert configurations.default_workdir("digits", "gan") == pathlib.Path("runs/digits-gan-11")
+    assert configurations.default_workdir("/data/my photos/", "gan") == pathlib.Path("runs/my_photos-gan-1")
+    assert configurations.default_workdir("faces.npz", "wgan_gp") == pathlib.Path("runs/faces-wgan_gp-1")
