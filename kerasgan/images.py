@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from kerasgan.errors import DataError, DataTypeError
 
 BACKGROUND = 236
+PADDING = 4
 INK = 40
 # Images smaller than this many pixels are enlarged until they are not.
 CELL = 60
@@ -40,14 +41,14 @@ def to_uint8(images) -> np.ndarray:
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 
 
-def grid(images, columns: int | None = None, padding: int = 2, scale: int | None = None) -> np.ndarray:
+def grid(images, columns: int | None = None, padding: int = PADDING, scale: int | None = None) -> np.ndarray:
     """Images side by side, row by row, on a light background.
 
     Args:
         images: uint8, or floats in [-1, 1], `(n, height, width, channels)`. Of 2 channels the first is shown, of 4
             or more the first three.
         columns: Images per row. Defaults to near a square, with few cells left empty.
-        padding: Pixels around each image. Defaults to `2`.
+        padding: Pixels around each image. Defaults to `4`.
         scale: Integer factor of enlargement, without interpolation. Defaults to the one that makes each image 60
             pixels or a little more; 1 for larger images.
 
@@ -168,7 +169,7 @@ def save_grid(
     images,
     title: str | None = None,
     columns: int | None = None,
-    padding: int = 2,
+    padding: int = PADDING,
     scale: int | None = None,
 ) -> None:
     """Write a `grid` of images; see there for the arguments."""

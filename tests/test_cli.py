@@ -262,7 +262,7 @@ def test_npz_folder_and_grid_hold_the_same_images(run, tmp_path):
     assert [path.name for path in files] == [f"{i:02d}.png" for i in range(11)]
     np.testing.assert_array_equal(np.stack([np.asarray(Image.open(path)) for path in files]), images[..., 0])
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
-    np.testing.assert_array_equal(grid[2:66:8, 2:66:8], images[0, ..., 0])  # 8 pixels enlarged to 64, padding 2
+    np.testing.assert_array_equal(grid[4:68:8, 4:68:8], images[0, ..., 0])  # 8 pixels enlarged to 64, padding 4
 
 
 def test_the_default_picture_is_in_the_run_directory(run):
@@ -290,7 +290,7 @@ def test_inspect_describes_a_dataset(tmp_path, monkeypatch, capsys):
     for line in ("images     1,797", "shape      8 x 8, 1 channel (grey)", "classes    10: 0 (178), 1 (182)"):
         assert line in shown
     assert "0 to 255" in shown
-    assert Image.open(re.search(r"^picture +(\S+)$", shown, re.MULTILINE)[1]).size == (530, 530)
+    assert Image.open(re.search(r"^picture +(\S+)$", shown, re.MULTILINE)[1]).size == (548, 548)  # 8 cells of 64, 9 paddings of 4
 
 
 def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):

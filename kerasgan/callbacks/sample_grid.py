@@ -15,7 +15,6 @@ _ANIMATION_BYTES = 96 * 1024**2
 _ANIMATION_FRAMES = 60
 _ANIMATION_SECONDS = 8.0
 _STAGES = 8
-_SHEET_PADDING = 12
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -92,7 +91,7 @@ class SampleGrid(keras.callbacks.Callback):
         """Pixels of one row of a grid, with the padding above it; None for scatter plots."""
         if len(self.model.image_shape) == 1:
             return None
-        return images.grid(np.zeros((1, *self.model.image_shape), "uint8")).shape[0] - 2
+        return images.grid(np.zeros((1, *self.model.image_shape), "uint8")).shape[0] - images.PADDING
 
     def _save(self):
         self._steps[self._epoch] = int(self.model.step.numpy())
@@ -117,7 +116,7 @@ def summarize(directory, row_height=None, steps=()):
         return images.contact_sheet([_read(paths[epoch])[rows]], ["before training" if epoch == 0 else caption])
 
     stages = [epochs[i] for i in _spread(len(epochs), _STAGES)]
-    rows = slice(None) if row_height is None else slice(0, _rows_shown(shape, row_height) * row_height + 2)
+    rows = slice(None) if row_height is None else slice(0, _rows_shown(shape, row_height) * row_height + images.PADDING)
     sheet = _arrange(_of_one_size([captioned(epoch, rows) for epoch in stages]))
     images.save_picture(directory / "contact_sheet.png", sheet)
 

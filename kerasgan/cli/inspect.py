@@ -1,6 +1,5 @@
 """`kerasgan inspect`: what a dataset holds, before any training."""
 
-import collections
 import pathlib
 import re
 
@@ -22,7 +21,7 @@ def run(dataset, flags) -> int:
         flags: Dict of the command's flags by name.
     """
     path = pathlib.Path(dataset).expanduser()
-    sizes, bad = _files(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
+    sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")
     source = datasets.read(dataset, image_size=flags["image_size"], data_dir=flags["data_dir"], on_bad_file="skip")
@@ -33,16 +32,6 @@ def run(dataset, flags) -> int:
     images.save_picture(out, images.picture(source.images[rows]))
     print(f"{'picture':<10} {out}")
     return 1 if bad else 0
-
-
-def _files(root):
-    """Counts of images by size, and reasons by name of the files that cannot be read."""
-    paths, _ = folder._find(root)
-    headers, bad = folder._headers(paths)
-    _, undecodable = folder._in_threads(lambda path: folder._decode(path, 8, 3), list(headers))
-    bad |= undecodable
-    sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
-    return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
 
 
 def _report(source, sizes, bad):

@@ -87,6 +87,20 @@ def read(
     return Source(str(root), images, labels, class_names, tuple(notes))
 
 
+def survey(root: pathlib.Path) -> tuple[collections.Counter, dict[str, str]]:
+    """Looks at every image below a folder and keeps none.
+
+    Returns: How many images there are of each size `(width, height)`, and by file name what is wrong with those that
+        cannot be read.
+    """
+    paths, _ = _find(root)
+    headers, bad = _headers(paths)
+    _, undecodable = _in_threads(lambda path: _decode(path, 8, 3), list(headers))
+    bad |= undecodable
+    sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
+    return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
+
+
 def _find(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """All image files below `root`, and all others, sorted; hidden ones (`.DS_Store`, `._x.jpg`) left out."""
     files, seen = [], set()
@@ -246,7 +260,7 @@ def _check_memory(root: pathlib.Path, n: int, size: int, channels: int) -> None:
 
 def _check_bad(root: pathlib.Path, bad: dict[pathlib.Path, str], total: int, on_bad_file: str) -> None:
     if bad and (on_bad_file == "raise" or len(bad) == total):
-        advice = "Remove them, or pass on_bad_file='skip'." if len(bad) < total else "Check what they are."
+        advice = "Remove them, or skip them by on_bad_file=skip." if len(bad) < total else "Check what they are."
         more = f"; and {len(bad) - BAD_FILES_LISTED} more" if len(bad) > BAD_FILES_LISTED else ""
         raise DataError(
             f"{len(bad)} of {total} files in {str(root)!r} cannot be read: "
