@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from kerasgan.datasets import pipeline
 from kerasgan.datasets.resizing import DEFAULT_IMAGE_SIZE, default_size
@@ -165,11 +166,16 @@ def _examples(builder, split: str, shape: tuple[int, int, int], *, labels: bool)
     import tensorflow_datasets
 
     keys = ["image", "label"] if labels and has_labels(builder) else ["image"]
-    dataset = builder.as_dataset(
-        split=split,
-        decoders=tensorflow_datasets.decode.PartialDecoding({key: builder.info.features[key] for key in keys}),
-        read_config=tensorflow_datasets.ReadConfig(try_autocache=False),
-    )
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # 4.9.10 warns of its own use of what it has deprecated
+    try:
+        dataset = builder.as_dataset(
+            split=split,
+            decoders=tensorflow_datasets.decode.PartialDecoding(dict.fromkeys(keys, True)),
+            read_config=tensorflow_datasets.ReadConfig(try_autocache=False),
+        )
+    finally:
+        logging.set_verbosity(verbosity)
 
     def fit(example):
         return (_fit(example["image"], shape), *(tf.cast(example[key], tf.int32) for key in keys[1:]))
