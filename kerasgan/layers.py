@@ -20,6 +20,24 @@ def _moments(x, axes):
     return mean, ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
 
 
+def _normalize(layer, inputs, axes, shape):
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, at least in float32.
+
+    Args:
+        layer: Has `epsilon`, `gamma` and `beta`; the last two may be None.
+        axes: Integers, what the moments are taken over.
+        shape: Of gamma and beta, to broadcast.
+    """
+    x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    mean, variance = _moments(x, axes)
+    outputs = (x - mean) * ops.rsqrt(variance + layer.epsilon)
+    if layer.gamma is not None:
+        outputs = outputs * ops.cast(ops.reshape(layer.gamma, shape), x.dtype)
+    if layer.beta is not None:
+        outputs = outputs + ops.cast(ops.reshape(layer.beta, shape), x.dtype)
+    return outputs
+
+
 @keras.saving.register_keras_serializable("kerasgan")
 class LayerNormalization(keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization`, exact to second order.
@@ -30,16 +48,9 @@ class LayerNormalization(keras.layers.LayerNormalization):
     def call(self, inputs):
         if self.rms_scaling:
             return super().call(inputs)
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         axes = [axis % len(inputs.shape) for axis in self.axis]
-        mean, variance = _moments(x, axes)
-        outputs = (x - mean) * ops.rsqrt(variance + self.epsilon)
         shape = [size if axis in axes else 1 for axis, size in enumerate(inputs.shape)]
-        if self.gamma is not None:
-            outputs = outputs * ops.cast(ops.reshape(self.gamma, shape), x.dtype)
-        if self.beta is not None:
-            outputs = outputs + ops.cast(ops.reshape(self.beta, shape), x.dtype)
-        return ops.cast(outputs, self.compute_dtype)
+        return ops.cast(_normalize(self, inputs, axes, shape), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -53,15 +64,10 @@ class GroupNormalization(keras.layers.GroupNormalization):
     """
 
     def _apply_normalization(self, reshaped_inputs, input_shape):
-        x = ops.cast(reshaped_inputs, keras.backend.result_type(reshaped_inputs.dtype, "float32"))
-        group_axis = len(x.shape) - 2 if self.axis == -1 else self.axis
-        mean, variance = _moments(x, [axis for axis in range(1, len(x.shape)) if axis != group_axis])
-        outputs = (x - mean) * ops.rsqrt(variance + self.epsilon)
-        shape = self._create_broadcast_shape(input_shape)
-        if self.gamma is not None:
-            outputs = outputs * ops.cast(ops.reshape(self.gamma, shape), x.dtype)
-        if self.beta is not None:
-            outputs = outputs + ops.cast(ops.reshape(self.beta, shape), x.dtype)
+        rank = len(reshaped_inputs.shape)
+        group_axis = rank - 2 if self.axis == -1 else self.axis
+        axes = [axis for axis in range(1, rank) if axis != group_axis]
+        outputs = _normalize(self, reshaped_inputs, axes, self._create_broadcast_shape(input_shape))
         return ops.cast(outputs, reshaped_inputs.dtype)
 
 
