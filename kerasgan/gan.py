@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, stateless
+from kerasgan import batching, contract, optimization, stateless
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
@@ -67,10 +67,6 @@ class GAN(GenerativeModel):
         self.n_critic = n_critic
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
         self.constraint = constraint
-        if constraint is not None:
-            # Keras's optimizers apply it after each update.
-            for variable in discriminator.trainable_variables:
-                variable.constraint = constraint
         self.ema_momentum = ema_momentum
         self.ema_generator = None if ema_momentum is None else _frozen_copy(generator)
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
@@ -91,7 +87,7 @@ class GAN(GenerativeModel):
 
     def default_optimizers(self):
         """Adam, 2e-4, beta_1 = 0.5: DCGAN (Radford et al., 2015)."""
-        return adam(2e-4, 0.5, 0.999), adam(2e-4, 0.5, 0.999)
+        return optimization.adam(2e-4, 0.5, 0.999), optimization.adam(2e-4, 0.5, 0.999)
 
     def compile(
         self, d_optimizer=None, g_optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile="auto"
@@ -125,15 +121,30 @@ class GAN(GenerativeModel):
         )
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
         defaults = self.default_optimizers()
-        self.d_optimizer = _prepared(d_optimizer or defaults[0], self.discriminator, strategy)
-        self.g_optimizer = _prepared(g_optimizer or defaults[1], self.generator, strategy)
-        accelerated = bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
-        self._compile_gradients = (accelerated if jit_compile == "auto" else jit_compile) and not run_eagerly
+        self.d_optimizer = self._prepared(d_optimizer or defaults[0], self.discriminator)
+        self.g_optimizer = self._prepared(g_optimizer or defaults[1], self.generator)
+        self._compile_gradients = self._resolved(jit_compile) and not run_eagerly
         self._compile_arguments = {
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
+
+    def _prepared(self, optimizer, network):
+        return optimization.prepared(optimizer, network.trainable_variables, network, self.distribute_strategy)
+
+    def _resolved(self, jit_compile):
+        """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
+        layers = self.generator._flatten_layers() + self.discriminator._flatten_layers()
+        synchronized = any(getattr(layer, "synchronized", False) for layer in layers)
+        reduces = synchronized and self.distribute_strategy.num_replicas_in_sync > 1
+        if jit_compile == "auto":
+            accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
+            return bool(accelerated) and not reduces
+        if jit_compile and reduces:
+            expected = "False or 'auto' with synchronised batch normalisation on several replicas"
+            raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")
+        return jit_compile
 
     def get_compile_config(self):
         if not self.compiled:
@@ -210,9 +221,9 @@ class GAN(GenerativeModel):
             random = self._stream(position)
             latents = random.normal((_size(real), self.latent_dim))
             noises = [penalty.sample(real, random) for penalty in self.penalties]
-            scale = self._gradient_scale(self.d_optimizer)
+            scale = optimization.gradient_scale(self.d_optimizer, self.distribute_strategy)
             gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
-            _apply(self.d_optimizer, gradients, self.discriminator.trainable_variables)
+            self._apply(self.d_optimizer, gradients, self.discriminator.trainable_variables, self.constraint)
             updates.append(values)
         self.updates.assign_add(self.n_critic)
         return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
@@ -227,9 +238,9 @@ class GAN(GenerativeModel):
         random = self._stream(position)
         latents = random.normal((_size(real), self.latent_dim))
         gradient_function = self._compiled(self._generator_gradients)
-        scale = self._gradient_scale(self.g_optimizer)
+        scale = optimization.gradient_scale(self.g_optimizer, self.distribute_strategy)
         gradients, loss = gradient_function(real, labels, latents, position + random.drawn, scale)
-        _apply(self.g_optimizer, gradients, self.generator.trainable_variables)
+        self._apply(self.g_optimizer, gradients, self.generator.trainable_variables)
         self.updates.assign_add(1)
         return loss
 
@@ -240,7 +251,7 @@ class GAN(GenerativeModel):
             tape.watch([variable.value for variable in variables])
             objective, values = self._discriminator_objective(real, fake, labels, noises, training=True)
             objective = objective * scale
-        return _gradients(tape, objective, variables), values
+        return optimization.gradients(tape, objective, variables), values
 
     def _generator_gradients(self, real, labels, latents, position, scale):
         variables = self.generator.trainable_variables
@@ -248,12 +259,12 @@ class GAN(GenerativeModel):
             tape.watch([variable.value for variable in variables])
             loss = self._generator_loss(real, self._generated(latents, labels, training=True), labels, training=True)
             objective = loss * scale
-        return _gradients(tape, objective, variables), loss
+        return optimization.gradients(tape, objective, variables), loss
 
     def _discriminator_objective(self, real, fake, labels, noises, training):
         """What the discriminator minimises, and its parts by name."""
         discriminate = self._discriminate(labels, training)
-        real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
+        fake = tf.cast(fake, tf.float32)
         loss = self.loss.discriminator(discriminate(real), discriminate(fake))
         values, norms = {"d_loss": loss}, []
         for penalty, noise in zip(self.penalties, noises, strict=True):
@@ -293,16 +304,22 @@ class GAN(GenerativeModel):
                 f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). "
                 f"Received: images of shape {images.shape}. Call `fit`, which groups them."
             )
-        return images, labels if self.conditional else None
+        return tf.cast(images, tf.float32), labels if self.conditional else None
 
     def _compiled(self, function):
         """One graph for all updates of a kind: traced once instead of `n_critic` times, by XLA where that pays."""
-        return function if self.run_eagerly else tf.function(function, jit_compile=self._compile_gradients)
+        # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
+        several = self.distribute_strategy.num_replicas_in_sync > 1
+        if self.run_eagerly or (several and not self._compile_gradients):
+            return function
+        return tf.function(function, jit_compile=self._compile_gradients)
 
-    def _gradient_scale(self, optimizer):
-        """Factor of the objective: Keras sums gradients over replicas, so each contributes its share of the mean."""
-        scale = tf.constant(1.0 / self.distribute_strategy.num_replicas_in_sync)
-        return optimizer.scale_loss(scale)
+    @staticmethod
+    def _apply(optimizer, gradients, variables, constraint=None):
+        optimization.apply(optimizer, gradients, variables)
+        # Not as `variable.constraint`, which would stay on a discriminator that is used again elsewhere.
+        for variable in variables if constraint else ():
+            variable.assign(constraint(variable.value))
 
     def _average_generator(self):
         if self.ema_generator is None:
@@ -320,7 +337,7 @@ class GAN(GenerativeModel):
     def test_step(self, data):
         """The same values on held-out images, with both networks as they are for inference."""
         images, labels = batching.split(data)
-        labels = labels if self.conditional else None
+        images, labels = tf.cast(images, tf.float32), labels if self.conditional else None
         random = self._stream(stateless.evaluation_position(self.evaluated_batches))
         fake = self._generated(random.normal((_size(images), self.latent_dim)), labels, training=False)
         noises = [penalty.sample(images, random) for penalty in self.penalties]
@@ -348,46 +365,8 @@ def _check(loss, penalties, n_critic, ema_momentum):
             expected = "kerasgan.penalties.Penalty objects, e.g. [kerasgan.penalties.GradientPenalty(10.0)]"
             raise invalid("penalties", expected, repr(penalty))
     names = [penalty.name for penalty in penalties]
-    if len(set(names)) < len(names):
-        raise invalid("penalties", "a name of its own for each: pass `name`", names)
-
-
-def adam(learning_rate, beta_1, beta_2):
-    """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
-    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
-
-
-def _prepared(optimizer, network, strategy):
-    """The optimizer built for the network's variables, with loss scaling where float16 needs it.
-
-    Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
-    be created inside a replica, and weights are loaded into optimizers that exist.
-    """
-    optimizer = keras.optimizers.get(optimizer)
-    half = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
-    if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    with strategy.scope():
-        optimizer.build(network.trainable_variables)
-    return optimizer
-
-
-def _gradients(tape, objective, variables):
-    gradients = tape.gradient(objective, [variable.value for variable in variables])
-    # An embedding's gradient is sparse, which neither the finite check nor the reduction over replicas takes.
-    return [gradient if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
-
-
-def _apply(optimizer, gradients, variables):
-    context = tf.distribute.get_replica_context()
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if scaled and context is not None and context.num_replicas_in_sync > 1:
-        # Keras looks for overflow on the first replica only: every replica must skip the step where one overflows.
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None])
-        overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, 1.0))
-        poison = tf.where(overflows > 0, float("nan"), 0.0)
-        gradients = [g if g is None else g + tf.cast(poison, g.dtype) for g in gradients]
-    optimizer.apply(gradients, variables)
+    if len({"d_loss", "g_loss", "gradient_norm", loss.distance, *names}) < 4 + len(names):
+        raise invalid("penalties", "a name of its own for each, that no other metric has: pass `name`", names)
 
 
 def _frozen_copy(network):

@@ -241,6 +241,7 @@ INEXACT = {
     keras.layers.GroupNormalization: "kerasgan.layers.GroupNormalization",
     keras.layers.SpectralNormalization: "kerasgan.layers.SpectralConv2D or SpectralDense",
     keras.layers.UpSampling2D: "kerasgan.layers.UpSampling2D",
+    keras.layers.Resizing: "kerasgan.layers.UpSampling2D or keras.layers.AveragePooling2D",
     keras.layers.MaxPooling2D: "keras.layers.AveragePooling2D or strides (XLA picks the wrong cell)",
     keras.layers.GlobalMaxPooling2D: "keras.layers.GlobalAveragePooling2D (XLA picks the wrong cell)",
 }
@@ -252,9 +253,11 @@ def inexact_layers(model):
     Returns:
         List of `(layer, replacement)`, where `replacement` says in words what to use.
     """
-    found = [(layer, INEXACT[type(layer)]) for layer in model._flatten_layers() if type(layer) in INEXACT]
+    exact = (LayerNormalization, GroupNormalization, UpSampling2D)
     return [
         (layer, replacement)
-        for layer, replacement in found
+        for layer in model._flatten_layers()
+        for stock, replacement in INEXACT.items()
+        if isinstance(layer, stock) and not isinstance(layer, exact)
         if getattr(layer, "interpolation", None) != "nearest" and not getattr(layer, "rms_scaling", False)
     ]

@@ -149,7 +149,7 @@ class DRAGANPenalty(Penalty):
         self.scale = scale
 
     def sample(self, real, random):
-        batch = real.shape[0] or tf.shape(real)[0]
+        real, batch = ops.cast(real, "float32"), real.shape[0] or tf.shape(real)[0]
         t = random.uniform((batch, *[1] * (len(real.shape) - 1)))
         u = random.uniform((batch, *real.shape[1:]))
         mean = random.mean_over_replicas(ops.mean(real))

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasgan import batching, contract, stateless
+from kerasgan import batching, contract, optimization, stateless
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.generative import GenerativeModel
 
@@ -55,8 +55,7 @@ class VAE(GenerativeModel):
         """Sets the optimizer: Adam, 1e-3, by default. Other arguments are those of `keras.Model.compile`."""
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **kwargs)
-        with self.distribute_strategy.scope():
-            self.optimizer.build(self.trainable_variables)
+        self.optimizer = optimization.prepared(self.optimizer, self.trainable_variables, self, self.distribute_strategy)
 
     def get_compile_config(self):
         return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)} if self.compiled else {}
@@ -72,10 +71,8 @@ class VAE(GenerativeModel):
         variables = self.trainable_variables
         with stateless.using(random), tf.GradientTape() as tape:
             values = self._negative_elbo(images, noise, training=True)
-            # Keras sums gradients over replicas.
-            objective = values["loss"] / self.distribute_strategy.num_replicas_in_sync
-            objective = self.optimizer.scale_loss(objective)
-        self.optimizer.apply(tape.gradient(objective, variables), variables)
+            objective = values["loss"] * optimization.gradient_scale(self.optimizer, self.distribute_strategy)
+        optimization.apply(self.optimizer, optimization.gradients(tape, objective, variables), variables)
         self.step.assign_add(1)
         return self._log(values, tf.shape(images)[0])
 

@@ -3,7 +3,8 @@
 import keras
 
 from kerasgan import constraints, losses, penalties
-from kerasgan.gan import GAN, adam
+from kerasgan.gan import GAN
+from kerasgan.optimization import adam, rmsprop
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -33,7 +34,7 @@ class WGAN(GAN):
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
 
     def default_optimizers(self):
-        return keras.optimizers.RMSprop(5e-5), keras.optimizers.RMSprop(5e-5)
+        return rmsprop(5e-5), rmsprop(5e-5)
 
 
 @keras.saving.register_keras_serializable("kerasgan")

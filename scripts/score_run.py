@@ -23,6 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import kerasgan as kg
 
 _MOST = 10_000
+_EPOCHS = 8  # of the classifier
 
 
 def classifier(name, real, labels):
@@ -43,8 +44,9 @@ def classifier(name, real, labels):
     network.add(layers.Dropout(0.4))
     network.add(layers.Dense(int(labels.max()) + 1))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile("adam", loss, metrics=["accuracy"])
-    network.fit(real, labels, batch_size=128, epochs=8, verbose=2)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, _EPOCHS * len(real) // 128)
+    network.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    network.fit(real, labels, batch_size=128, epochs=_EPOCHS, verbose=2)
     test = kg.datasets.read(name, split="test")
     _, accuracy = network.evaluate(scaled(test.images), test.labels, verbose=0)
     return lambda images: network.predict(images, verbose=0).argmax(axis=-1), accuracy

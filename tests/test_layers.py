@@ -542,9 +542,13 @@ def test_an_exact_layer_is_not_reported(make):
     assert layers.inexact_layers(discriminator_with(make())) == []
 
 
-@pytest.mark.xfail(strict=True, reason="bilinear keras.layers.Resizing loses the term of UpSampling2D, unreported")
 def test_a_bilinear_resizing_layer_is_reported():
     assert layers.inexact_layers(discriminator_with(keras.layers.Resizing(7, 7)))
+
+
+def test_a_subclass_of_an_inexact_layer_is_reported():
+    own = type("Own", (keras.layers.LayerNormalization,), {})
+    assert layers.inexact_layers(discriminator_with(own()))
 
 
 @inexact

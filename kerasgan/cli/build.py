@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasgan import gan, networks, vae, variants
+from kerasgan import gan, networks, optimization, vae, variants
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -78,5 +78,5 @@ def _optimizer(configuration, updates):
     if configuration.learning_rate_decay:
         rate = keras.optimizers.schedules.PolynomialDecay(rate, configuration.steps * updates, end_learning_rate=0.0)
     if configuration.model == "wgan":
-        return keras.optimizers.RMSprop(rate)
-    return gan.adam(rate, configuration.beta_1, configuration.beta_2)
+        return optimization.rmsprop(rate)
+    return optimization.adam(rate, configuration.beta_1, configuration.beta_2)

@@ -9,23 +9,24 @@ from kerasgan.errors import invalid
 NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 
 
-def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS):
+def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS, ranks=(3,)):
     """Raises `ValueError` for what no network can be built from."""
-    if not image_shape or not all(isinstance(size, int) and size > 0 for size in image_shape):
+    sizes = image_shape if isinstance(image_shape, tuple | list) else ()
+    if len(sizes) not in ranks or not all(isinstance(size, int) and size > 0 for size in sizes):
         expected = "positive integers, e.g. (28, 28, 1) as (height, width, channels)"
         raise invalid("image_shape", expected, f"image_shape={image_shape}")
     if normalization not in allowed:
         raise invalid("normalization", f"one of {allowed}", f"normalization={normalization!r}")
-    if num_classes is not None and num_classes < 1:
+    if num_classes is not None and not (isinstance(num_classes, int) and num_classes > 0):
         expected = "a positive integer, or None for an unconditional network"
-        raise invalid("num_classes", expected, f"num_classes={num_classes}")
+        raise invalid("num_classes", expected, f"num_classes={num_classes!r}")
 
 
 def normalize(x, normalization):
     """Applies the normalisation of this name, exact to second order. `"spectral"` is in the weights, not here."""
     if normalization == "batch":
         # DCGAN's 0.9 rather than Keras's 0.99: the moving average has to follow a generator that never settles.
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(x)
     if normalization == "layer":
         layer = (
             layers.GroupNormalization(groups=1, epsilon=1e-5)

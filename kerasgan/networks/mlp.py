@@ -25,7 +25,7 @@ def mlp_generator(
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer"))
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer"), ranks=(1, 2, 3))
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     x = _hidden(x, units, normalization, negative_slope=0.0)
     x = keras_layers.Dense(math.prod(image_shape), dtype="float32")(x)
@@ -67,7 +67,7 @@ def mlp_encoder(image_shape, latent_dim=128, units=(512, 512), normalization=Non
 
 
 def _trunk(image_shape, units, normalization, num_classes):
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "spectral"))
+    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "spectral"), ranks=(1, 2, 3))
     images = keras.Input(image_shape, name="images")
     return images, _hidden(keras_layers.Flatten()(images), units, normalization, negative_slope=0.2)
 
