@@ -290,7 +290,8 @@ def test_inspect_describes_a_dataset(tmp_path, monkeypatch, capsys):
     for line in ("images     1,797", "shape      8 x 8, 1 channel (grey)", "classes    10: 0 (178), 1 (182)"):
         assert line in shown
     assert "0 to 255" in shown
-    assert Image.open(re.search(r"^picture +(\S+)$", shown, re.MULTILINE)[1]).size == (548, 548)  # 8 cells of 64, 9 paddings of 4
+    picture = Image.open(re.search(r"^picture +(\S+)$", shown, re.MULTILINE)[1])
+    assert picture.size == (548, 548)  # 8 cells of 64, 9 paddings of 4
 
 
 def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
