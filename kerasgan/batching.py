@@ -28,6 +28,9 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
             if value is not None:
                 raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError)
         return x
+    if isinstance(x, tuple | list):
+        expected = "images, and labels as `y`: call `fit(images, labels)`, with arrays"
+        raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
     if not isinstance(x, np.ndarray | tf.Tensor):
         expected = "a tf.data.Dataset of batches, or an array: wrap a generator by `tf.data.Dataset.from_generator`"
         raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)

@@ -93,7 +93,10 @@ def suited(dataset, model):
             stacklevel=3,
         )
     for element in dataset.take(1):
-        _check_pixels(np.asarray(batching.split(element)[0], "float32"), model.generator)
+        images, labels = batching.split(element)
+        _check_pixels(np.asarray(images, "float32"), model.generator)
+        if model.conditional and model.num_classes:
+            _check_labels(np.asarray(labels), model.num_classes)
     if isinstance(spec, tuple) and not model.conditional:
         return dataset.map(lambda *element: element[0])
     return dataset
@@ -122,6 +125,22 @@ def _check_pixels(images, generator):
         scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
         expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale bytes by {scale}"
         raise invalid("x", expected, f"pixels from {lowest:.3g} to {highest:.3g}", DataError)
+
+    if bounds and bounds[0] < 0 <= lowest and highest > 0.5:
+        warnings.warn(
+            f"The first batch holds pixels from {lowest:.3g} to {highest:.3g}, and the generator makes {list(bounds)}. "
+            "If the images are scaled to [0, 1], use `x * 2 - 1`.",
+            stacklevel=4,
+        )
+
+
+def _check_labels(labels, num_classes):
+    if labels.ndim > 1 and labels.shape[1:] != (1,):
+        expected = "one integer label an image: take `tf.argmax(labels, axis=-1)` of one-hot ones"
+        raise invalid("x", expected, f"labels of shape {labels.shape}", DataError)
+    if labels.min() < 0 or labels.max() >= num_classes:
+        expected = f"labels in [0, {num_classes}), the classes of the networks"
+        raise invalid("x", expected, f"labels from {labels.min()} to {labels.max()}", DataError)
 
 
 def _last_activation(network):

@@ -57,6 +57,8 @@ class GAN(GenerativeModel):
     ):
         super().__init__(generator, seed, **kwargs)
         self.loss = NonSaturating() if loss is None else loss
+        if isinstance(penalties, Penalty):
+            raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
         _check(self.loss, self.penalties, n_critic, ema_momentum)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
@@ -104,7 +106,7 @@ class GAN(GenerativeModel):
         Raises:
             ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it cannot be had.
         """
-        if d_optimizer is not None and d_optimizer is g_optimizer:
+        if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
         strategy = self.distribute_strategy

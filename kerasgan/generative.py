@@ -74,7 +74,8 @@ class GenerativeModel(keras.Model):
 
         Args:
             num_images: Integer >= 0.
-            labels: Integer array `(num_images,)` for a conditional model; by default the classes in turn.
+            labels: Integer array `(num_images,)`, or one integer for all, for a conditional model; by default the
+                classes in turn.
             seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
             batch_size: Integer >= 1, how many are made at a time.
 
@@ -106,7 +107,7 @@ class GenerativeModel(keras.Model):
     def _labels(self, labels, num_images):
         if not self.conditional:
             if labels is not None:
-                raise invalid("labels", "None, because the generator takes no labels", f"{len(labels)} labels")
+                raise invalid("labels", "None, because the generator takes no labels", "labels")
             return None
         if labels is None:
             if self.num_classes is None:
@@ -114,6 +115,7 @@ class GenerativeModel(keras.Model):
                 raise invalid("labels", expected, "labels=None")
             labels = np.arange(num_images) % self.num_classes
         labels = np.asarray(labels)
+        labels = np.full(num_images, labels) if labels.ndim == 0 else labels
         if len(labels) != num_images:
             raise invalid("labels", f"{num_images} labels, one an image", f"{len(labels)} labels")
         if self.num_classes and not all(0 <= label < self.num_classes for label in labels.ravel()):

@@ -42,7 +42,8 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
     for axes, plot in zip(all_axes, panels[1:] + panels[:1], strict=True):  # the most telling first
         plot(axes, log)
         _tidy(axes)
-    all_axes[-1].set_xlabel("generator steps")
+    all_axes[-1].set_xlabel("training steps" if "loss" in log else "generator steps")
+    all_axes[-1].xaxis.get_major_locator().set_params(integer=True)
     all_axes[-1].set_xlim(0, max(log["step"][-1], 1))
     all_axes[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     path = pathlib.Path(path)
@@ -77,7 +78,7 @@ def _plot_wasserstein(axes, log):
     _plot_held_out(axes, log, "wasserstein")
     _limit(axes, log["wasserstein"])
     axes.set_title("Wasserstein estimate of the critic")
-    axes.legend(loc="upper right", frameon=False)
+    axes.legend(loc="best", frameon=False)
 
 
 def _plot_gradient_norm(axes, log):
@@ -99,7 +100,7 @@ def _plot_losses(axes, log):
         _plot_held_out(axes, log, "loss", "negative ELBO, held out")
     _limit(axes, *(log[name] for name in shown))
     axes.set_title("Losses, without penalties" if "gradient_norm" in log else "Losses")
-    axes.legend(loc="upper right", frameon=False, ncols=2 if len(shown) == 2 else 1)
+    axes.legend(loc="best", frameon=False, ncols=2 if len(shown) == 2 else 1)
 
 
 def _plot_smoothed(axes, step, values, colour, label=None):

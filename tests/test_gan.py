@@ -546,3 +546,54 @@ def test_the_loss_of_the_vae_is_the_gaussian_elbo_by_hand():
 def test_the_vae_refuses_an_encoder_of_another_size():
     with pytest.raises(ModelContractError, match="twice latent_dim"):
         kg.VAE(kg.networks.mlp_encoder(SHAPE, 5), kg.networks.mlp_generator(SHAPE, 3))
+
+
+# What a newcomer stumbles over
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.full(8, 7), r"labels in \[0, 3\).*Received: labels from 7 to 7"),
+        (np.full(8, -1), r"labels in \[0, 3\).*Received: labels from -1 to -1"),
+        (np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]], r"argmax.*shape \(4, 3\)"),
+    ],
+)
+def test_labels_that_are_no_classes_of_the_networks_are_refused(labels, message):
+    model = kg.GAN(*networks(num_classes=3))
+    model.compile()
+    with pytest.raises(DataError, match=message):
+        model.fit(TF.from_tensor_slices((images(8), labels)).batch(4), verbose=0)
+
+
+def test_pixels_in_0_to_1_for_a_tanh_generator_are_pointed_out():
+    model = wgan_gp()
+    model.compile()
+    with pytest.warns(UserWarning, match=r"pixels from 0.*`x \* 2 - 1"):
+        model.fit((images(16) + 1) / 2, batch_size=8, verbose=0)
+
+
+def test_one_label_stands_for_all_images():
+    model = kg.GAN(*networks(num_classes=3))
+    np.testing.assert_array_equal(model.generate(3, labels=2, seed=0), model.generate(3, labels=[2, 2, 2], seed=0))
+
+
+def test_a_penalty_that_is_not_in_a_list_and_a_tuple_of_arrays_are_refused():
+    with pytest.raises(ValueError, match="put the penalty into a list"):
+        kg.GAN(*networks(), penalties=penalties.R1())
+    model = kg.GAN(*networks(num_classes=3))
+    model.compile()
+    with pytest.raises(DataTypeError, match=r"fit\(images, labels\)"):
+        model.fit((images(8), np.zeros(8, "int32")))
+
+
+def test_a_penalty_cannot_take_the_name_of_another_metric():
+    for name in ("d_loss", "g_loss", "gradient_norm", "wasserstein"):
+        with pytest.raises(ValueError, match="a name of its own"):
+            kg.GAN(*networks(), loss=losses.Wasserstein(), penalties=[penalties.R1(name=name)])
+
+
+def test_clipping_does_not_stay_on_a_critic_that_is_used_again():
+    generator, critic = networks()
+    kg.WGAN(generator, critic)
+    assert all(variable.constraint is None for variable in critic.variables)

@@ -195,8 +195,8 @@ def _generate(define):
     define.string(
         "out",
         None,
-        "A picture (.png) of all images in a grid; an .npz file, array `images`, uint8 (n, height, width, channels); "
-        "any other name is a folder, one PNG an image. By default WORKDIR/generated.png.",
+        "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, height, width, "
+        "channels); a name without a suffix is a folder, one PNG an image. By default WORKDIR/generated.png.",
         "PATH",
     )
 
