@@ -139,7 +139,7 @@ def torch_step(images):
         g_loss.backward()
         g_optimizer.step()
         critic.requires_grad_(True)
-        return float(d_loss)
+        return d_loss.item()
 
     return step
 
