@@ -1,5 +1,7 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -161,7 +163,7 @@ class GAN(GenerativeModel):
         self.compile(**{name: deserialize(value) if name in optimizers else value for name, value in config.items()})
 
     def critic_updates(self, step):
-        """Updates of the discriminator in this step, a multiple of `n_critic`."""
+        """Updates of the discriminator in this step; rounded up to a multiple of `n_critic`."""
         return self.n_critic
 
     def make_train_function(self, force=False):
@@ -174,7 +176,8 @@ class GAN(GenerativeModel):
             critic_function = self._distributed(self.critic_step)
 
             def train_function(iterator):
-                for _ in range(self.critic_updates(int(self.step.numpy())) // self.n_critic - 1):
+                updates = self.critic_updates(int(self.step.numpy()))
+                for _ in range(math.ceil(updates / self.n_critic) - 1):
                     critic_function(iterator)
                 return step_function(iterator)
 
