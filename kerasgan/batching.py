@@ -8,6 +8,8 @@ from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _BATCH_SIZE = 64
+# A dataset of unknown length with more batches than this is taken for endless.
+_MOST_COUNTED = 100_000
 
 
 def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
@@ -57,32 +59,34 @@ def for_training(dataset, batches_per_step, steps_per_epoch=None):
         steps_per_epoch: Integer, or None for what the dataset holds.
 
     Returns:
-        The dataset, and the number of steps an epoch, None where only iterating can tell.
+        The dataset, and the number of steps an epoch; a dataset of unknown length is read once to tell.
 
     Raises:
-        DataError: The dataset is empty, endless without `steps_per_epoch`, or of unknown length and too short.
+        DataError: The dataset is endless and there is no `steps_per_epoch`.
     """
     batches = int(dataset.cardinality())
-    if batches == 0:
-        expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
-        raise invalid("x", expected, "a dataset of 0 batches", DataError)
     if batches == tf.data.INFINITE_CARDINALITY and steps_per_epoch is None:
         expected = "a number of training steps, because the dataset is endless"
         raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
     if batches == tf.data.UNKNOWN_CARDINALITY and steps_per_epoch is None:
-        held = sum(1 for _ in dataset.take(batches_per_step))
-        if held < batches_per_step:
-            expected = f"n_critic={batches_per_step} batches an epoch: call `.repeat()` and pass `steps_per_epoch`"
-            raise invalid("x", expected, f"a dataset of unknown length that ends after {held}", DataError)
-    else:
-        steps_per_epoch = steps_per_epoch or max(1, batches // batches_per_step)
-        dataset = dataset.repeat()
+        batches = _counted(dataset)
+    steps_per_epoch = steps_per_epoch or max(1, batches // batches_per_step)
+    dataset = dataset.repeat()
     if tf.nest.flatten(dataset.element_spec)[0].shape[0] is None:
         size = len(tf.nest.flatten(next(iter(dataset)))[0])
         dataset = dataset.rebatch(size, drop_remainder=True)
     grouped = dataset.batch(batches_per_step, drop_remainder=True)
     grouped = grouped.map(_batch_first, num_parallel_calls=tf.data.AUTOTUNE)
     return grouped.prefetch(tf.data.AUTOTUNE), steps_per_epoch
+
+
+def _counted(dataset):
+    """Batches of a dataset that does not know how many it holds, by one pass over it."""
+    batches = sum(1 for _ in dataset.take(_MOST_COUNTED))
+    if batches == _MOST_COUNTED or not any(True for _ in dataset.take(1)):
+        expected = "a number of training steps, because the dataset is of unknown length and endless or read but once"
+        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
+    return batches
 
 
 def _batch_first(*element):

@@ -92,7 +92,11 @@ def suited(dataset, model):
             "build both networks with `num_classes=...`.",
             stacklevel=3,
         )
-    for element in dataset.take(1):
+    first = list(dataset.take(1))
+    if not first:
+        expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
+        raise invalid("x", expected, "a dataset that yields none", DataError)
+    for element in first:
         images, labels = batching.split(element)
         _check_pixels(np.asarray(images, "float32"), model.generator)
         if model.conditional and model.num_classes:
@@ -100,6 +104,14 @@ def suited(dataset, model):
     if isinstance(spec, tuple) and not model.conditional:
         return dataset.map(lambda *element: element[0])
     return dataset
+
+
+def check_divisible(dataset, replicas):
+    """Each replica takes an equal part of every batch."""
+    size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    if size % replicas:
+        expected = f"a multiple of the {replicas} replicas"
+        raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 
 def _check_shape(shape, expected):

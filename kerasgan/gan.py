@@ -135,6 +135,11 @@ class GAN(GenerativeModel):
         }
 
     def _prepared(self, optimizer, network):
+        if not network.trainable_variables:
+            raise ModelContractError(
+                f"Network {network.name!r} has no trainable variables and would never change. Set `trainable = True`; "
+                "each update moves only the variables of its own network."
+            )
         return optimization.prepared(optimizer, network.trainable_variables, network, self.distribute_strategy)
 
     def _resolved(self, jit_compile):
@@ -221,7 +226,7 @@ class GAN(GenerativeModel):
         updates = []
         for k in range(self.n_critic):
             real, real_labels = images[:, k], None if labels is None else labels[:, k]
-            self._advance_spectral_norms()
+            self._advance_spectral_norms(self.discriminator)
             position = stateless.training_position(self.updates + k)
             random = self._stream(position)
             latents = random.normal((_size(real), self.latent_dim))
@@ -233,12 +238,8 @@ class GAN(GenerativeModel):
         self.updates.assign_add(self.n_critic)
         return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
 
-    def _advance_spectral_norms(self):
-        for layer in self.discriminator._flatten_layers():
-            if hasattr(layer, "power_iteration"):
-                layer.power_iteration()
-
     def _update_generator(self, real, labels):
+        self._advance_spectral_norms(self.generator)
         position = stateless.training_position(self.updates)
         random = self._stream(position)
         latents = random.normal((_size(real), self.latent_dim))

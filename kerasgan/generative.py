@@ -156,18 +156,24 @@ class GenerativeModel(keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
-        if validation_split and validation_data is None and not isinstance(x, tf.data.Dataset):
+        if validation_split and isinstance(x, tf.data.Dataset):
+            expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
+            raise invalid("validation_split", expected, f"validation_split={validation_split}")
+        if validation_split and validation_data is None:
             kept = int(len(x) * (1.0 - validation_split))
             validation_data = x[kept:] if y is None else (x[kept:], y[kept:])
             x, y = x[:kept], None if y is None else y[:kept]
-        dataset = contract.suited(batching.as_dataset(x, y, batch_size, self.seed), self)
+        # With the step, so that a later call reads arrays in another order.
+        seed = (self.seed + int(self.step.numpy())) % 2**63
+        dataset = contract.suited(batching.as_dataset(x, y, batch_size, seed), self)
         dataset, steps_per_epoch = batching.for_training(dataset, self.batches_per_step, steps_per_epoch)
+        contract.check_divisible(dataset, self.distribute_strategy.num_replicas_in_sync)
         if validation_data is not None:
             held_out, labels = batching.split(validation_data)
             if not isinstance(held_out, tf.data.Dataset):
                 validation_batch_size = validation_batch_size or batch_size
             held_out = batching.as_dataset(held_out, labels, validation_batch_size, training=False)
-            validation_data = contract.suited(held_out, self)
+            validation_data = self._for_evaluation(held_out)
         return super().fit(
             dataset,
             epochs=epochs,
@@ -193,11 +199,25 @@ class GenerativeModel(keras.Model):
         """
         self._assert_compile_called("evaluate")
         if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = contract.suited(batching.as_dataset(x, y, batch_size, training=False), self), None
+            x, y = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False)), None
         self.evaluated_batches.assign(0)
         return super().evaluate(
             x, y, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict, **kwargs
         )
+
+    def _for_evaluation(self, dataset):
+        dataset, replicas = contract.suited(dataset, self), self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
+            size = len(tf.nest.flatten(next(iter(dataset)))[0])
+            dataset = dataset.rebatch(size, drop_remainder=True)
+            contract.check_divisible(dataset, replicas)
+        return dataset
+
+    @staticmethod
+    def _advance_spectral_norms(network):
+        for layer in network._flatten_layers():
+            if hasattr(layer, "power_iteration"):
+                layer.power_iteration()
 
     @property
     def metrics(self):
@@ -215,7 +235,8 @@ class GenerativeModel(keras.Model):
 
     def get_config(self):
         """The constructor's arguments: each is kept as the attribute of its name, in every subclass."""
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
+        parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]  # without `self`
+        names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         serialize = keras.saving.serialize_keras_object
         arguments = {name: serialize(getattr(self, name)) for name in (*names, *self.passed_on)}
         return {**super().get_config(), **arguments}

@@ -10,8 +10,11 @@ def adam(learning_rate, beta_1, beta_2):
 
 
 def rmsprop(learning_rate):
-    """RMSprop with the decay and epsilon of PyTorch, whose defaults the WGAN authors' code takes."""
-    return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-8)
+    """RMSprop with the decay and epsilon of PyTorch, whose defaults the WGAN authors' code takes.
+
+    PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
+    """
+    return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
 def prepared(optimizer, variables, network, strategy):

@@ -69,6 +69,7 @@ class VAE(GenerativeModel):
         random = self._stream(stateless.training_position(self.step))
         noise = random.normal((images.shape[0] or tf.shape(images)[0], self.latent_dim))
         variables = self.trainable_variables
+        self._advance_spectral_norms(self)
         with stateless.using(random), tf.GradientTape() as tape:
             values = self._negative_elbo(images, noise, training=True)
             objective = values["loss"] * optimization.gradient_scale(self.optimizer, self.distribute_strategy)

@@ -7,6 +7,11 @@ from kerasgan.gan import GAN
 from kerasgan.optimization import adam, rmsprop
 
 
+def _objective(loss, penalties=(), constraint=None):
+    """A variant's objective, whole, so that no part of it can be passed again and then be lost in its configuration."""
+    return {"loss": loss, "penalties": penalties, "constraint": constraint}
+
+
 @keras.saving.register_keras_serializable("kerasgan")
 class WGAN(GAN):
     """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
@@ -21,8 +26,8 @@ class WGAN(GAN):
     """
 
     def __init__(self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, **kwargs):
-        clipped = {"loss": losses.Wasserstein(), "constraint": constraints.Clip(clip)}
-        super().__init__(generator, discriminator, n_critic=n_critic, **clipped, **kwargs)
+        objective = _objective(losses.Wasserstein(), constraint=constraints.Clip(clip))
+        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
         self.clip, self.warmup = clip, warmup
 
     @property
@@ -52,8 +57,8 @@ class WGANGP(WGAN):
     penalty = penalties.GradientPenalty
 
     def __init__(self, generator, discriminator, weight=10.0, n_critic=5, **kwargs):
-        penalized = {"loss": losses.Wasserstein(), "penalties": [self.penalty(weight)]}
-        GAN.__init__(self, generator, discriminator, n_critic=n_critic, **penalized, **kwargs)  # in place of clipping
+        objective = _objective(losses.Wasserstein(), [self.penalty(weight)])
+        GAN.__init__(self, generator, discriminator, n_critic=n_critic, **objective, **kwargs)  # in place of clipping
         self.weight = weight
 
     def default_optimizers(self):
@@ -85,9 +90,8 @@ class DRAGAN(GAN):
     """
 
     def __init__(self, generator, discriminator, weight=10.0, n_critic=1, **kwargs):
-        super().__init__(
-            generator, discriminator, penalties=[penalties.DRAGANPenalty(weight)], n_critic=n_critic, **kwargs
-        )
+        objective = _objective(losses.NonSaturating(), [penalties.DRAGANPenalty(weight)])
+        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
         self.weight = weight
 
 
@@ -103,7 +107,7 @@ class LSGAN(GAN):
     """
 
     def __init__(self, generator, discriminator, n_critic=1, **kwargs):
-        super().__init__(generator, discriminator, loss=losses.LeastSquares(), n_critic=n_critic, **kwargs)
+        super().__init__(generator, discriminator, n_critic=n_critic, **_objective(losses.LeastSquares()), **kwargs)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -119,8 +123,8 @@ class R3GAN(GAN):
     """
 
     def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, **kwargs):
-        penalized = {"loss": losses.Relativistic(), "penalties": [penalties.R1(gamma), penalties.R2(gamma)]}
-        super().__init__(generator, discriminator, n_critic=n_critic, **penalized, **kwargs)
+        objective = _objective(losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)])
+        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
         self.gamma = gamma
 
     def default_optimizers(self):

@@ -266,8 +266,8 @@ VARIANTS = {
     "minimax": (kg.GAN, {"loss": losses.Minimax()}, "minimax", (), None, ADAM_DCGAN),
     "hinge": (kg.GAN, {"loss": losses.Hinge()}, "hinge", (), None, ADAM_DCGAN),
     "LSGAN": (kg.LSGAN, {}, "least squares", (), None, ADAM_DCGAN),
-    # The defaults of PyTorch, and so of the authors: it forgets by 0.99 and has an epsilon of 1e-8.
-    "WGAN": (kg.WGAN, {"clip": 0.05}, "wasserstein", (), 0.05, lambda: RMSprop(5e-5, 0.99, 1e-8)),
+    # PyTorch's defaults, and so the authors': it forgets by 0.99 and adds 1e-8 to the root, Keras 1e-16 under it.
+    "WGAN": (kg.WGAN, {"clip": 0.05}, "wasserstein", (), 0.05, lambda: RMSprop(5e-5, 0.99, 1e-16)),
     "WGANGP": (kg.WGANGP, {}, "wasserstein", ("gradient_penalty",), None, ADAM_WGANGP),
     "WGANLP": (kg.WGANLP, {}, "wasserstein", ("lipschitz_penalty",), None, ADAM_WGANGP),
     "DRAGAN": (kg.DRAGAN, {}, "nonsaturating", ("dragan_penalty",), None, ADAM_DCGAN),
