@@ -16,6 +16,7 @@ from kerasgan._version import __version__
 
 _MODULES = (
     "callbacks",
+    "checkpoint",
     "constraints",
     "datasets",
     "images",

@@ -44,7 +44,42 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
     return in_order.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
 
 
-def for_training(dataset, batches_per_step, steps_per_epoch=None):
+def steps_in(dataset, batches_per_step, steps_per_epoch=None):
+    """Training steps an epoch: `steps_per_epoch`, or by default what the dataset holds.
+
+    A dataset of unknown length is read once to tell.
+
+    Raises:
+        DataError: The dataset is endless and there is no `steps_per_epoch`.
+    """
+    if steps_per_epoch is not None:
+        if not isinstance(steps_per_epoch, int | np.integer) or steps_per_epoch < 1:
+            raise invalid("steps_per_epoch", "a positive integer", f"steps_per_epoch={steps_per_epoch!r}")
+        return int(steps_per_epoch)
+    batches = int(dataset.cardinality())
+    if batches == tf.data.INFINITE_CARDINALITY:
+        expected = "a number of training steps, because the dataset is endless"
+        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
+    if batches == tf.data.UNKNOWN_CARDINALITY:
+        batches = _counted(dataset)
+    return max(1, batches // batches_per_step)
+
+
+def seekable(dataset):
+    """Whether the dataset can begin at any of its batches, as those of arrays and of `kerasgan.datasets` can."""
+    return hasattr(dataset, "starting_at")
+
+
+def mapped(dataset, function):
+    """The dataset mapped, seekable if it was."""
+    result = dataset.map(function)
+    if seekable(dataset):
+        result.starting_at = lambda number: dataset.starting_at(number).map(function)
+        result.fingerprint = dataset.fingerprint
+    return result
+
+
+def for_training(dataset, batches_per_step, start=0):
     """Groups batches so that one element is one training step.
 
     Every element of `dataset` is the batch of one discriminator update. Elements of the result are
@@ -56,28 +91,15 @@ def for_training(dataset, batches_per_step, steps_per_epoch=None):
     Args:
         dataset: `tf.data.Dataset` of batches.
         batches_per_step: Integer >= 1.
-        steps_per_epoch: Integer, or None for what the dataset holds.
-
-    Returns:
-        The dataset, and the number of steps an epoch; a dataset of unknown length is read once to tell.
-
-    Raises:
-        DataError: The dataset is endless and there is no `steps_per_epoch`.
+        start: Integer, number of the first batch, where the dataset is seekable.
     """
-    batches = int(dataset.cardinality())
-    if batches == tf.data.INFINITE_CARDINALITY and steps_per_epoch is None:
-        expected = "a number of training steps, because the dataset is endless"
-        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
-    if batches == tf.data.UNKNOWN_CARDINALITY and steps_per_epoch is None:
-        batches = _counted(dataset)
-    steps_per_epoch = steps_per_epoch or max(1, batches // batches_per_step)
-    dataset = dataset.repeat()
+    dataset = dataset.starting_at(start) if seekable(dataset) else dataset.repeat()
     if tf.nest.flatten(dataset.element_spec)[0].shape[0] is None:
         size = len(tf.nest.flatten(next(iter(dataset)))[0])
         dataset = dataset.rebatch(size, drop_remainder=True)
     grouped = dataset.batch(batches_per_step, drop_remainder=True)
-    grouped = grouped.map(_batch_first, num_parallel_calls=tf.data.AUTOTUNE)
-    return grouped.prefetch(tf.data.AUTOTUNE), steps_per_epoch
+    # Few are read ahead: what is waiting has to be saved where the dataset is not seekable.
+    return grouped.map(_batch_first).prefetch(2)
 
 
 def _counted(dataset):

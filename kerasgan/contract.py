@@ -102,7 +102,7 @@ def suited(dataset, model):
         if model.conditional and model.num_classes:
             _check_labels(np.asarray(labels), model.num_classes)
     if isinstance(spec, tuple) and not model.conditional:
-        return dataset.map(lambda *element: element[0])
+        return batching.mapped(dataset, lambda *element: element[0])
     return dataset
 
 

@@ -23,3 +23,27 @@ def invalid(argument, expected, received, kind=ValueError):
         kind: Class of the error. Defaults to `ValueError`.
     """
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
+
+
+class CheckpointError(Exception):
+    """Base of what can be wrong with a checkpoint."""
+
+
+class CheckpointWriteError(CheckpointError, OSError):
+    """A checkpoint cannot be written; `errno` and `filename` say why and where. The ones before it are untouched."""
+
+
+class CheckpointCorruptError(CheckpointError, ValueError):
+    """What is on the disk is not what was written."""
+
+
+class CheckpointVersionError(CheckpointError, ValueError):
+    """The checkpoint was written in a format that this version does not read."""
+
+
+class CheckpointMismatchError(CheckpointError, ValueError):
+    """The checkpoint is of another training than the one that is to go on."""
+
+
+class RunDirError(FileExistsError):
+    """Another training is using the directory."""

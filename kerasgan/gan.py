@@ -42,8 +42,6 @@ class GAN(GenerativeModel):
     """
 
     passed_on = ("n_critic", "ema_momentum", "seed")
-    # Whether some steps hold more updates of the discriminator, by `critic_updates`.
-    warmup = False
 
     def __init__(
         self,
@@ -82,6 +80,14 @@ class GAN(GenerativeModel):
     def batches_per_step(self):
         return self.n_critic
 
+    @property
+    def batches_taken(self):
+        return int(self.updates.numpy()) - int(self.step.numpy())
+
+    @property
+    def optimizers(self):
+        return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer} if self.compiled else {}
+
     def call(self, inputs, training=False):
         """Images for `latents`, or for `[latents, labels]`, by the averaged generator if there is one."""
         network = self.generator if self.ema_generator is None else self.ema_generator
@@ -111,8 +117,7 @@ class GAN(GenerativeModel):
         if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
-        strategy = self.distribute_strategy
-        if steps_per_execution > 1 and (strategy.num_replicas_in_sync > 1 or self.warmup):
+        if steps_per_execution > 1 and (self._replicas > 1 or self.warmup):
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
             raise invalid("steps_per_execution", expected, f"steps_per_execution={steps_per_execution}")
         objective = self.loss
@@ -126,27 +131,31 @@ class GAN(GenerativeModel):
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
         defaults = self.default_optimizers()
         self.d_optimizer = self._prepared(d_optimizer or defaults[0], self.discriminator)
-        self.g_optimizer = self._prepared(g_optimizer or defaults[1], self.generator)
+        # The generator's gradient comes through the discriminator.
+        self.g_optimizer = self._prepared(g_optimizer or defaults[1], self.generator, self.discriminator)
+        self.optimizer = optimization.Optimizers(self.d_optimizer, self.g_optimizer)
+        if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
+            self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
         self._compile_gradients = self._resolved(jit_compile) and not run_eagerly
-        self._compile_arguments = {
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-        }
+        self._remember_compilation(
+            run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile
+        )
 
-    def _prepared(self, optimizer, network):
+    def _prepared(self, optimizer, network, *others):
         if not network.trainable_variables:
             raise ModelContractError(
                 f"Network {network.name!r} has no trainable variables and would never change. Set `trainable = True`; "
                 "each update moves only the variables of its own network."
             )
-        return optimization.prepared(optimizer, network.trainable_variables, network, self.distribute_strategy)
+        return optimization.prepared(
+            optimizer, network.trainable_variables, (network, *others), self.distribute_strategy
+        )
 
     def _resolved(self, jit_compile):
         """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
         layers = self.generator._flatten_layers() + self.discriminator._flatten_layers()
         synchronized = any(getattr(layer, "synchronized", False) for layer in layers)
-        reduces = synchronized and self.distribute_strategy.num_replicas_in_sync > 1
+        reduces = synchronized and self._replicas > 1
         if jit_compile == "auto":
             accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
             return bool(accelerated) and not reduces
@@ -155,26 +164,13 @@ class GAN(GenerativeModel):
             raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")
         return jit_compile
 
-    def get_compile_config(self):
-        if not self.compiled:
-            return {}
-        serialize = keras.saving.serialize_keras_object
-        optimizers = {"d_optimizer": serialize(self.d_optimizer), "g_optimizer": serialize(self.g_optimizer)}
-        return {**optimizers, **self._compile_arguments}
-
-    def compile_from_config(self, config):
-        optimizers = ("d_optimizer", "g_optimizer")
-        deserialize = keras.saving.deserialize_keras_object
-        self.compile(**{name: deserialize(value) if name in optimizers else value for name, value in config.items()})
-
     def critic_updates(self, step):
         """Updates of the discriminator in this step; rounded up to a multiple of `n_critic`."""
         return self.n_critic
 
     def make_train_function(self, force=False):
-        """As Keras's, but the values of a step are averaged over replicas, and a step may hold more critic updates."""
-        several = self.distribute_strategy.num_replicas_in_sync > 1
-        if not several and not self.warmup:
+        """As that of the base, but some steps hold more updates of the discriminator."""
+        if not self.warmup:
             return super().make_train_function(force)
         if self.train_function is None or force:
             step_function = self._distributed(self.train_step)
@@ -186,20 +182,8 @@ class GAN(GenerativeModel):
                     critic_function(iterator)
                 return step_function(iterator)
 
-            self.train_function = train_function if self.warmup else step_function
+            self.train_function = train_function
         return self.train_function
-
-    def _distributed(self, step):
-        strategy = self.distribute_strategy
-
-        def function(iterator):
-            values = strategy.run(step, args=(next(iterator),))
-            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
-
-        return function if self.run_eagerly else tf.function(function, reduce_retracing=True)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Keras would build what is built already, and cannot under every strategy."""
 
     # The training step
 
@@ -212,7 +196,9 @@ class GAN(GenerativeModel):
         images, labels = self._minibatches(data)
         values = self._update_discriminator(images, labels)
         real, labels = images[:, -1], None if labels is None else labels[:, -1]
-        values["g_loss"] = self._update_generator(real, labels)
+        values["g_loss"], skipped = self._update_generator(real, labels)
+        # The share of all updates of the step.
+        values["skipped"] = (self.n_critic * values["skipped"] + skipped) / (self.n_critic + 1)
         self._average_generator()
         self.step.assign_add(1)
         return self._log(values, _size(real))
@@ -233,8 +219,9 @@ class GAN(GenerativeModel):
             noises = [penalty.sample(real, random) for penalty in self.penalties]
             scale = optimization.gradient_scale(self.d_optimizer, self.distribute_strategy)
             gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
-            self._apply(self.d_optimizer, gradients, self.discriminator.trainable_variables, self.constraint)
-            updates.append(values)
+            variables = self.discriminator.trainable_variables
+            skipped = self._apply(self.d_optimizer, gradients, variables, self.constraint)
+            updates.append({**values, "skipped": skipped})
         self.updates.assign_add(self.n_critic)
         return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
 
@@ -246,9 +233,9 @@ class GAN(GenerativeModel):
         gradient_function = self._compiled(self._generator_gradients)
         scale = optimization.gradient_scale(self.g_optimizer, self.distribute_strategy)
         gradients, loss = gradient_function(real, labels, latents, position + random.drawn, scale)
-        self._apply(self.g_optimizer, gradients, self.generator.trainable_variables)
+        skipped = self._apply(self.g_optimizer, gradients, self.generator.trainable_variables)
         self.updates.assign_add(1)
-        return loss
+        return loss, skipped
 
     def _discriminator_gradients(self, real, labels, latents, noises, position, scale):
         variables = self.discriminator.trainable_variables
@@ -315,17 +302,17 @@ class GAN(GenerativeModel):
     def _compiled(self, function):
         """One graph for all updates of a kind: traced once instead of `n_critic` times, by XLA where that pays."""
         # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
-        several = self.distribute_strategy.num_replicas_in_sync > 1
-        if self.run_eagerly or (several and not self._compile_gradients):
+        if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
             return function
         return tf.function(function, jit_compile=self._compile_gradients)
 
     @staticmethod
     def _apply(optimizer, gradients, variables, constraint=None):
-        optimization.apply(optimizer, gradients, variables)
+        skipped = optimization.apply(optimizer, gradients, variables)
         # Not as `variable.constraint`, which would stay on a discriminator that is used again elsewhere.
         for variable in variables if constraint else ():
             variable.assign(constraint(variable.value))
+        return skipped
 
     def _average_generator(self):
         if self.ema_generator is None:
@@ -350,7 +337,7 @@ class GAN(GenerativeModel):
         _, values = self._discriminator_objective(images, fake, labels, noises, training=False)
         g_loss = self._generator_loss(images, fake, labels, training=False)
         self.evaluated_batches.assign_add(1)
-        return self._log({**values, "g_loss": g_loss}, _size(images))
+        return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, _size(images))
 
 
 def _size(images):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasgan import batching, contract, stateless
 from kerasgan.errors import invalid
+from kerasgan.training import Training
 
 
 class GenerativeModel(keras.Model):
@@ -21,6 +22,8 @@ class GenerativeModel(keras.Model):
 
     # How many batches of the user's dataset one training step takes.
     batches_per_step = 1
+    # Whether some steps take more of them.
+    warmup = False
     # Arguments that subclasses accept as `**kwargs`.
     passed_on = ("seed",)
 
@@ -34,6 +37,7 @@ class GenerativeModel(keras.Model):
         self.step = self._counter("step")
         self.evaluated_batches = self._counter("evaluated_batches")
         self._trackers = {}
+        self.training = None  # the `Training` that is running
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
 
@@ -163,29 +167,36 @@ class GenerativeModel(keras.Model):
             kept = int(len(x) * (1.0 - validation_split))
             validation_data = x[kept:] if y is None else (x[kept:], y[kept:])
             x, y = x[:kept], None if y is None else y[:kept]
-        # With the step, so that a later call reads arrays in another order.
-        seed = (self.seed + int(self.step.numpy())) % 2**63
-        dataset = contract.suited(batching.as_dataset(x, y, batch_size, seed), self)
-        dataset, steps_per_epoch = batching.for_training(dataset, self.batches_per_step, steps_per_epoch)
-        contract.check_divisible(dataset, self.distribute_strategy.num_replicas_in_sync)
+        dataset = contract.suited(batching.as_dataset(x, y, batch_size, self.seed), self)
+        steps_per_epoch = self._whole_executions(
+            batching.steps_in(dataset, self.batches_per_step, steps_per_epoch), steps_per_epoch is None
+        )
         if validation_data is not None:
             held_out, labels = batching.split(validation_data)
             if not isinstance(held_out, tf.data.Dataset):
                 validation_batch_size = validation_batch_size or batch_size
             held_out = batching.as_dataset(held_out, labels, validation_batch_size, training=False)
             validation_data = self._for_evaluation(held_out)
-        return super().fit(
-            dataset,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            shuffle=False,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-        )
+
+        def validate(epoch, callbacks):
+            if validation_data is None or not self._should_eval(epoch, validation_freq):
+                return {}
+            values = self._evaluate(validation_data, steps=validation_steps, callbacks=callbacks, verbose=0)
+            return {f"val_{name}": value for name, value in values.items()}
+
+        self.training = Training(self, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
+        try:
+            return self.training.run()
+        finally:
+            self.training = None
+
+    def _whole_executions(self, steps_per_epoch, by_default):
+        """Steps an epoch as a multiple of the steps an execution."""
+        over = steps_per_epoch % self.steps_per_execution
+        if over and not by_default:
+            expected = f"a multiple of steps_per_execution={self.steps_per_execution}"
+            raise invalid("steps_per_epoch", expected, f"steps_per_epoch={steps_per_epoch}")
+        return max(steps_per_epoch - over, self.steps_per_execution)
 
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", steps=None, callbacks=None, return_dict=False, **kwargs
@@ -198,20 +209,149 @@ class GenerativeModel(keras.Model):
             List of floats, or dict by name when `return_dict`.
         """
         self._assert_compile_called("evaluate")
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False)), None
+        dataset = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False))
+        values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
+        return values if return_dict else list(values.values())
+
+    def _evaluate(self, dataset, **kwargs):
         self.evaluated_batches.assign(0)
-        return super().evaluate(
-            x, y, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict, **kwargs
-        )
+        return super().evaluate(dataset, return_dict=True, **kwargs)
 
     def _for_evaluation(self, dataset):
-        dataset, replicas = contract.suited(dataset, self), self.distribute_strategy.num_replicas_in_sync
+        dataset, replicas = contract.suited(dataset, self), self._replicas
         if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
             size = len(tf.nest.flatten(next(iter(dataset)))[0])
             dataset = dataset.rebatch(size, drop_remainder=True)
             contract.check_divisible(dataset, replicas)
         return dataset
+
+    def train_on_batch(self, x, y=None, **kwargs):
+        """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""
+        if self.warmup:
+            raise ValueError("`train_on_batch` has no warm-up. Use `fit`.")
+        self._refuse_replicas("train_on_batch", "fit")
+        return super().train_on_batch(x, y, **kwargs)
+
+    def test_on_batch(self, x, y=None, **kwargs):
+        """The metrics on a batch of images, on one replica."""
+        self._refuse_replicas("test_on_batch", "evaluate")
+        return super().test_on_batch(x, y, **kwargs)
+
+    def _refuse_replicas(self, name, other):
+        if self._replicas > 1:
+            raise ValueError(f"`{name}` works on one replica, not on {self._replicas}. Use `{other}`.")
+
+    # Several replicas
+
+    @property
+    def _replicas(self):
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def make_train_function(self, force=False):
+        """As Keras's, whose own fails on several workers."""
+        if self._replicas == 1:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = self._distributed(self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force=False):
+        """As Keras's, whose own fails on several workers."""
+        if self._replicas == 1:
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = self._distributed(self.test_step)
+        return self.test_function
+
+    def _distributed(self, step):
+        """A function of an iterator: one step on all replicas, and the means of its values over them."""
+        strategy = self.distribute_strategy
+
+        def function(iterator):
+            values = strategy.run(step, args=(next(iterator),))
+            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
+
+        return function if self.run_eagerly else tf.function(function, reduce_retracing=True)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Keras would build what is built already, and cannot under every strategy."""
+
+    # What training changes
+
+    @property
+    def networks(self):
+        """Dict of the model's networks by the names of their attributes."""
+        names = ("generator", "discriminator", "encoder", "ema_generator")
+        return {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
+
+    @property
+    def optimizers(self):
+        """Dict of the optimizers by the names of their attributes; empty before `compile`."""
+        return {} if not self.compiled else {"optimizer": self.optimizer}
+
+    @property
+    def batches_taken(self):
+        """Integer, how many batches of data the model has been trained on."""
+        return int(self.step.numpy())
+
+    def state(self):
+        """Everything that training changes: dict of variables by a name that is the same in every process."""
+
+        def named(variable, group, index):
+            # Keras counts layers, and names an optimizer's variables by theirs.
+            return f"{group}/{index:03d}" + ("" if group in self.optimizers else f"/{variable.name}")
+
+        groups = {name: network.variables for name, network in self.networks.items()}
+        of_networks = {id(variable) for variables in groups.values() for variable in variables}
+        groups["model"] = [variable for variable in self.weights if id(variable) not in of_networks]
+        groups["metrics"] = [variable for metric in self.metrics for variable in metric.variables]
+        groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
+        return {
+            named(variable, group, index): variable
+            for group, variables in groups.items()
+            for index, variable in enumerate(variables)
+        }
+
+    def recipe(self):
+        """What the model was made and compiled from, as its configuration says, whatever callbacks have set since."""
+        return {"class": type(self).__name__, **self.get_config(), **self._compiled_optimizers}
+
+    def _remember_compilation(self, **arguments):
+        """At the end of `compile`: `arguments` other than the optimizers."""
+        self.compile_arguments = arguments
+        serialize = keras.saving.serialize_keras_object
+        self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return {}
+        serialize = keras.saving.serialize_keras_object
+        return {**{name: serialize(one) for name, one in self.optimizers.items()}, **self.compile_arguments}
+
+    def compile_from_config(self, config):
+        restore = keras.saving.deserialize_keras_object
+        self.compile(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        for name, variable in self._seed_states().items():
+            store[name] = variable.numpy()
+
+    def load_own_variables(self, store):
+        seeds = self._seed_states()
+        super().load_own_variables({name: store[name] for name in store.keys() if name not in seeds})  # noqa: SIM118
+        for name, variable in seeds.items():
+            if name in store.keys():  # noqa: SIM118 (an HDF5 group)
+                variable.assign(store[name])
+
+    def _seed_states(self):
+        """States of the random layers that are Keras's own, which Keras does not save."""
+        states = {}
+        for role, network in self.networks.items():
+            weights = {id(weight) for weight in network.weights}
+            others = [variable for variable in network.variables if id(variable) not in weights]
+            states |= {f"{role}_seed_{index}": variable for index, variable in enumerate(others)}
+        return states
 
     @staticmethod
     def _advance_spectral_norms(network):
@@ -228,7 +368,7 @@ class GenerativeModel(keras.Model):
         """Updates the epoch's means and returns this step's values."""
         for name, tracker in self._trackers.items():
             tracker.update_state(values[name], sample_weight=weight)
-        return values
+        return {name: values[name] for name in self._trackers}
 
     def _stream(self, position):
         return stateless.Stream(self.seed, position)

@@ -6,12 +6,12 @@ A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files
 import math
 import os
 import pathlib
-import uuid
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from kerasgan import files
 from kerasgan.errors import DataError, DataTypeError
 
 BACKGROUND = 236
@@ -262,10 +262,5 @@ def _save(path: str | os.PathLike, image: Image.Image, **options) -> None:
             f"Invalid value for argument `path`. Expected a name that ends as an image does, such as .png. "
             f"Received: {path}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
+    with files.replacing(path) as temporary:
         image.save(temporary, format=format_, **options)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

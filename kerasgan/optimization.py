@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kerasgan.errors import invalid
+
 
 def adam(learning_rate, beta_1, beta_2):
     """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
@@ -17,14 +19,18 @@ def rmsprop(learning_rate):
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
-def prepared(optimizer, variables, network, strategy):
-    """The optimizer built for these variables, with loss scaling where float16 in the network needs it.
+def prepared(optimizer, variables, networks, strategy):
+    """The optimizer built for these variables, with loss scaling where float16 in the networks needs it.
 
     Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
     be created inside a replica, and weights are loaded into optimizers that exist.
     """
     optimizer = keras.optimizers.get(optimizer)
-    half = any(layer.compute_dtype == "float16" for layer in network._flatten_layers())
+    if optimizer.use_ema:
+        expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
+        raise invalid("optimizer", expected, f"{type(optimizer).__name__}(use_ema=True)")
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    half = any(layer.compute_dtype == "float16" for layer in layers)
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     with strategy.scope():
@@ -44,13 +50,49 @@ def gradients(tape, objective, variables):
 
 
 def apply(optimizer, values, variables):
-    """Applies the gradients; all replicas skip the update where one of them overflows."""
-    context = tf.distribute.get_replica_context()
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if scaled and context is not None and context.num_replicas_in_sync > 1:
-        # Keras looks at the first replica only.
+    """Applies the gradients; all replicas skip the update where one of them overflows under loss scaling.
+
+    Returns:
+        Float32 scalar: 1 if the update was skipped, else 0.
+    """
+    skipped = tf.constant(0.0)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values if value is not None])
-        overflows = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(finite, 0.0, 1.0))
-        poison = tf.where(overflows > 0, float("nan"), 0.0)
-        values = [value if value is None else value + tf.cast(poison, value.dtype) for value in values]
+        skipped = tf.where(finite, 0.0, 1.0)
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            # Keras looks at the first replica only.
+            skipped = tf.minimum(context.all_reduce(tf.distribute.ReduceOp.SUM, skipped), 1.0)
+            poison = tf.where(skipped > 0, float("nan"), 0.0)
+            values = [value if value is None else value + tf.cast(poison, value.dtype) for value in values]
     optimizer.apply(values, variables)
+    return skipped
+
+
+class Optimizers:
+    """Two optimizers as one, for callbacks that read and set a learning rate: `model.optimizer`.
+
+    The rate read is the generator's; a rate that is set moves both by the same factor, so that their ratio stays.
+    """
+
+    use_ema = False
+
+    def __init__(self, discriminator, generator):
+        self._both = discriminator, generator
+
+    @property
+    def variables(self):
+        return [variable for optimizer in self._both for variable in optimizer.variables]
+
+    @property
+    def learning_rate(self):
+        return self._both[1].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        before = float(self.learning_rate)
+        if before == 0.0:
+            raise ValueError("The generator's learning rate is 0, of which no factor makes another. Set both by hand.")
+        rates = [float(optimizer.learning_rate) * (float(value) / before) for optimizer in self._both[:1]]
+        for optimizer, rate in zip(self._both, (*rates, float(value)), strict=True):
+            optimizer.learning_rate = rate

@@ -2,10 +2,10 @@
 
 import csv
 import os
-import pathlib
-import uuid
 
 import numpy as np
+
+from kerasgan import files
 
 _WINDOW = 101
 _FEW_ROWS = 1000
@@ -46,13 +46,8 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
     all_axes[-1].xaxis.get_major_locator().set_params(integer=True)
     all_axes[-1].set_xlim(0, max(log["step"][-1], 1))
     all_axes[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
+    with files.replacing(path) as temporary:
         figure.savefig(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def median_filter(values: np.ndarray, window: int) -> np.ndarray:

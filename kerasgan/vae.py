@@ -51,17 +51,20 @@ class VAE(GenerativeModel):
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}
 
-    def compile(self, optimizer=None, **kwargs):
-        """Sets the optimizer: Adam, 1e-3, by default. Other arguments are those of `keras.Model.compile`."""
-        kwargs.setdefault("jit_compile", False)
-        super().compile(optimizer=keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **kwargs)
-        self.optimizer = optimization.prepared(self.optimizer, self.trainable_variables, self, self.distribute_strategy)
-
-    def get_compile_config(self):
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)} if self.compiled else {}
-
-    def compile_from_config(self, config):
-        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile=False):
+        """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `keras.Model.compile`."""
+        if self._replicas > 1 and (jit_compile or steps_per_execution > 1):
+            expected = "jit_compile=False and steps_per_execution=1 with several replicas, where Keras cannot do more"
+            raise invalid("jit_compile", expected, f"{jit_compile=}, {steps_per_execution=}")
+        arguments = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        super().compile(keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **arguments)
+        variables = self.trainable_variables
+        self.optimizer = optimization.prepared(self.optimizer, variables, [self], self.distribute_strategy)
+        self._remember_compilation(**arguments)
 
     def train_step(self, data):
         """One update of both networks."""

@@ -178,6 +178,7 @@ def run_progress(progress, model, epochs, steps, clock, per_step, compilation=0.
         for batch in range(steps):
             clock.now += per_step + (compilation if epoch == batch == 0 else 0)
             values = {"wasserstein": float(batch), "gradient_norm": 1.0, "d_loss": -float(batch), "g_loss": 0.5}
+            progress.on_train_batch_begin(batch)
             progress.on_train_batch_end(batch, values)
         progress.on_epoch_end(epoch, {"val_wasserstein": 9.0})
     progress.on_train_end()

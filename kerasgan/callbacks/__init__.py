@@ -1,7 +1,8 @@
 """Callbacks for `fit`: what a person wants to see while a model trains."""
 
+from kerasgan.callbacks.checkpoint import Checkpoint
 from kerasgan.callbacks.metrics_log import MetricsLog
 from kerasgan.callbacks.progress import Progress
 from kerasgan.callbacks.sample_grid import SampleGrid
 
-__all__ = ["MetricsLog", "Progress", "SampleGrid"]
+__all__ = ["Checkpoint", "MetricsLog", "Progress", "SampleGrid"]

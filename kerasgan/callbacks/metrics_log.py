@@ -5,10 +5,10 @@ import math
 import os
 import pathlib
 import time
-import uuid
 
 import keras
 
+from kerasgan import files
 from kerasgan.errors import invalid
 
 
@@ -20,7 +20,8 @@ class MetricsLog(keras.callbacks.Callback):
     Columns are `step` (generator steps since the model was new), `epoch` (from 1), `seconds` of training, then the
     metrics by name, and `val_` ones where there is validation data, in the row at the end of each epoch. Every row is
     flushed: a crash loses at most one. The log of a model that has trained before is
-    continued, less the rows after the step that the model has come to.
+    continued, less the rows after the step that the model has come to; that of a new model begins anew, and replaces a
+    file that is there.
 
     Args:
         path: Name of the file.
@@ -37,6 +38,7 @@ class MetricsLog(keras.callbacks.Callback):
         self.path = pathlib.Path(path)
         self.every = every
         self._file = None
+        self._sums, self._counted = {}, 0
 
     def on_train_begin(self, logs=None):
         self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
@@ -47,18 +49,32 @@ class MetricsLog(keras.callbacks.Callback):
         self._rewrite(rows)
         self._start = time.monotonic() - (float(rows[-1]["seconds"]) if rows else 0.0)
 
+    def get_state(self):
+        """The row that is not full yet, for `Checkpoint`."""
+        return {"sums": self._sums, "counted": self._counted}
+
+    def set_state(self, state):
+        self._sums, self._counted = dict(state["sums"]), state["counted"]
+        # A row of steps that are in the sums was written after the checkpoint.
+        self._rewrite(self._rows_until(self._step - self._counted))
+
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch + 1
-        self._first = self._step
+        self._first = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._first is None:  # the first batch of an epoch, or that at which the training goes on
+            self._first = self._step - batch
 
     def on_train_batch_end(self, batch, logs=None):
         # A full row is written when the next one begins: the last of an epoch waits for the values of the validation.
         if self._counted >= self.every:
             self._write({})
-        self._step = self._first + batch + 1
+        step = self._first + batch + 1
+        steps, self._step = step - self._step, step  # more than one where Keras runs several in an execution
         for name, value in logs.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        self._counted += 1
+            self._sums[name] = self._sums.get(name, 0.0) + float(value) * steps
+        self._counted += steps
 
     def on_epoch_end(self, epoch, logs=None):
         validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
@@ -92,16 +108,10 @@ class MetricsLog(keras.callbacks.Callback):
         """Begins the file with a header and these rows, and leaves it open to append."""
         if self._file:
             self._file.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with open(temporary, "w", newline="", encoding="utf-8") as file:
-                writer = self._writer_to(file)
-                writer.writeheader()
-                writer.writerows(rows)
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with files.replacing(self.path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = self._writer_to(file)
+            writer.writeheader()
+            writer.writerows(rows)
         self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115 (until the training ends)
         self._writer = self._writer_to(self._file)
 

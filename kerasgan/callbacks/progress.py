@@ -38,12 +38,17 @@ class Progress(keras.callbacks.Callback):
         self._names = [name for name in shown if name != "d_loss" or "wasserstein" not in shown]
         self._held_out = {}
         self._sums, self._counted = {}, 0
-        self._done, self._written, self._width = 0, -1, 0
+        self._done = self._begun = int(self.model.step.numpy())
+        self._written, self._width = -1, 0
         self._start = self._last = time.monotonic()
         self._first = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._before = self._done
+        self._before = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._before is None:  # the first batch of an epoch, or that at which the training goes on
+            self._before = self._done - batch
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
@@ -69,7 +74,7 @@ class Progress(keras.callbacks.Callback):
         total = self._total()
         if self._terminal:
             return now - self._last >= _SECONDS_ON_TERMINAL
-        share = self._done - max(self._written, 0) >= total / _LINES if total else now - self._last >= 30.0
+        share = self._done - max(self._written, self._begun) >= total / _LINES if total else now - self._last >= 30.0
         return now - self._last >= _SECONDS and share
 
     def _total(self):

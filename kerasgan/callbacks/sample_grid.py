@@ -54,10 +54,17 @@ class SampleGrid(keras.callbacks.Callback):
         self.seed = seed
         self.labels = labels
         self.real = real
-        self._steps = {}  # of the model, by epoch
+        self._epoch, self._steps = None, {}  # the step of each picture, by epoch
 
     def on_train_begin(self, logs=None):
-        self._epoch = None
+        self._epoch, self._steps = None, {}
+
+    def get_state(self):
+        """Which pictures there are, for `Checkpoint`."""
+        return {"epoch": self._epoch, "steps": list(self._steps.items())}
+
+    def set_state(self, state):
+        self._epoch, self._steps = state["epoch"], dict(state["steps"])
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._epoch is None:
@@ -107,7 +114,8 @@ def summarize(directory, row_height=None, steps=()):
         steps: Dict from epoch to step, for the captions.
     """
     paths = {int(path.stem.split("_")[1]): path for path in sorted(directory.glob("epoch_[0-9]*.png"))}
-    epochs = list(paths)
+    # Those after the first of `steps` that are not in it are of another training in the same directory.
+    epochs = [epoch for epoch in paths if not steps or epoch in steps or epoch < min(steps)]
     shape = _read(paths[epochs[-1]]).shape  # pictures of another shape are of another model
     epochs = [epoch for epoch in epochs if _read(paths[epoch]).shape == shape]
 

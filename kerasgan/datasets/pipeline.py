@@ -6,12 +6,19 @@ An iterator over `dataset.repeat()` can be saved in a `tf.train.Checkpoint` and 
 would forbid that. So would, silently, reading ahead over the end of an epoch: the state of an iterator that is used up
 is not saved, and with it goes the number of the epoch, which decides the next order. Hence nothing here reads ahead of
 what ends; whoever adds `prefetch` or a parallel `map` should do so after `repeat`.
+
+What `from_arrays` returns needs no saved iterator: its attribute `starting_at(number)` gives the batches of endless
+epochs from any number on, and `fingerprint` tells it from others. A further transformation has neither.
 """
+
+import hashlib
 
 import numpy as np
 import tensorflow as tf
 
 from kerasgan.errors import DataError, DataTypeError
+
+_FINGERPRINTED_BYTES = 16 * 1024**2
 
 
 def from_arrays(
@@ -54,43 +61,55 @@ def from_arrays(
     with tf.device("CPU:0"):
         arrays = (tf.convert_to_tensor(images),) + (() if labels is None else (tf.convert_to_tensor(labels),))
 
-    def prepare(index, seed):
-        return finish_batch([tf.gather(array, index) for array in arrays], seed, flip, dequantize)
+    per_epoch = len(images) // batch_size
 
-    # Endless up to `take`, so that reading ahead meets no end.
-    batches = _index_batches(len(images), batch_size, seed, shuffle).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    return with_options(batches.prefetch(tf.data.AUTOTUNE).take(len(images) // batch_size))
+    def prepare(epoch, batch):
+        index = batch * batch_size + tf.range(batch_size, dtype=tf.int64)
+        if shuffle:
+            last = tf.constant(len(images) - 1, tf.int64)
+            index = tf.random.experimental.index_shuffle(index, tf.stack([seed, epoch]), last)
+        number = 2 * (epoch * per_epoch + batch)
+        seeds = tf.stack([[seed, number], [seed, number + 1]])
+        return finish_batch([tf.gather(array, index) for array in arrays], seeds, flip, dequantize)
+
+    def batches(numbers):
+        return with_options(numbers.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
+
+    def starting_at(number):
+        """The same batches without end, from this one on: each is a function of the seed and its number."""
+        numbers = tf.data.Dataset.range(number, tf.int64.max)
+        return batches(numbers.map(lambda number: (number // per_epoch, number % per_epoch)))
+
+    # Of the epoch, and other ones at each iteration. Endless up to `take`, so that reading ahead meets no end.
+    epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    numbers = epochs.flat_map(lambda epoch: tf.data.Dataset.range(per_epoch).map(lambda batch: (epoch, batch)))
+    dataset = batches(numbers).take(per_epoch).apply(tf.data.experimental.assert_cardinality(per_epoch))
+    dataset.starting_at = starting_at
+    dataset.fingerprint = _fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
+    return dataset
 
 
 def random_seeds(seed: int) -> tf.data.Dataset:
-    """Endless int64 seeds of shape `(3, 2)`, for order, flips and noise; other ones at each iteration."""
+    """Endless int64 seeds of shape `(2, 2)`, for flips and noise; other ones at each iteration."""
     numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return numbers.batch(2, drop_remainder=True).batch(3, drop_remainder=True)
+    return numbers.batch(2, drop_remainder=True).batch(2, drop_remainder=True)
 
 
-def _index_batches(n: int, batch_size: int, seed: int, shuffle: bool) -> tf.data.Dataset:
-    """The indices of one epoch, batch by batch and over and over, each with the seeds of its flips and noise.
-
-    The order is drawn once per iteration, whole. Carried along as the state of a scan, it takes 4 bytes an example in
-    a checkpoint; a shuffle buffer of indices takes 300.
-    """
-
-    def step(state, seeds):
-        batch, order = state
-        if shuffle:
-            draw = lambda: tf.random.experimental.stateless_shuffle(order, seeds[0], alg="philox")
-            order = tf.cond(batch == 0, draw, lambda: order)
-        start = batch % (n // batch_size) * batch_size
-        return (batch + 1, order), (tf.ensure_shape(order[start : start + batch_size], [batch_size]), seeds)
-
-    return random_seeds(seed).scan((tf.constant(0), tf.range(n)), step)
+def _fingerprint(images: np.ndarray, labels: np.ndarray | None, options: tuple) -> str:
+    """Tells one dataset from another: by shape, type, options and as many examples, evenly spread, as are read fast."""
+    digest = hashlib.sha256(repr((images.shape, str(images.dtype), options)).encode())
+    every = images.nbytes // _FINGERPRINTED_BYTES + 1
+    for array in (images, labels):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array[::every]))
+    return digest.hexdigest()[:16]
 
 
 def finish_batch(batch: list[tf.Tensor], seeds: tf.Tensor, flip: bool, dequantize: bool):
     """Flip, scale and add noise to a batch `[images]` or `[images, labels]`."""
     # Flipped first, while a pixel is one byte.
-    images = random_flip(batch[0], seeds[1]) if flip else batch[0]
-    images = scale(images, seeds[2] if dequantize else None)
+    images = random_flip(batch[0], seeds[0]) if flip else batch[0]
+    images = scale(images, seeds[1] if dequantize else None)
     return (images, *batch[1:]) if len(batch) > 1 else images
 
 

@@ -1,0 +1,307 @@
+"""Checkpoints of a whole training, from which it goes on as if it had not stopped."""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import signal
+import textwrap
+import threading
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import batching, checkpoint, files
+from kerasgan._version import __version__
+from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, invalid
+from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
+
+_DATA = "data/iterator"
+_INEXACT = {
+    REPLAYED: "The batches trained on so far are read again, to get to the position; what follows is exact if the "
+    "dataset gives the same batches each time it is read, else approximate. Those of `kerasgan.datasets.load`, and "
+    "arrays, need neither.",
+    APPROXIMATE: "approximate: the dataset cannot give its position back, because it draws from a random state or runs "
+    "Python (tf.random in `map`, `from_generator`). Use stateless random ops, arrays or `kerasgan.datasets.load`.",
+}
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole training every so often, and goes on from the newest checkpoint when `fit` is called again.
+
+    A checkpoint holds both networks, the average, both optimizers with their loss scales, the counters that all random
+    numbers are functions of, the position in the data and in the epoch, the history and what callbacks remember. On one
+    CPU a training that was stopped and goes on ends with the very weights of one that was not; elsewhere up to the
+    order of floating-point sums.
+
+    - Before the first step one checkpoint is written and read: what would fail at three in the morning fails now.
+    - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
+    - A checkpoint that is incomplete or changed is passed over with a warning; the newest that is intact is used.
+    - A checkpoint of another configuration or other data is refused, with what differs.
+    - On several workers the first one writes; all read, from a directory that all of them see.
+
+    Call `fit` with the same arguments to go on: `epochs` counts from the beginning. A callback of yours that has to
+    remember something has a method `get_state()`, which returns what JSON can hold, and `set_state(state)`, which is
+    called after `on_train_begin`. EarlyStopping's best weights (`restore_best_weights=True`) are not remembered.
+
+    Args:
+        directory: Where the checkpoints are, of one training alone; it is made if it is not there.
+        every: Integer >= 1, steps between two checkpoints; None for one at the end of each epoch.
+        keep: Integer >= 1, how many checkpoints are kept: the newest. Defaults to `3`.
+        monitor: String, a metric as in the logs, e.g. `"val_wasserstein"`: the generator with its best value at the
+            end of an epoch is kept as `best.keras`, the averaged one if there is one. None for no such file.
+        mode: `"min"` or `"max"`, what is best. Defaults to `"min"`.
+        on_error: `"raise"`, or `"warn"` to train on when a checkpoint cannot be written, and try again at the next.
+            The first one is always raised.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        CheckpointWriteError: A checkpoint cannot be written, e.g. because the disk is full. The others are untouched.
+        CheckpointCorruptError: There are checkpoints in the directory, and none is intact.
+        CheckpointMismatchError: They are of another model, other data or other optimizers.
+        RunDirError: Another process is training in this directory.
+    """
+
+    def __init__(self, directory, every=None, keep=3, monitor=None, mode="min", on_error="raise"):
+        super().__init__()
+        for name, value in (("every", 1 if every is None else every), ("keep", keep)):
+            if not isinstance(value, int) or value < 1:
+                raise invalid(name, "a positive integer", f"{name}={value!r}")
+        for name, value, choices in (("mode", mode, ("min", "max")), ("on_error", on_error, ("raise", "warn"))):
+            if value not in choices:
+                raise invalid(name, " or ".join(map(repr, choices)), f"{name}={value!r}")
+        self.directory = pathlib.Path(directory)
+        self.every = every
+        self.keep = keep
+        self.monitor = monitor
+        self.mode = mode
+        self.on_error = on_error
+
+    @contextlib.contextmanager
+    def running(self, training):
+        """Holds the directory while `fit` runs: restores the newest checkpoint, and listens to signals."""
+        self._training, model = training, training.model
+        self._writes = model.distribute_strategy.extended.should_checkpoint
+        self._saved = self._signal = self._best = None
+        self._saving = False
+        with contextlib.ExitStack() as stack:
+            if self._writes:
+                stack.enter_context(checkpoint.locked(self.directory))
+                checkpoint.sweep(self.directory)
+            self._restore()
+            self._last = training.step
+            self._write_first()
+            stack.enter_context(self._listening())
+            yield
+
+    # When
+
+    def on_train_batch_end(self, batch, logs=None):
+        # At the end of an epoch after its validation, in `on_epoch_end`.
+        if self._signal or (self._due() and self._training.batch < self._training.steps_per_epoch):
+            self._save()
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self._signal:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor)
+        if self.monitor and value is None:
+            names = ", ".join(logs or {})
+            raise invalid("monitor", f"a metric in the logs: {names}", f"monitor={self.monitor!r}")
+        if value is not None and self._improves(value):
+            self._best = float(value)
+            self._keep_generator()
+        if self._signal or self.every is None or self._due():
+            self._save()
+
+    def on_train_end(self, logs=None):
+        self._save()
+
+    def _due(self):
+        return self.every is not None and self._training.step // self.every > self._last // self.every
+
+    def _improves(self, value):
+        better = self._best is None or (value < self._best if self.mode == "min" else value > self._best)
+        return better and np.isfinite(value)
+
+    def _keep_generator(self):
+        if self._writes:
+            model = self.model
+            generator = model.networks.get("ema_generator", model.generator)
+            with files.replacing(self.directory / "best.keras") as temporary:
+                generator.save(temporary)
+
+    # Signals
+
+    @contextlib.contextmanager
+    def _listening(self):
+        if threading.current_thread() is not threading.main_thread():  # only the main thread can
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+            self._leave_if_told()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number, frame):
+        again, self._signal = self._signal is not None, number
+        # While a step compiles for minutes, the checkpoint before it is that of the current step.
+        if again or (self._saved == self._training.position and not self._saving):
+            self._leave_if_told()
+
+    def _leave_if_told(self):
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._signal:
+            raise SystemExit(128 + self._signal)
+
+    # What
+
+    def _save(self):
+        """Saves, unless this very position is saved, and leaves where a signal says so."""
+        position = self._training.position
+        if self._saved != position:
+            self._saving = True
+            try:
+                self._write()
+            except CheckpointWriteError as error:
+                if self.on_error == "raise" or self._signal:
+                    raise
+                warnings.warn(f"{error}. The training goes on without it.", stacklevel=2)
+            finally:
+                self._saving = False
+        self._last = self._training.step
+        self._leave_if_told()
+
+    def _write(self):
+        training = self._training
+        if self._writes:
+            state, data = training.state()
+            arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
+            if data is not None:
+                arrays[_DATA] = np.frombuffer(data, np.uint8)
+            values = {"training": state, "configuration": self._configuration(), "best": self._best, **self._machine()}
+            step, epoch = training.position
+            checkpoint.write(self.directory, step, epoch, arrays, values)
+            checkpoint.prune(self.directory, self.keep)
+        self._saved = training.position
+
+    def _write_first(self):
+        """One real checkpoint, written and read, before hours are spent."""
+        if self._saved == self._training.position:
+            return
+        self._write()
+        if self._writes:
+            checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
+            if self._training.state()[0]["data"] == APPROXIMATE:
+                warnings.warn(
+                    f"A training that goes on from a checkpoint will be {_INEXACT[APPROXIMATE]}", stacklevel=2
+                )
+
+    def _restore(self):
+        training = self._training
+        path = checkpoint.newest(self.directory)
+        self._agree(path)
+        if path is None:
+            return
+        values = checkpoint.read_values(path)
+        differences = list(_differences(values["configuration"], self._configuration()))
+        if differences:
+            checkpoint.mismatch(path, differences)
+        variables = training.model.state()
+        specs = {name: (tuple(variable.shape), variable.numpy().dtype) for name, variable in variables.items()}
+        specs[_DATA] = None
+        arrays = checkpoint.read_arrays(path, specs)
+        data = arrays.pop(_DATA, None)
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+        kind = training.restore(values["training"], None if data is None else data.tobytes())
+        self._best, self._saved = values["best"], training.position
+        if kind != EXACT:
+            warnings.warn(f"Going on from {path.name}: {_INEXACT[kind]}", stacklevel=2)
+        changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
+        if changed:
+            warnings.warn(f"Going on from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
+
+    def _agree(self, path):
+        """All workers have found the same checkpoint, or all of them stop."""
+        strategy = self._training.model.distribute_strategy
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return
+        names = strategy.gather(strategy.run(lambda: tf.constant([path.name if path else "none"])), axis=0)
+        if len(set(names.numpy().tolist())) > 1:
+            found = ", ".join(sorted(name.decode() for name in set(names.numpy().tolist())))
+            raise CheckpointMismatchError(
+                f"The workers have found different checkpoints in {self.directory}: {found}. Give all of them one "
+                "directory, on a file system that they share."
+            )
+
+    def _configuration(self):
+        """What must be the same for a training to go on."""
+        training = self._training
+        dataset = training.dataset
+        data = {
+            "elements": str(dataset.element_spec),
+            "steps_per_epoch": training.steps_per_epoch,
+            "fingerprint": dataset.fingerprint if batching.seekable(dataset) else None,
+        }
+        return _canonical({"model": training.model.recipe(), "data": data})
+
+    def _machine(self):
+        """What must be the same for a training to go on bit for bit."""
+        model = self._training.model
+        return {
+            "kerasgan": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "gpus": len(tf.config.list_physical_devices("GPU")),
+            "replicas": model.distribute_strategy.num_replicas_in_sync,
+            **{name: str(value) for name, value in model.compile_arguments.items()},
+        }
+
+
+def _canonical(value):
+    """As JSON gives it back, with the names that Keras has counted replaced by numbers of their own."""
+    value = json.loads(json.dumps(value, default=str))
+    names = {}
+
+    def collect(node):
+        if isinstance(node, dict):
+            if isinstance(node.get("name"), str):
+                names.setdefault(node["name"], f"#{len(names)}")
+            node = list(node.values())
+        for child in node if isinstance(node, list) else ():
+            collect(child)
+
+    def replaced(node):
+        if isinstance(node, dict):
+            return {key: replaced(child) for key, child in node.items()}
+        if isinstance(node, list):
+            return [replaced(child) for child in node]
+        return names.get(node, node) if isinstance(node, str) else node
+
+    collect(value)
+    return replaced(value)
+
+
+def _differences(there, here, path=""):
+    """Sentences on where two configurations differ."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in dict.fromkeys([*there, *here]):
+            yield from _differences(there.get(key), here.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for index, pair in enumerate(zip(there, here, strict=True)):
+            yield from _differences(*pair, f"{path}.{index}")
+    elif there != here:
+        there, here = (textwrap.shorten(str(value), 120) for value in (there, here))
+        yield f"{path}: {there} in the checkpoint, {here} here"

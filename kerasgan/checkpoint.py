@@ -1,0 +1,326 @@
+"""Checkpoints on disk: directories of arrays and JSON, complete and unchanged or not taken for checkpoints.
+
+step-00001200-epoch-0004/
+  state.npz        every array
+  training.json    every other value
+  manifest.json    format, and the size and SHA-256 of the two: written last
+
+A checkpoint is written into a temporary directory beside its place, flushed to the disk and renamed: a process that is
+killed at any moment leaves the old checkpoints, or those and the new one. Nothing in here is executed when it is read:
+no pickle, no class names, no paths.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import uuid
+import warnings
+import zipfile
+
+import numpy as np
+
+from kerasgan._version import __version__
+from kerasgan.errors import (
+    CheckpointCorruptError,
+    CheckpointError,
+    CheckpointMismatchError,
+    CheckpointVersionError,
+    CheckpointWriteError,
+    RunDirError,
+)
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where a directory is not locked
+    fcntl = None
+
+FORMAT = 1
+_ARRAYS, _VALUES, _MANIFEST, _LOCK = "state.npz", "training.json", "manifest.json", ".lock"
+_TEMPORARY = ".tmp-"
+_NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
+# What the header of an array may take in the file.
+_HEADER_BYTES = 4096
+
+
+def write(directory, step, epoch, arrays, values):
+    """Writes a checkpoint.
+
+    Args:
+        directory: Where the checkpoints are; it is made if it is not there.
+        step, epoch: Integers >= 0 that name it: the training steps and the epochs that are done.
+        arrays: Dict from name to NumPy array.
+        values: Dict that JSON can hold.
+
+    Returns:
+        `pathlib.Path` of the checkpoint.
+
+    Raises:
+        CheckpointWriteError: It cannot be written; nothing of it is left.
+    """
+    directory = pathlib.Path(directory)
+    path = directory / f"step-{step:08d}-epoch-{epoch:04d}"
+    temporary = directory / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        with _flushed(temporary / _ARRAYS) as file:
+            np.savez(file, **arrays)
+        with _flushed(temporary / _VALUES) as file:
+            file.write(json.dumps(values).encode())
+        files = {name: _described(temporary / name) for name in (_ARRAYS, _VALUES)}
+        with _flushed(temporary / _MANIFEST) as file:
+            manifest = {"format": FORMAT, "kerasgan": __version__, "step": step, "epoch": epoch, "files": files}
+            file.write(json.dumps(manifest, indent=2).encode())
+        _flush_directory(temporary)
+        if path.exists():  # and was passed over, or it would not be written again
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+        _flush_directory(directory)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise _write_error(error, path, sum(array.nbytes for array in arrays.values())) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path
+
+
+def newest(directory):
+    """The newest checkpoint that verifies.
+
+    Returns:
+        Its path; None where there is no checkpoint at all. Each one that is passed over is warned of, with the reason.
+
+    Raises:
+        CheckpointCorruptError: There are checkpoints and none verifies.
+        CheckpointVersionError: The newest has a format that is not read here.
+    """
+    rejected = []
+    for path in checkpoints(directory):
+        try:
+            verify(path)
+        except CheckpointCorruptError as error:
+            rejected.append(str(error))
+            continue
+        for reason in rejected:
+            warnings.warn(f"Passed over a checkpoint: {reason} Going back to {path.name}.", stacklevel=2)
+        return path
+    if rejected:
+        raise CheckpointCorruptError(
+            f"No checkpoint in {directory} is intact. Restore one from a copy, or name another directory to begin "
+            "anew:\n" + "\n".join(rejected)
+        )
+    return None
+
+
+def checkpoints(directory):
+    """Paths of the checkpoints in a directory, newest first."""
+    directory = pathlib.Path(directory)
+    found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)] if directory.is_dir() else []
+    return sorted(found, key=_number, reverse=True)
+
+
+def verify(path):
+    """Compares a checkpoint with its manifest.
+
+    Raises:
+        CheckpointCorruptError: A file is missing or changed.
+        CheckpointVersionError: The format is not read here.
+    """
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+        version, files = manifest["format"], manifest["files"]
+        if version != FORMAT:
+            raise CheckpointVersionError(
+                f"{path} has format {version}; kerasgan {__version__} reads format {FORMAT}. Go on with kerasgan "
+                f"{manifest.get('kerasgan')}, which wrote it."
+            )
+        if _number(path) != (manifest["step"], manifest["epoch"]):
+            raise CheckpointCorruptError(f"{path}: the manifest is that of step {manifest['step']}.")
+        expected = {name: (files[name]["bytes"], files[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
+    except FileNotFoundError as error:
+        raise CheckpointCorruptError(f"{path}: {_MANIFEST} is missing.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointCorruptError(f"{path}: {_MANIFEST} cannot be read ({error}).") from error
+    for name, (size, digest) in expected.items():
+        try:
+            received = _described(path / name)
+        except OSError as error:
+            raise CheckpointCorruptError(f"{path}: {name} cannot be read ({error.strerror}).") from error
+        if (received["bytes"], received["sha256"]) != (size, digest):
+            raise CheckpointCorruptError(
+                f"{path}: {name} is not what was written: {size} bytes, SHA-256 {digest[:12]}... expected, "
+                f"{received['bytes']} bytes, {received['sha256'][:12]}... found."
+            )
+
+
+def read_values(path):
+    """The values of a checkpoint, as they were written."""
+    return json.loads((path / _VALUES).read_bytes())
+
+
+def read_arrays(path, specs):
+    """The arrays of a checkpoint.
+
+    Args:
+        path: Path of a checkpoint that verifies.
+        specs: Dict from name to (shape, NumPy dtype) of what is wanted, or to None for any array, which may be missing.
+
+    Returns:
+        Dict from name to array, in the order of `specs`.
+
+    Raises:
+        CheckpointMismatchError: The arrays are other ones, or of other shapes; none has been read then.
+        CheckpointCorruptError: The archive is not one.
+    """
+    try:
+        with zipfile.ZipFile(path / _ARRAYS) as archive:
+            entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            headers = {name: _header(archive, entry) for name, entry in entries.items()}
+            _match(path, headers, specs)
+            arrays = {}
+            for name, spec in specs.items():
+                if name not in entries:
+                    continue
+                with archive.open(entries[name]) as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                # bfloat16 is written as two bytes without a meaning.
+                arrays[name] = array.view(spec[1]) if spec and array.dtype != spec[1] else array
+            return arrays
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointCorruptError(f"{path}: {_ARRAYS} cannot be read ({error}).") from error
+
+
+def prune(directory, keep):
+    """Removes all but the newest `keep` checkpoints."""
+    for path in checkpoints(directory)[keep:]:
+        # Renamed first: what is half removed is no checkpoint.
+        doomed = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
+        os.replace(path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sweep(directory):
+    """Removes what killed processes have left half written; only for who has locked the directory."""
+    for path in pathlib.Path(directory).glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Holds a directory, which is made if it is not there; the system lets go of it when the process ends.
+
+    Raises:
+        RunDirError: Another process holds it.
+        CheckpointWriteError: The directory cannot be written.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(directory / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 (held until the block ends)
+    except OSError as error:
+        raise _write_error(error, directory) from error
+    with file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks
+                yield
+                return
+            file.seek(0)
+            raise RunDirError(
+                f"{directory} is in use by {file.read().strip() or 'another process'}. Wait for it, or name another "
+                "directory."
+            ) from error
+        file.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+        yield
+
+
+def _number(path):
+    return tuple(int(part) for part in _NAME.fullmatch(path.name).groups())
+
+
+@contextlib.contextmanager
+def _flushed(path):
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_directory(path):
+    """Renamed files survive a loss of power once their directory is flushed, where it can be."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _described(path):
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}
+
+
+def _write_error(error, path, needed=None):
+    parent = next(parent for parent in (path, *path.parents) if parent.is_dir())
+    need = "" if needed is None else f" of {needed:,} bytes"
+    reason = (
+        f"{error.strerror or error}: a checkpoint{need} cannot be written, {shutil.disk_usage(parent).free:,} bytes"
+    )
+    return CheckpointWriteError(error.errno, f"{reason} are free. Make room, or name another directory", str(path))
+
+
+def _header(archive, entry):
+    """Shape and dtype of an array in the archive, which declares no more than it holds."""
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if entry.compress_type != zipfile.ZIP_STORED or not 0 <= entry.file_size - size <= _HEADER_BYTES or dtype.hasobject:
+        raise CheckpointCorruptError(f"{archive.filename}: {entry.filename} does not hold the array that it declares.")
+    return shape, dtype
+
+
+def _match(path, headers, specs):
+    differences = []
+    for name in dict.fromkeys([*specs, *headers]):
+        if name not in headers:
+            if specs[name]:
+                differences.append(f"{name} is not in the checkpoint")
+        elif name not in specs:
+            differences.append(f"{name} is in the checkpoint alone")
+        elif specs[name]:
+            here, there = _shown(*specs[name]), _shown(*headers[name])
+            if here != there.replace(f"|V{specs[name][1].itemsize}", str(specs[name][1])):  # as bfloat16 is written
+                differences.append(f"{name}: {there} in the checkpoint, {here} here")
+    if differences:
+        mismatch(path, differences)
+
+
+def _shown(shape, dtype):
+    return f"{dtype} {tuple(shape)}"
+
+
+def mismatch(path, differences):
+    """Raises the error for a checkpoint of another training."""
+    more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
+    raise CheckpointMismatchError(
+        f"{path} is a checkpoint of another training:\n  " + "\n  ".join(differences[:5]) + more + "\n"
+        "Build the model and the data as they were, or name another directory to begin anew."
+    )

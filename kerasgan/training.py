@@ -1,0 +1,203 @@
+"""The loop of `fit`: epochs, steps, validation and callbacks, from any step on."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from kerasgan import batching, contract
+
+# What Keras's own callbacks remember from epoch to epoch.
+_REMEMBERED = {
+    keras.callbacks.EarlyStopping: ("best", "wait", "best_epoch", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: ("best",),
+}
+_FAIL_ON_STATE = 2  # tf.data's policy for an iterator whose state is partly elsewhere
+EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
+
+
+class Training:
+    """One call of `fit`, as Keras's own with two things more.
+
+    It can begin in the middle of an epoch: `state` is where it is, `restore` puts it there. And a callback may have a
+    method `running(training)`, a context manager that is entered before everything and left at last, whatever happens.
+    Such callbacks are called after all others.
+
+    Args:
+        model: Compiled `GenerativeModel`.
+        dataset: `tf.data.Dataset` of batches, as `fit` was given it.
+        steps_per_epoch: Integer >= 1, a multiple of the steps an execution.
+        epochs, initial_epoch, verbose: As in Keras.
+        callbacks: List of `keras.callbacks.Callback`.
+        validate: Function of an epoch and the callbacks that returns the `val_` metrics, empty where there are none.
+    """
+
+    def __init__(self, model, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate):
+        self.model = model
+        self.dataset = dataset
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = epochs
+        self.verbose = verbose
+        self.validate = validate
+        callbacks = keras.tree.flatten(callbacks or [])
+        self.history = next((one for one in callbacks if isinstance(one, keras.callbacks.History)), None)
+        if self.history is None:
+            self.history = keras.callbacks.History()
+            callbacks.append(self.history)
+        self._companions = [callback for callback in callbacks if hasattr(callback, "running")]
+        self._callbacks = [callback for callback in callbacks if not hasattr(callback, "running")]
+        self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
+        self._epoch_logs = None  # those of the epoch, while it is validated
+        self._first = model.batches_taken
+        self._iterator = None
+        self._restored = None
+
+    @property
+    def position(self):
+        """(step, epoch): generator steps of the model, epochs done."""
+        return self.step, self.epoch
+
+    def run(self):
+        """Trains; returns the history."""
+        with contextlib.ExitStack() as stack:
+            for callback in self._companions:
+                stack.enter_context(callback.running(self))
+            return self._run()
+
+    def _run(self):
+        model = self.model
+        callbacks = keras.callbacks.CallbackList(
+            [*self._callbacks, *self._companions],
+            add_progbar=self.verbose != 0,
+            verbose=self.verbose,
+            epochs=self.epochs,
+            steps=self.steps_per_epoch,
+            model=model,
+        )
+        model.history = self.history
+        model.stop_training = False
+        model.make_train_function()
+        self._iterator = self._iterator or self._read()
+        callbacks.on_train_begin()
+        self._restore_callbacks()
+        self.epoch = model._initial_epoch or self.epoch  # of Keras's BackupAndRestore
+        logs = {}
+        while self.epoch < self.epochs and not model.stop_training:
+            logs = self._run_epoch(callbacks)
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _run_epoch(self, callbacks):
+        model = self.model
+        if not self.batch:
+            model.reset_metrics()
+        callbacks.on_epoch_begin(self.epoch)
+        while self.batch < self.steps_per_epoch and not model.stop_training:
+            callbacks.on_train_batch_begin(self.batch)
+            logs = model.train_function(self._iterator)
+            self.batch += model.steps_per_execution
+            self.step += model.steps_per_execution
+            callbacks.on_train_batch_end(self.batch - 1, logs)
+        if self._epoch_logs is None:
+            self._epoch_logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+        logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}
+        self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
+        callbacks.on_epoch_end(self.epoch - 1, logs)
+        return logs
+
+    # Going on
+
+    def state(self):
+        """Where the training is.
+
+        Returns:
+            Dict of values that JSON can hold, and bytes: the position in the data where it is more than a number.
+        """
+        kind, data = self._data_state()
+        callbacks = [state for state in map(_state_of, self._callbacks) if state]
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "epoch_logs": self._epoch_logs,
+            "first": self._first,
+            "data": kind,
+            "history": {"epoch": getattr(self.history, "epoch", []), "history": self.history.history},
+            "callbacks": callbacks,
+        }, data
+
+    def restore(self, state, data):
+        """Goes on from a state; the model has to be restored before.
+
+        Returns:
+            How exact the position in the data is: `"exact"`, `"replayed"` (exact for a dataset that gives the same
+            batches each time it is read) or `"approximate"`.
+        """
+        self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
+        self._epoch_logs, self._first, self._restored = state["epoch_logs"], state["first"], state
+        kind = state["data"]
+        if not batching.seekable(self.dataset) and (kind == EXACT) and (not data or self._several):
+            kind = REPLAYED  # the number of replicas has changed since
+        self._iterator = self._read(replay=kind != EXACT)
+        if data and kind == EXACT:
+            serialized = tf.io.parse_tensor(data, tf.variant)
+            tf.raw_ops.DeserializeIterator(resource_handle=self._iterator._iterator_resource, serialized=serialized)
+        return kind
+
+    @property
+    def _several(self):
+        return self.model.distribute_strategy.num_replicas_in_sync > 1
+
+    def _read(self, replay=False):
+        """An iterator over training steps, from the model's position where the dataset is seekable."""
+        model = self.model
+        taken = model.batches_taken
+        dataset = batching.for_training(self.dataset, model.batches_per_step, taken)
+        if replay:
+            dataset = dataset.skip((taken - self._first) // model.batches_per_step)
+        strategy = model.distribute_strategy
+        contract.check_divisible(dataset, strategy.num_replicas_in_sync)
+        return iter(strategy.experimental_distribute_dataset(dataset) if self._several else dataset)
+
+    def _data_state(self):
+        if batching.seekable(self.dataset):
+            return EXACT, None
+        if self._several:
+            return REPLAYED, None
+        if self._iterator is None:
+            self._iterator = self._read()
+        try:
+            state = tf.raw_ops.SerializeIterator(
+                resource_handle=self._iterator._iterator_resource, external_state_policy=_FAIL_ON_STATE
+            )
+        except tf.errors.FailedPreconditionError:  # a random op with a state, or Python
+            return APPROXIMATE, None
+        return EXACT, tf.io.serialize_tensor(state).numpy()
+
+    def _restore_callbacks(self):
+        if self._restored is None:
+            return
+        self.history.epoch = list(self._restored["history"]["epoch"])
+        self.history.history = {name: list(values) for name, values in self._restored["history"]["history"].items()}
+        states = list(self._restored["callbacks"])
+        for callback in self._callbacks:
+            own = next((state for state in states if state["class"] == type(callback).__name__), None)
+            if own is None:
+                continue
+            states.remove(own)
+            if hasattr(callback, "set_state"):
+                callback.set_state(own["state"])
+            else:
+                vars(callback).update(own["state"])
+
+
+def _state_of(callback):
+    """What a callback has to remember: by its method `get_state`, or of Keras's own."""
+    if hasattr(callback, "get_state"):
+        state = callback.get_state()
+    else:
+        names = next((names for kind, names in _REMEMBERED.items() if isinstance(callback, kind)), ())
+        values = {name: getattr(callback, name, None) for name in names}
+        state = {name: value if isinstance(value, int | None) else float(value) for name, value in values.items()}
+    return {"class": type(callback).__name__, "state": state} if state else None
