@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, contract, stateless
-from kerasgan.errors import invalid
+from kerasgan.errors import ModelContractError, invalid
 from kerasgan.training import Training
 
 
@@ -384,8 +384,21 @@ class GenerativeModel(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         def restore(value):
-            if isinstance(value, dict | list):
+            if not isinstance(value, dict | list):
+                return value
+            try:
                 return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            return value
+            except TypeError as error:
+                raise ModelContractError(f"{_unknown(value)}: {error}") from error
 
         return cls(**{name: value if name == "dtype" else restore(value) for name, value in config.items()})
+
+
+def _unknown(value):
+    """What to do about a configuration that Keras cannot make an object of."""
+    values = value if isinstance(value, list) else [value]
+    classes = " or ".join(repr(one.get("class_name")) for one in values if isinstance(one, dict))
+    return (
+        f"The model cannot be loaded, because {classes} is not known here. Put `@keras.saving."
+        "register_keras_serializable()` above the class and import it before `load_model`, or pass `custom_objects`"
+    )

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract
+from kerasgan.errors import invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
 _REMEMBERED = {
@@ -45,6 +46,10 @@ class Training:
         if self.history is None:
             self.history = keras.callbacks.History()
             callbacks.append(self.history)
+        blind = any(type(callback) is keras.callbacks.TerminateOnNaN for callback in callbacks)
+        if blind and "loss" not in [metric.name for metric in model.metrics]:
+            expected = "kerasgan.callbacks.TerminateOnNaN, because Keras's looks at `loss` alone, which is not logged"
+            raise invalid("callbacks", expected, "keras.callbacks.TerminateOnNaN")
         self._companions = [callback for callback in callbacks if hasattr(callback, "running")]
         self._callbacks = [callback for callback in callbacks if not hasattr(callback, "running")]
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())

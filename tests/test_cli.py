@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -53,7 +54,7 @@ def rows_of(path):
 
 def test_a_run_directory_is_complete_and_readable(run):
     expected = {"config.json", "contact_sheet.png", "curves.png", "metrics.csv", "metrics.json", "model.keras"}
-    expected |= {"samples", "samples.png", "tensorboard", "training.gif"}
+    expected |= {"checkpoints", "samples", "samples.png", "tensorboard", "training.gif"}
     assert {path.name for path in run.iterdir()} == expected
     for name in ("contact_sheet.png", "curves.png", "samples.png", "training.gif", "samples/epoch_0000.png"):
         Image.open(run / name).load()
@@ -168,6 +169,41 @@ def test_ctrl_c_leaves_what_has_been_learned(tmp_path, monkeypatch, capsys):
     assert len(rows_of(tmp_path / "run/metrics.csv")) == 3
 
 
+def test_a_training_that_is_terminated_goes_on_to_the_same_files(tmp_path, monkeypatch, capsys):
+    arguments = ["train", "--steps=12", "--checkpoint_every=4", *SMALL]
+    assert main([*arguments, f"--workdir={tmp_path / 'calm'}"]) == 0
+    on_train_batch_end = callbacks.Progress.on_train_batch_end
+
+    def terminate(self, batch, logs=None):
+        on_train_batch_end(self, batch, logs)
+        if self.model.training.step == 6:  # the step before its last
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "on_train_batch_end", terminate)
+        assert main([*arguments, f"--workdir={tmp_path / 'stopped'}"]) == 143
+    assert f"go on by: kerasgan resume {tmp_path / 'stopped'}" in capsys.readouterr().out
+    assert not (tmp_path / "stopped/model.keras").exists()
+    assert "go on with its training by" in refused(capsys, *arguments, f"--workdir={tmp_path / 'stopped'}")
+
+    assert main(["resume", str(tmp_path / "stopped")]) == 0
+    assert "going on   from" in capsys.readouterr().out
+    for name in ("samples.png", "contact_sheet.png", "training.gif"):
+        assert (tmp_path / "calm" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+    assert set(os.listdir(tmp_path / "calm/samples")) == set(os.listdir(tmp_path / "stopped/samples"))
+    calm, stopped = (rows_of(tmp_path / name / "metrics.csv") for name in ("calm", "stopped"))
+    assert [{**row, "seconds": 0} for row in calm] == [{**row, "seconds": 0} for row in stopped]
+
+    assert main(["resume", str(tmp_path / "stopped")]) == 0
+    assert "is complete: 12 steps" in capsys.readouterr().out
+    assert main(["resume", str(tmp_path / "stopped"), "--steps=14"]) == 0
+    assert rows_of(tmp_path / "stopped/metrics.csv")[-1]["step"] == "14"
+
+
+def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
+    assert "holds no run: config.json is missing" in refused(capsys, "resume", str(tmp_path))
+
+
 def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
     def save(self, path, **kwargs):
         raise OSError(28, "No space left on device")
@@ -183,7 +219,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "unknown command 'trian'. Expected train, generate, inspect."),
+        (["trian"], "unknown command 'trian'. Expected train, resume, generate, inspect."),
         (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
         (["train", "digits"], "expected flags alone. Received: digits."),
         (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),

@@ -4,5 +4,6 @@ from kerasgan.callbacks.checkpoint import Checkpoint
 from kerasgan.callbacks.metrics_log import MetricsLog
 from kerasgan.callbacks.progress import Progress
 from kerasgan.callbacks.sample_grid import SampleGrid
+from kerasgan.callbacks.terminate_on_nan import TerminateOnNaN
 
-__all__ = ["Checkpoint", "MetricsLog", "Progress", "SampleGrid"]
+__all__ = ["Checkpoint", "MetricsLog", "Progress", "SampleGrid", "TerminateOnNaN"]

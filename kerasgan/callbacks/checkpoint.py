@@ -79,6 +79,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.on_error = on_error
+        self.restored = None  # path of the checkpoint that the training has gone on from
 
     @contextlib.contextmanager
     def running(self, training):
@@ -188,6 +189,12 @@ class Checkpoint(keras.callbacks.Callback):
             arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
             if data is not None:
                 arrays[_DATA] = np.frombuffer(data, np.uint8)
+            # Metrics may be what they are.
+            broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
+            if broken:
+                reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
+                warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
+                return
             values = {"training": state, "configuration": self._configuration(), "best": self._best, **self._machine()}
             step, epoch = training.position
             checkpoint.write(self.directory, step, epoch, arrays, values)
@@ -199,7 +206,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._saved == self._training.position:
             return
         self._write()
-        if self._writes:
+        if self._writes and self._saved:
             checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
             if self._training.state()[0]["data"] == APPROXIMATE:
                 warnings.warn(
@@ -224,7 +231,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, variable in variables.items():
             variable.assign(arrays[name])
         kind = training.restore(values["training"], None if data is None else data.tobytes())
-        self._best, self._saved = values["best"], training.position
+        self._best, self._saved, self.restored = values["best"], training.position, path
         if kind != EXACT:
             warnings.warn(f"Going on from {path.name}: {_INEXACT[kind]}", stacklevel=2)
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
@@ -268,6 +275,11 @@ class Checkpoint(keras.callbacks.Callback):
             "replicas": model.distribute_strategy.num_replicas_in_sync,
             **{name: str(value) for name, value in model.compile_arguments.items()},
         }
+
+
+def _finite(array):
+    # The sum is finite only if all are: one pass without a mask of the size of the array.
+    return array.dtype.kind in "iub" or bool(np.isfinite(array.sum(dtype=np.float64)))
 
 
 def _canonical(value):

@@ -88,7 +88,8 @@ class MetricsLog(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._counted:
             self._write({})
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def _write(self, validation):
         means = {name: value / self._counted for name, value in self._sums.items()}

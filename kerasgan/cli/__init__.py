@@ -1,4 +1,4 @@
-"""The command `kerasgan`: `train`, `generate`, `inspect`.
+"""The command `kerasgan`: `train`, `resume`, `generate`, `inspect`.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
@@ -19,6 +19,7 @@ _USAGE = """Usage: kerasgan COMMAND [flags]
 GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
 
   train      train a model on a dataset: `kerasgan train` alone learns handwritten digits
+  resume     go on with a training that was stopped
   generate   generate images by a trained model
   inspect    say what a dataset holds
 
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: Its name and arguments. Defaults to those of the process.
 
-    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C.
+    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C, 143
+        for SIGTERM in a training.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments.pop(0) if arguments else "--help"

@@ -9,6 +9,8 @@ import math
 import pathlib
 import re
 
+from kerasgan import files
+
 # The most and the fewest pictures of a training, and so "epochs" that a given number of steps is divided into.
 _MOST_EPOCHS = 50
 _EPOCHS = 40
@@ -38,8 +40,10 @@ class Configuration:
         learning_rate_decay: Whether the rate falls linearly to zero over the training.
         steps: Generator steps in all.
         steps_per_epoch: Generator steps between two pictures.
+        checkpoint_every: Generator steps between two checkpoints; None for one with each picture.
+        keep_checkpoints: How many of them are kept.
         image_size, flip, dequantize, data_dir, on_bad_file: As in `kerasgan.datasets.load`.
-        strategy: `"auto"`, `"one"` or `"mirrored"`.
+        strategy: As in `kerasgan.distribution.strategy`.
         precision: A Keras dtype policy.
         jit_compile: `"auto"`, True or False.
     """
@@ -63,6 +67,8 @@ class Configuration:
     ema_momentum: float | None
     steps: int
     steps_per_epoch: int
+    checkpoint_every: int | None
+    keep_checkpoints: int
     image_size: int | None
     flip: bool
     dequantize: bool
@@ -79,9 +85,9 @@ class Configuration:
 
     @classmethod
     def from_json(cls, values: dict) -> "Configuration":
-        """The inverse of `to_json`; what it does not know is left out."""
+        """The inverse of `to_json`; what it does not know is left out, what the values lack has its default."""
         names = [field.name for field in dataclasses.fields(cls)]
-        known = {name: values[name] for name in names}
+        known = {name: values[name] if name in values else BASE[name] for name in names}
         return cls(**{**known, "units": None if known["units"] is None else tuple(known["units"])})
 
     @property
@@ -99,6 +105,8 @@ BASE = {
     "learning_rate_decay": False,
     "ema_momentum": 0.999,
     "steps": 20_000,
+    "checkpoint_every": None,
+    "keep_checkpoints": 3,
     "image_size": None,
     "flip": False,
     "dequantize": False,
@@ -233,7 +241,9 @@ def default_workdir(dataset: str, model: str, parent: str = "runs") -> pathlib.P
 
 def write(path: pathlib.Path, configuration: Configuration, versions: dict) -> None:
     """Writes `config.json`."""
-    path.write_text(json.dumps({**configuration.to_json(), "versions": versions}, indent=2) + "\n", encoding="utf-8")
+    with files.replacing(path) as temporary:
+        values = {**configuration.to_json(), "versions": versions}
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: pathlib.Path) -> Configuration:

@@ -124,6 +124,23 @@ def _data(define):
     )
 
 
+def _strategy(define):
+    define.choice(
+        "strategy",
+        None,
+        ["auto", "one", "mirrored", "multiworker", "tpu"],
+        "Devices. auto: all workers of TF_CONFIG, else a TPU, else all GPUs of this machine.",
+        "auto",
+    )
+
+
+def _resume(define):
+    define.group("Training")
+    define.integer("steps", None, "Updates of the generator in all. By default what the training was begun with.")
+    define.group("Machine")
+    _strategy(define)
+
+
 def _train(define):
     define.group("Data")
     define.string(
@@ -179,9 +196,11 @@ def _train(define):
         "PATH",
     )
     define.boolean("overwrite", False, "Replace the run in --workdir.")
+    define.integer("checkpoint_every", None, "Steps between two checkpoints. By default one with each picture.")
+    define.integer("keep_checkpoints", None, "How many checkpoints are kept: the newest. By default 3.")
     define.boolean("dry_run", False, "Print the resolved configuration and both networks, write nothing, and stop.")
     define.group("Machine")
-    define.choice("strategy", None, ["auto", "one", "mirrored"], "Devices. auto: all GPUs of this machine.", "auto")
+    _strategy(define)
     define.choice("precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the computation.", "float32")
     define.choice("jit_compile", None, ["auto", "true", "false"], "XLA. auto: on a GPU or TPU.", "auto")
 
@@ -220,6 +239,17 @@ COMMANDS = {
             "kerasgan train --dataset=photos/ --image_size=64 --flip --workdir=runs/photos",
         ),
         _train,
+    ),
+    "resume": Command(
+        "kerasgan resume WORKDIR [flags]",
+        "WORKDIR",
+        "Goes on with the training in WORKDIR from its newest checkpoint, to what it would have come to without a "
+        "stop. Of a complete training it says so, and does nothing.",
+        (
+            "kerasgan resume runs/digits-wgan_gp-1",
+            "kerasgan resume runs/digits-wgan_gp-1 --steps=6000",
+        ),
+        _resume,
     ),
     "generate": Command(
         "kerasgan generate WORKDIR [flags]",

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasgan
-from kerasgan import callbacks, images, metrics, plots
+from kerasgan import callbacks, distribution, files, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
@@ -21,6 +21,7 @@ from kerasgan.cli.build import build
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
 _SHOWN = 64
+_INTERRUPTED, _TERMINATED = 130, 143
 # What a run leaves, and what --overwrite removes.
 OUTPUTS = (
     "config.json",
@@ -31,6 +32,7 @@ OUTPUTS = (
     "contact_sheet.png",
     "training.gif",
     "curves.png",
+    "checkpoints",
     "model.keras",
     "tensorboard",
 )
@@ -43,16 +45,57 @@ def run(flags) -> int:
         flags: Dict of the command's flags by name.
     """
     begun = time.monotonic()
-    workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"])
+    strategy = distribution.strategy(flags["strategy"] or "auto")  # before anything else touches the devices
+    chief = distribution.is_chief(strategy)
+    workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"], strategy)
     names = ("image_size", "data_dir", "on_bad_file")
     data = data_.read(flags["dataset"], **{name: flags[name] for name in names if flags[name] is not None})
     own = ("dry_run", "workdir", "overwrite", "debug", "help")
     chosen = {name: value for name, value in flags.items() if name not in own}
     chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
     configuration = configurations.resolve(source=data.train, **chosen)
-    keras.utils.set_random_seed(configuration.seed)  # of the weights, and it changes the order of tf.data too
-    dataset = data_.batches(data.train, configuration)
-    strategy = _strategy(configuration.strategy, configuration.batch_size)
+    model, dataset = prepare(configuration, data, strategy)
+    if flags["dry_run"]:
+        _describe(configuration, data, model)
+        return 0
+    if chief:
+        workdir = _make_workdir(workdir, configuration, flags["overwrite"])
+        configurations.write(workdir / "config.json", configuration, versions())
+    return train(model, dataset, configuration, data, workdir, begun)
+
+
+def train(model, dataset, configuration, data, workdir, begun) -> int:
+    """Trains in a run directory, from its newest checkpoint if it has one, and returns the exit code."""
+    strategy = model.distribute_strategy
+    if not distribution.is_chief(strategy):
+        status = _fit(model, dataset, configuration, data, workdir, [])
+        distribution.wait(strategy)
+        return status
+    _print_header(configuration, data, model, workdir)
+    status = _fit(model, dataset, configuration, data, workdir, _reports(model, configuration, data, workdir))
+    step = int(model.step.numpy())
+    if status:
+        print(f"\nstopped at step {step:,} of {configuration.steps:,}; go on by: kerasgan resume {workdir}", flush=True)
+    if status == _TERMINATED:  # and soon killed
+        return status
+    with files.replacing(workdir / "model.keras") as temporary:
+        model.save(temporary)
+    if status:
+        print(f"the model so far is {workdir / 'model.keras'}")
+        return status
+    _finish(model, configuration, data.train, workdir, begun)
+    distribution.wait(strategy)
+    return 0
+
+
+def prepare(configuration, data, strategy):
+    """The compiled model and the batches it is trained on."""
+    if configuration.batch_size % strategy.num_replicas_in_sync:
+        raise ValueError(
+            f"--batch_size={configuration.batch_size} cannot be divided among {strategy.num_replicas_in_sync} "
+            "replicas. Use a multiple."
+        )
+    keras.utils.set_random_seed(configuration.seed)  # of the weights
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(configuration.precision)
     try:
@@ -60,41 +103,36 @@ def run(flags) -> int:
             model = build(configuration, data.train)
     finally:
         keras.config.set_dtype_policy(policy)
-    if flags["dry_run"]:
-        _describe(configuration, data, model)
-        return 0
-    workdir = _make_workdir(workdir, configuration, flags["overwrite"])
-    _print_header(configuration, data, model, workdir)
-    configurations.write(workdir / "config.json", configuration, _versions())
-    interrupted = _fit(model, dataset, configuration, data, workdir)
-    _save(model, workdir)
-    if interrupted:
-        step = int(model.step.numpy())
-        print(f"\nstopped at step {step:,} of {configuration.steps:,}; the model so far is {workdir / 'model.keras'}")
-        return 130
-    quality = _quality(model, configuration, data.train)
-    _write_samples(model, data.train, workdir / "samples.png")
+    return model, data_.batches(data.train, configuration)
+
+
+def _finish(model, configuration, source, workdir, begun):
+    quality = _quality(model, configuration, source)
+    _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
     summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
-    (workdir / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _print_result(workdir, quality, data.train, seconds)
-    return 0
+    with files.replacing(workdir / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _print_result(workdir, quality, source, seconds)
 
 
 # The run directory
 
 
-def _check_workdir(workdir, overwrite):
+def _check_workdir(workdir, overwrite, strategy):
     """The path of the run directory, or None for one with the next free number."""
     if workdir is None:
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise ValueError("--workdir is needed with several workers: one directory that all of them see.")
         return None
     path = pathlib.Path(workdir).expanduser()
     if path.exists() and not path.is_dir():
         raise ValueError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
+    if path.is_dir() and any(path.iterdir()) and not overwrite and distribution.is_chief(strategy):
+        resume = f", go on with its training by `kerasgan resume {workdir}`" if (path / "config.json").exists() else ""
         raise ValueError(
-            f"--workdir={workdir} is not empty. Name another, leave it out for a new one in runs/, or pass --overwrite "
-            "to replace the run that is there."
+            f"--workdir={workdir} is not empty. Name another, leave it out for a new one in runs/{resume}, or pass "
+            "--overwrite to replace the run that is there."
         )
     return path
 
@@ -116,7 +154,7 @@ def _make_workdir(path, configuration, overwrite):
     return path
 
 
-def _versions():
+def versions():
     return {
         "kerasgan": kerasgan.__version__,
         "tensorflow": tf.__version__,
@@ -129,17 +167,6 @@ def _versions():
 # Training
 
 
-def _strategy(name, batch_size):
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    if name == "one" or (name == "auto" and gpus < 2):
-        return tf.distribute.get_strategy()
-    strategy = tf.distribute.MirroredStrategy()
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise ValueError(f"--batch_size={batch_size} cannot be divided among {replicas} replicas. Use a multiple.")
-    return strategy
-
-
 class _StopAt(keras.callbacks.Callback):
     """Ends the training at a step, in the middle of an epoch too."""
 
@@ -147,27 +174,49 @@ class _StopAt(keras.callbacks.Callback):
         super().__init__()
         self.steps = steps
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._before = epoch * self.params["steps"]
-
     def on_train_batch_end(self, batch, logs=None):
-        if self._before + batch + 1 >= self.steps:
+        if self.model.training.step >= self.steps:
             self.model.stop_training = True
 
 
-def _fit(model, dataset, configuration, data, workdir):
-    """Trains. Returns whether the user has interrupted it."""
+class _Announcement(keras.callbacks.Callback):
+    """Says from where a training goes on."""
+
+    def __init__(self, checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def on_train_begin(self, logs=None):
+        if self.checkpoint.restored:
+            print(f"going on   from {self.checkpoint.restored}", flush=True)
+
+
+def _reports(model, configuration, data, workdir):
+    """The callbacks that write and print: of the chief alone."""
+    points = data.train.images if data.train.images.ndim == 2 else None
+    return [
+        callbacks.SampleGrid(
+            workdir / "samples",
+            num_images=_num_shown(model, data.train),
+            seed=configuration.seed,
+            real=None if points is None else points[:_COMPARED],
+        ),
+        callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000)),
+        callbacks.Progress(configuration.steps),
+        keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+    ]
+
+
+def _fit(model, dataset, configuration, data, workdir, reports):
+    """Trains. Returns the exit code: 0, or that of the signal that has ended the training."""
     held_out = None
     if data.held_out is not None and data.held_out.num_examples >= configuration.batch_size:
         held_out = data_.batches(data.held_out, configuration, training=False)
-    points = data.train.images if data.train.images.ndim == 2 else None
-    grids = callbacks.SampleGrid(
-        workdir / "samples",
-        num_images=_num_shown(model, data.train),
-        seed=configuration.seed,
-        real=None if points is None else points[:_COMPARED],
+    checkpoint = callbacks.Checkpoint(
+        workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    log = callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000))
+    said = [_Announcement(checkpoint)] if reports else []
+    status = 0
     try:
         model.fit(
             dataset,
@@ -175,38 +224,23 @@ def _fit(model, dataset, configuration, data, workdir):
             steps_per_epoch=configuration.steps_per_epoch,
             validation_data=held_out,
             verbose=0,
-            callbacks=[
-                grids,
-                log,
-                callbacks.Progress(configuration.steps),
-                _StopAt(configuration.steps),
-                keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-            ],
+            callbacks=[*reports, *said, _StopAt(configuration.steps), checkpoint],
         )
     except KeyboardInterrupt:
         if int(model.step.numpy()) == 0:
             raise
-        log.on_train_end()
-        grids.on_train_end()
-        interrupted = True
-    else:
-        interrupted = False
-    for name in ("contact_sheet.png", "training.gif"):
-        os.replace(workdir / "samples" / name, workdir / name)
-    plots.curves(workdir / "metrics.csv", workdir / "curves.png")
-    return interrupted
-
-
-def _save(model, workdir):
-    """Saves the model under its name when it is complete."""
-    temporary = workdir / ".model.tmp.keras"
-    try:
-        model.save(temporary)
-        os.replace(temporary, workdir / "model.keras")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(workdir / "model.keras")) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        status = _INTERRUPTED
+    except SystemExit as ended:
+        return ended.code
+    if status:
+        for report in reports[:2]:
+            report.on_train_end()
+    if reports:
+        for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
+            if path.exists():
+                os.replace(path, workdir / path.name)
+        plots.curves(workdir / "metrics.csv", workdir / "curves.png")
+    return status
 
 
 # What comes out

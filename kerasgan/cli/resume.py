@@ -1,0 +1,50 @@
+"""`kerasgan resume`: a training goes on from its newest checkpoint."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+from kerasgan import distribution
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli import data as data_
+from kerasgan.cli.train import prepare, train, versions
+
+
+def run(workdir, flags) -> int:
+    """Trains on, and returns the exit code.
+
+    Args:
+        workdir: The run directory.
+        flags: Dict of the command's flags by name.
+    """
+    begun = time.monotonic()
+    workdir = pathlib.Path(workdir).expanduser()
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{workdir} holds no run: {path.name} is missing. Begin one by `kerasgan train --workdir={workdir}`."
+        )
+    configuration = configurations.read(path)
+    strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
+    if flags["steps"] is not None:
+        configuration = dataclasses.replace(configuration, steps=flags["steps"])
+    if _steps_done(workdir) >= configuration.steps:
+        print(f"{workdir} is complete: {_steps_done(workdir):,} steps. For more pass --steps.")
+        return 0
+    data = data_.read(
+        configuration.dataset,
+        image_size=configuration.image_size,
+        data_dir=configuration.data_dir,
+        on_bad_file=configuration.on_bad_file,
+    )
+    model, dataset = prepare(configuration, data, strategy)
+    if flags["steps"] is not None and distribution.is_chief(strategy):
+        configurations.write(path, configuration, versions())
+    return train(model, dataset, configuration, data, workdir, begun)
+
+
+def _steps_done(workdir):
+    """Steps of a training that has come to its end; 0 before."""
+    path = workdir / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8"))["steps"] if path.is_file() else 0
