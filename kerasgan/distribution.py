@@ -28,7 +28,7 @@ def strategy(name="auto"):
         return tf.distribute.MirroredStrategy([device.name for device in gpus or tf.config.list_logical_devices("CPU")])
     if name == "multiworker":
         if _workers() < 2:
-            expected = "one for which TF_CONFIG names two or more workers: set it on each, as docs/scaling.md says"
+            expected = "one for which TF_CONFIG names two or more workers: set it on each"
             raise invalid("strategy", expected, f"strategy='multiworker', {_workers()} workers in TF_CONFIG")
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
