@@ -3,7 +3,7 @@
 step-00001200-epoch-0004/
   state.npz        every array
   training.json    every other value
-  manifest.json    format, and the size and SHA-256 of the two: written last
+  manifest.json    format, the size and SHA-256 of the two, and the SHA-256 of itself: written last
 
 A checkpoint is written into a temporary directory beside its place, flushed to the disk and renamed: a process that is
 killed at any moment leaves the old checkpoints, or those and the new one. Nothing in here is executed when it is read:
@@ -76,7 +76,7 @@ def write(directory, step, epoch, arrays, values):
         files = {name: _described(temporary / name) for name in (_ARRAYS, _VALUES)}
         with _flushed(temporary / _MANIFEST) as file:
             manifest = {"format": FORMAT, "kerasgan": __version__, "step": step, "epoch": epoch, "files": files}
-            file.write(json.dumps(manifest, indent=2).encode())
+            file.write(_signed(manifest))
         _flush_directory(temporary)
         if path.exists():  # and was passed over, or it would not be written again
             shutil.rmtree(path)
@@ -134,7 +134,11 @@ def verify(path):
         CheckpointVersionError: The format is not read here.
     """
     try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
+        content = (path / _MANIFEST).read_bytes()
+        manifest = json.loads(content)
+        del manifest["sha256"]
+        if content != _signed(manifest):
+            raise CheckpointCorruptError(f"{path}: {_MANIFEST} is not what was written: its SHA-256 is another.")
         version, files = manifest["format"], manifest["files"]
         if version != FORMAT:
             raise CheckpointVersionError(
@@ -268,6 +272,12 @@ def _flush_directory(path):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _signed(manifest):
+    """The manifest's bytes, of which none can change unseen."""
+    digest = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+    return json.dumps({**manifest, "sha256": digest}, indent=2).encode()
 
 
 def _described(path):
