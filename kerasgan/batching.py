@@ -70,6 +70,11 @@ def seekable(dataset):
     return hasattr(dataset, "starting_at")
 
 
+def in_fixed_order(dataset):
+    """The batches of the first epoch at each iteration, where the dataset is seekable."""
+    return dataset.starting_at(0).take(dataset.cardinality()) if seekable(dataset) else dataset
+
+
 def mapped(dataset, function):
     """The dataset mapped, seekable if it was."""
     result = dataset.map(function)

@@ -218,7 +218,7 @@ class GenerativeModel(keras.Model):
         return super().evaluate(dataset, return_dict=True, **kwargs)
 
     def _for_evaluation(self, dataset):
-        dataset, replicas = contract.suited(dataset, self), self._replicas
+        dataset, replicas = batching.in_fixed_order(contract.suited(dataset, self)), self._replicas
         if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
             size = len(tf.nest.flatten(next(iter(dataset)))[0])
             dataset = dataset.rebatch(size, drop_remainder=True)

@@ -1,12 +1,15 @@
 """`fit` goes on from a checkpoint as if it had not stopped."""
 
+import shutil
 import signal
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerasgan as kg
+from kerasgan import layers
 
 
 def model(variant=kg.WGANGP, **kwargs):
@@ -75,3 +78,216 @@ def test_a_training_that_is_ended_by_a_signal_goes_on_to_the_same_weights_log_an
         return [[*line.split(",")[:2], *line.split(",")[3:]] for line in lines]  # without the seconds
 
     assert rows("ended") == rows("calm")
+
+
+# The position in the data
+
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (96, 8, 8, 1)).astype("float32")
+
+
+def arrays():
+    return IMAGES
+
+
+def shuffled_anew_each_time():
+    return tf.data.Dataset.from_tensor_slices(IMAGES).shuffle(96).batch(16, drop_remainder=True)
+
+
+def augmented_by_stateless_numbers():
+    numbered = tf.data.Dataset.from_tensor_slices(IMAGES).enumerate().shuffle(96, seed=1)
+    noisy = numbered.map(lambda number, x: x * tf.random.stateless_uniform((), [1, number]))
+    return noisy.batch(16, drop_remainder=True).cache()
+
+
+def of_partial_batches():
+    return tf.data.Dataset.from_tensor_slices(IMAGES[:90]).batch(16)
+
+
+def interleaved():
+    parts = tf.data.Dataset.range(4).interleave(
+        lambda k: tf.data.Dataset.from_tensor_slices(IMAGES).shard(4, k), num_parallel_calls=2
+    )
+    return parts.batch(16, drop_remainder=True).prefetch(2)
+
+
+def with_random_state():
+    return shuffled_anew_each_time().map(lambda x: x * tf.random.uniform(()))
+
+
+def of_a_python_generator():
+    signature = tf.TensorSpec((16, 8, 8, 1), tf.float32)
+    return tf.data.Dataset.from_generator(lambda: iter(IMAGES.reshape(6, 16, 8, 8, 1)), output_signature=signature)
+
+
+def branched(tmp_path, data, make=model, resume=None, **fit):
+    """A training of 12 steps, and one that goes on from its checkpoint of step 7."""
+    fit = {"epochs": 3, "verbose": 0, "steps_per_epoch": 4, **fit}
+
+    def run(directory, make):
+        gan = make()
+        saver = kg.callbacks.Checkpoint(tmp_path / directory, every=7)
+        gan.fit(data(), callbacks=[saver], **fit)
+        return gan, saver
+
+    whole, saver = run("whole", make)
+    shutil.copytree(tmp_path / "whole/step-00000007-epoch-0001", tmp_path / "other/step-00000007-epoch-0001")
+    resumed, saver = run("other", resume or make)
+    assert saver.restored.name == "step-00000007-epoch-0001"
+    return whole, resumed
+
+
+@pytest.mark.parametrize(
+    "data",
+    [arrays, shuffled_anew_each_time, augmented_by_stateless_numbers, of_partial_batches, interleaved],
+    ids=lambda data: data.__name__,
+)
+def test_a_dataset_goes_on_where_it_was(tmp_path, data):
+    assert_same(*branched(tmp_path, data))
+
+
+@pytest.mark.parametrize("data", [with_random_state, of_a_python_generator], ids=lambda data: data.__name__)
+def test_a_dataset_that_cannot_is_called_approximate_at_the_beginning_and_when_going_on(tmp_path, data):
+    with pytest.warns(UserWarning, match="approximate") as caught:
+        branched(tmp_path, data)
+    messages = [str(warning.message) for warning in caught]
+    assert any("A training that goes on from a checkpoint will be approximate: the dataset" in one for one in messages)
+    assert any("Going on from step-00000007-epoch-0001: approximate: the dataset" in one for one in messages)
+
+
+def test_the_positions_differ_in_what_follows():
+    """What the tests above would not see if all batches were alike."""
+    gan, other = model(), model()
+    gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    other.updates.assign(6)
+    other.step.assign(1)
+    other.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    assert np.abs(gan.generator.get_weights()[0] - other.generator.get_weights()[0]).max() > 1e-6
+
+
+def test_replicas_go_on_exactly_with_a_dataset_of_ours(tmp_path, mirrored):
+    def make():
+        with mirrored.scope():
+            return model()
+
+    assert_same(*branched(tmp_path, lambda: kg.datasets.load("digits", 128), make))
+
+
+def test_replicas_read_a_dataset_of_the_user_again_and_say_so(tmp_path, mirrored):
+    def make():
+        with mirrored.scope():
+            return model()
+
+    with pytest.warns(UserWarning, match=r"Going on from step-00000007-epoch-0001: .*read again"):
+        assert_same(*branched(tmp_path, augmented_by_stateless_numbers, make))
+
+
+def test_a_training_on_two_replicas_goes_on_on_one_up_to_rounding_and_says_so(tmp_path, mirrored):
+    def make():
+        with mirrored.scope():
+            return model()
+
+    with pytest.warns(UserWarning, match="not bit for bit: replicas 2 -> 1"):
+        two, one = branched(tmp_path, lambda: kg.datasets.load("digits", 128), make, model)
+    for name, value in weights(two).items():
+        np.testing.assert_allclose(value, weights(one)[name], atol=1e-5, err_msg=name)
+
+
+def test_two_trainings_of_one_model_are_one_training(tmp_path):
+    once, twice = model(), model()
+    once.fit(IMAGES, batch_size=16, epochs=4, verbose=0)
+    twice.fit(IMAGES, batch_size=16, epochs=2, verbose=0)
+    twice.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for gan in (twice, loaded):
+        gan.fit(IMAGES, batch_size=16, epochs=2, verbose=0)
+        assert_same(once, gan)
+
+
+def test_an_evaluation_reads_a_loaded_dataset_in_one_order(mirrored):
+    gan = model()
+    data = kg.datasets.load("digits", 128)
+    first = gan.evaluate(data, verbose=0, return_dict=True)
+    assert gan.evaluate(data, verbose=0, return_dict=True) == first
+
+
+# What models and callbacks remember
+
+
+def test_a_vae_goes_on(tmp_path):
+    def make():
+        keras.utils.set_random_seed(3)
+        vae = kg.VAE(
+            kg.networks.mlp_encoder((8, 8, 1), 4, units=(8,)), kg.networks.mlp_generator((8, 8, 1), 4, units=(8,))
+        )
+        vae.compile()
+        return vae
+
+    assert_same(*branched(tmp_path, arrays, make))
+
+
+@pytest.mark.parametrize("dropout", [layers.Dropout, keras.layers.Dropout])
+@pytest.mark.filterwarnings("ignore:.*draws from a state of its own")
+def test_dropout_goes_on(tmp_path, dropout):
+    def make():
+        keras.utils.set_random_seed(3)
+        images = keras.Input((8, 8, 1))
+        hidden = keras.layers.Dense(8, "relu")(keras.layers.Flatten()(images))
+        discriminator = keras.Model(images, keras.layers.Dense(1)(dropout(0.5)(hidden)))
+        gan = kg.GAN(kg.networks.mlp_generator((8, 8, 1), 4, units=(8,)), discriminator, ema_momentum=0.9)
+        gan.compile()
+        return gan
+
+    assert_same(*branched(tmp_path, arrays, make))
+
+
+def test_loss_scales_go_on(tmp_path):
+    def make():
+        keras.config.set_dtype_policy("mixed_float16")
+        gan = model()
+        scaled = [keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-4), 8.0, 3) for _ in range(2)]
+        gan.compile(*scaled)
+        return gan
+
+    whole, resumed = branched(tmp_path, arrays, make)
+    assert_same(whole, resumed)
+    assert float(whole.d_optimizer.dynamic_scale) != 8.0
+
+
+class Remembers(keras.callbacks.Callback):
+    """A user's callback that counts steps."""
+
+    seen = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen += 1
+
+    def get_state(self):
+        return {"seen": self.seen}
+
+    def set_state(self, state):
+        self.seen = state["seen"]
+
+
+def test_callbacks_remember_what_they_have_seen(tmp_path):
+    def callbacks():
+        return [
+            keras.callbacks.EarlyStopping("g_loss", patience=3, min_delta=1e9, mode="min"),
+            keras.callbacks.ReduceLROnPlateau("g_loss", patience=2, min_delta=1e9, mode="min", factor=0.5),
+            Remembers(),
+        ]
+
+    def run(directory, callbacks, epochs):
+        gan = model()
+        saver = kg.callbacks.Checkpoint(tmp_path / directory)
+        gan.fit(IMAGES, batch_size=16, epochs=epochs, verbose=0, callbacks=[*callbacks, saver])
+        return gan
+
+    calm, resumed = callbacks(), callbacks()
+    whole = run("calm", calm, 9)
+    run("stopped", callbacks(), 2)
+    assert_same(whole, run("stopped", resumed, 9))
+    assert len(whole.history.history["g_loss"]) == 4
+    assert [one.stopped_epoch for one in (calm[0], resumed[0])] == [3, 3]
+    assert calm[1].wait == resumed[1].wait
+    assert calm[2].seen == resumed[2].seen == 4
+    assert float(whole.g_optimizer.learning_rate) == pytest.approx(0.5e-4)
