@@ -2,13 +2,14 @@
 
 import inspect
 import os
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, stateless
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan import batching, contract, saving, stateless
+from kerasgan.errors import invalid
 from kerasgan.training import Training
 
 
@@ -332,6 +333,34 @@ class GenerativeModel(keras.Model):
         restore = keras.saving.deserialize_keras_object
         self.compile(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
 
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """As Keras's, but optimizers are not dropped, and nothing is half loaded.
+
+        Raises:
+            ValueError: The file and the model do not fit: other weights, or optimizers that only one of them has. With
+                `skip_mismatch` what fits is loaded.
+        """
+        if skip_mismatch:
+            return super().load_weights(filepath, skip_mismatch=True, **kwargs)
+        optimizers = [] if self.compiled else saving.optimizers_in(filepath)
+        if optimizers:
+            raise ValueError(
+                f"{filepath} holds {' and '.join(optimizers)}, and the model has none. Call `compile` before "
+                "`load_weights`, or drop them by `skip_mismatch=True`."
+            )
+        before = {name: variable.numpy() for name, variable in self.state().items()}
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Skipping variable loading for optimizer")
+                super().load_weights(filepath, **kwargs)
+        except Exception as error:
+            for name, variable in self.state().items():
+                variable.assign(before[name])
+            error.add_note(
+                "Nothing was loaded. Make the model as it was saved, or load what fits by `skip_mismatch=True`."
+            )
+            raise
+
     def save_own_variables(self, store):
         super().save_own_variables(store)
         for name, variable in self._seed_states().items():
@@ -383,22 +412,8 @@ class GenerativeModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        def restore(value):
-            if not isinstance(value, dict | list):
-                return value
-            try:
-                return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            except TypeError as error:
-                raise ModelContractError(f"{_unknown(value)}: {error}") from error
+        def made(name, value):
+            plain = name == "dtype" or not isinstance(value, dict | list)
+            return value if plain else saving.restored(value, custom_objects)
 
-        return cls(**{name: value if name == "dtype" else restore(value) for name, value in config.items()})
-
-
-def _unknown(value):
-    """What to do about a configuration that Keras cannot make an object of."""
-    values = value if isinstance(value, list) else [value]
-    classes = " or ".join(repr(one.get("class_name")) for one in values if isinstance(one, dict))
-    return (
-        f"The model cannot be loaded, because {classes} is not known here. Put `@keras.saving."
-        "register_keras_serializable()` above the class and import it before `load_model`, or pass `custom_objects`"
-    )
+        return cls(**{name: made(name, value) for name, value in config.items()})

@@ -1,0 +1,139 @@
+"""Keras's files of a model and of its weights: nothing in them is dropped in silence, and nothing is half loaded."""
+
+import keras
+import numpy as np
+import pytest
+from test_training import IMAGES, assert_same, model, weights
+
+import kerasgan as kg
+from kerasgan.errors import ModelContractError
+
+
+@pytest.fixture
+def trained():
+    gan = model(ema_momentum=0.9)
+    gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    return gan
+
+
+def uncompiled():
+    gan = model(ema_momentum=0.9)
+    return kg.WGANGP(gan.generator, gan.discriminator, ema_momentum=0.9)
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+def test_weights_that_are_loaded_go_on_with_their_optimizers(tmp_path, trained, name):
+    path = tmp_path / name
+    trained.save(path) if name.endswith(".keras") else trained.save_weights(path)
+    loaded = model(ema_momentum=0.9)
+    loaded.load_weights(path)
+    assert_same(trained, loaded)
+    for gan in (trained, loaded):
+        gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    assert_same(trained, loaded)
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+def test_optimizers_are_not_dropped_by_a_model_that_has_none(tmp_path, trained, name):
+    path = tmp_path / name
+    trained.save(path) if name.endswith(".keras") else trained.save_weights(path)
+    gan = uncompiled()
+    with pytest.raises(ValueError, match=r"holds d_optimizer and g_optimizer, and the model has none. Call `compile`"):
+        gan.load_weights(path)
+    assert int(gan.step) == 0
+    gan.load_weights(path, skip_mismatch=True)
+    assert int(gan.step) == 2
+
+
+def test_optimizers_of_another_kind_are_refused_and_nothing_is_loaded(tmp_path, trained):
+    trained.save_weights(tmp_path / "model.weights.h5")
+    gan = model(ema_momentum=0.9)
+    gan.compile(keras.optimizers.SGD(), keras.optimizers.SGD())
+    before = weights(gan)
+    with pytest.raises(ValueError, match=r"(?s)optimizer 'sgd.*Nothing was loaded"):
+        gan.load_weights(tmp_path / "model.weights.h5")
+    for name, value in weights(gan).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_weights_without_optimizers_are_refused_by_a_model_that_has_some(tmp_path):
+    uncompiled().save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(ValueError, match="Skipping variable loading for optimizer"):
+        model(ema_momentum=0.9).load_weights(tmp_path / "model.weights.h5")
+    model(ema_momentum=0.9).load_weights(tmp_path / "model.weights.h5", skip_mismatch=True)
+
+
+def test_weights_of_another_network_are_refused_and_nothing_is_loaded(tmp_path, trained):
+    trained.save_weights(tmp_path / "model.weights.h5")
+    generator = kg.networks.mlp_generator((8, 8, 1), latent_dim=4, units=(9,))
+    gan = kg.WGANGP(generator, kg.networks.mlp_discriminator((8, 8, 1), units=(8,)), ema_momentum=0.9)
+    gan.compile()
+    before = weights(gan)
+    with pytest.raises(ValueError, match=r"(?s)could not be loaded.*Nothing was loaded"):
+        gan.load_weights(tmp_path / "model.weights.h5")
+    for name, value in weights(gan).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_code_in_a_file_is_not_run(tmp_path):
+    latents = keras.Input((4,))
+    images = keras.layers.Lambda(lambda x: keras.ops.tile(x[:, :1, None, None], (1, 8, 8, 1)))(
+        keras.layers.Dense(1)(latents)
+    )
+    gan = kg.GAN(keras.Model(latents, images), kg.networks.mlp_discriminator((8, 8, 1), units=(8,)))
+    gan.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="unsafe"):
+        keras.models.load_model(tmp_path / "model.keras")
+
+
+class Shifted(kg.losses.Wasserstein):
+    """A loss of the user's."""
+
+    def discriminator(self, real_logits, fake_logits):
+        return super().discriminator(real_logits, fake_logits) + 1.0
+
+
+class Halved(kg.penalties.GradientPenalty):
+    """A penalty of the user's."""
+
+    def penalty(self, norm):
+        return 0.5 * super().penalty(norm)
+
+
+class Doubled(keras.layers.Layer):
+    """A layer of the user's."""
+
+    def call(self, inputs):
+        return 2.0 * inputs
+
+
+def custom():
+    keras.utils.set_random_seed(3)
+    images = keras.Input((8, 8, 1))
+    logits = keras.layers.Dense(1)(Doubled()(keras.layers.Flatten()(images)))
+    generator = kg.networks.mlp_generator((8, 8, 1), latent_dim=4, units=(8,))
+    gan = kg.GAN(generator, keras.Model(images, logits), loss=Shifted(), penalties=[Halved(3.0)])
+    gan.compile()
+    return gan
+
+
+def test_what_a_user_has_made_goes_on_where_it_is_known(tmp_path):
+    gan = custom()
+    gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    gan.save(tmp_path / "model.keras")
+    known = {one.__name__: one for one in (Shifted, Halved, Doubled)}
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects=known)
+    assert isinstance(loaded.loss, Shifted)
+    for one in (gan, loaded):
+        one.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
+    assert_same(gan, loaded)
+
+
+@pytest.mark.parametrize("unknown", [Shifted, Halved, Doubled])
+def test_what_a_user_has_made_is_asked_for_where_it_is_not_known(tmp_path, unknown):
+    custom().save(tmp_path / "model.keras")
+    known = {one.__name__: one for one in (Shifted, Halved, Doubled) if one is not unknown}
+    with pytest.raises(
+        (ModelContractError, TypeError), match=f"(?s){unknown.__name__}.*regist|regist.*{unknown.__name__}"
+    ):
+        keras.models.load_model(tmp_path / "model.keras", custom_objects=known)
