@@ -19,6 +19,8 @@ _MODULES = (
     "checkpoint",
     "constraints",
     "datasets",
+    "distribution",
+    "errors",
     "images",
     "layers",
     "losses",

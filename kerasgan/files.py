@@ -3,12 +3,13 @@
 import contextlib
 import os
 import pathlib
-import uuid
 
 
 @contextlib.contextmanager
 def replacing(path):
     """A temporary path beside `path`, which takes its place when the block ends well and is removed when it does not.
+
+    What a killed process has left of one is overwritten by the next that writes `path`.
 
     Args:
         path: Where the file is wanted; its directory is made if it is not there.
@@ -20,7 +21,7 @@ def replacing(path):
         OSError: The file cannot be written; its `filename` is `path`.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

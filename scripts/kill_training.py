@@ -1,0 +1,173 @@
+"""Kills a training at random moments, goes on with it, and compares the end with that of one that was left in peace.
+
+    python scripts/kill_training.py --kills=100 --seed=0
+
+The training saves a checkpoint at every step, so that most kills hit a save. Each life of it is a process of its own,
+ended by SIGKILL after a random time; the next one goes on from what it finds. A training that has come to its end is
+compared with the calm one (weights, average, optimizers, counters, metrics, pictures), and the next one begins, until
+there have been as many kills as wanted. Exit status 1 if anything was lost.
+"""
+
+import argparse
+import csv
+import hashlib
+import multiprocessing
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+# Imported once, and before any operation: each life is a fork, and a forked TensorFlow that has run hangs.
+import kerasgan as kg
+
+EVERY = 1  # steps between two checkpoints
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--steps", type=int, default=300, help="of one training")
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(arguments.seed)
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        calm = Life(directory / "calm", arguments.steps)
+        calm.end()
+        expected = outcome(calm.directory)
+        print(
+            f"calm: {arguments.steps} steps in {calm.seconds:.1f} s, {calm.starting:.1f} s of it to start", flush=True
+        )
+        kills, trainings = [], []
+        while len(kills) < arguments.kills:
+            run, saved = directory / f"run-{len(trainings)}", 0
+            while True:
+                life = Life(run, arguments.steps)
+                if len(kills) == arguments.kills or not life.killed_after(rng.uniform(0.5, 3) * calm.starting):
+                    life.end()
+                    break
+                kills.append(life.found() | {"before": saved})
+                saved = kills[-1]["saved"]
+                print(f"kill {len(kills)}: {kills[-1]}", flush=True)
+            ended = outcome(run)
+            differences = [name for name in expected | ended if expected.get(name) != ended.get(name)]
+            trainings.append(not differences)
+            print(f"training {len(trainings)} has ended; differences: {', '.join(differences) or 'none'}", flush=True)
+    failed = report(kills, trainings)
+    sys.exit(1 if failed else 0)
+
+
+def report(kills, trainings):
+    """Prints what has been found, and returns whether anything was lost."""
+    rows = {
+        "kills": len(kills),
+        "of them in the middle of a save": sum(kill["half"] for kill in kills),
+        "unusable": sum(kill["unusable"] for kill in kills),
+        "restarts from zero or from before": sum(kill["saved"] < kill["before"] for kill in kills),
+        "most steps lost": max(kill["done"] - kill["saved"] for kill in kills),
+        "trainings": len(trainings),
+        "of them not as the calm one": trainings.count(False),
+    }
+    for name, value in rows.items():
+        print(f"{name:<40}{value}")
+    lost = rows["unusable"] + rows["restarts from zero or from before"] + rows["of them not as the calm one"]
+    return lost > 0 or rows["most steps lost"] > EVERY
+
+
+class Life:
+    """A process that trains in a directory, from what is there to the end."""
+
+    def __init__(self, directory, steps):
+        self.directory = directory
+        self._done = multiprocessing.get_context("fork").Array("q", 2)  # steps done, and those when it began
+        self._begun = time.monotonic()
+        self._process = multiprocessing.get_context("fork").Process(target=train, args=(directory, steps, self._done))
+        self._process.start()
+
+    def end(self):
+        """Waits for it."""
+        while self._process.is_alive() and not self._done[1]:
+            time.sleep(0.01)
+        self.starting = time.monotonic() - self._begun
+        self._process.join()
+        self.seconds = time.monotonic() - self._begun
+        if self._process.exitcode:
+            sys.exit(f"A training has failed with exit status {self._process.exitcode}.")
+
+    def killed_after(self, seconds):
+        """Kills it; returns whether it was still alive."""
+        self._process.join(seconds)
+        alive = self._process.is_alive()
+        if alive:
+            os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+        return alive
+
+    def found(self):
+        """What it has left: steps done and saved, whether a save was cut off, and whether nothing can be used."""
+        checkpoints = self.directory / "checkpoints"
+        unusable = False
+        try:
+            newest = kg.checkpoint.newest(checkpoints)
+        except kg.errors.CheckpointError:
+            newest, unusable = None, True
+        saved = int(newest.name[5:13]) if newest else 0
+        half = any(checkpoints.glob(".tmp-*"))
+        return {"done": self._done[0], "saved": saved, "half": half, "unusable": unusable}
+
+
+class Steps(keras.callbacks.Callback):
+    """Tells the parent how far it is."""
+
+    def __init__(self, done):
+        super().__init__()
+        self.done = done
+
+    def on_train_begin(self, logs=None):
+        self.done[0] = self.model.training.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done[0], self.done[1] = self.model.training.step, 1
+
+
+def train(directory, steps, done):
+    keras.utils.set_random_seed(0)
+    shape, units = (8, 8, 1), (512, 512)
+    gan = kg.WGANGP(
+        kg.networks.mlp_generator(shape, 16, units=units),
+        kg.networks.mlp_discriminator(shape, units=units),
+        n_critic=2,
+        ema_momentum=0.99,
+    )
+    gan.compile()
+    callbacks = [
+        Steps(done),
+        kg.callbacks.MetricsLog(directory / "metrics.csv", every=1),
+        kg.callbacks.SampleGrid(directory / "samples", num_images=16, every=2),
+        kg.callbacks.Checkpoint(directory / "checkpoints", every=EVERY),
+    ]
+    fit = {"epochs": steps // 10, "steps_per_epoch": 10, "verbose": 0}
+    gan.fit(kg.datasets.load("digits", 32), callbacks=callbacks, **fit)
+
+
+def outcome(directory):
+    """All that a training has left, as hashes: but for the seconds in its log."""
+    newest = kg.checkpoint.newest(directory / "checkpoints")
+    with open(directory / "metrics.csv", newline="") as file:
+        log = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+    values = kg.checkpoint.read_values(newest)["training"]
+    files = {newest / "state.npz", *(directory / "samples").iterdir()}
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    left = sorted(path.name for path in (directory / "checkpoints").glob(".tmp-*"))
+    return {**hashes, "log": log, "history": values["history"], "left": left}
+
+
+if __name__ == "__main__":
+    main()
