@@ -122,6 +122,11 @@ def _batch_first(*element):
     return parts if len(parts) > 1 else parts[0]
 
 
+def size(images):
+    """Size of a batch: an integer where it is static, else a scalar tensor."""
+    return images.shape[0] or tf.shape(images)[0]
+
+
 def split(element):
     """`(images, labels)` of an element `x`, `(x,)`, `(x, y)` or `(x, y, None)`; labels None where it has none."""
     if not isinstance(element, tuple | list):

@@ -117,17 +117,8 @@ class GAN(GenerativeModel):
         if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
-        if steps_per_execution > 1 and (self._replicas > 1 or self.warmup):
-            expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
-            raise invalid("steps_per_execution", expected, f"steps_per_execution={steps_per_execution}")
         objective = self.loss
-        super().compile(
-            optimizer=None,
-            loss=None,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=False,
-        )
+        self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
         defaults = self.default_optimizers()
         self.d_optimizer = self._prepared(d_optimizer or defaults[0], self.discriminator)
@@ -136,10 +127,7 @@ class GAN(GenerativeModel):
         self.optimizer = optimization.Optimizers(self.d_optimizer, self.g_optimizer)
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
-        self._compile_gradients = self._resolved(jit_compile) and not run_eagerly
-        self._remember_compilation(
-            run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile
-        )
+        self._remember_optimizers()
 
     def _prepared(self, optimizer, network, *others):
         if not network.trainable_variables:
@@ -150,19 +138,6 @@ class GAN(GenerativeModel):
         return optimization.prepared(
             optimizer, network.trainable_variables, (network, *others), self.distribute_strategy
         )
-
-    def _resolved(self, jit_compile):
-        """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
-        layers = self.generator._flatten_layers() + self.discriminator._flatten_layers()
-        synchronized = any(getattr(layer, "synchronized", False) for layer in layers)
-        reduces = synchronized and self._replicas > 1
-        if jit_compile == "auto":
-            accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
-            return bool(accelerated) and not reduces
-        if jit_compile and reduces:
-            expected = "False or 'auto' with synchronised batch normalisation on several replicas"
-            raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")
-        return jit_compile
 
     def critic_updates(self, step):
         """Updates of the discriminator in this step; rounded up to a multiple of `n_critic`."""
@@ -201,7 +176,7 @@ class GAN(GenerativeModel):
         values["skipped"] = (self.n_critic * values["skipped"] + skipped) / (self.n_critic + 1)
         self._average_generator()
         self.step.assign_add(1)
-        return self._log(values, _size(real))
+        return self._log(values, batching.size(real))
 
     def critic_step(self, data):
         """`n_critic` updates of the discriminator alone."""
@@ -215,7 +190,7 @@ class GAN(GenerativeModel):
             self._advance_spectral_norms(self.discriminator)
             position = stateless.training_position(self.updates + k)
             random = self._stream(position)
-            latents = random.normal((_size(real), self.latent_dim))
+            latents = random.normal((batching.size(real), self.latent_dim))
             noises = [penalty.sample(real, random) for penalty in self.penalties]
             scale = optimization.gradient_scale(self.d_optimizer, self.distribute_strategy)
             gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
@@ -229,7 +204,7 @@ class GAN(GenerativeModel):
         self._advance_spectral_norms(self.generator)
         position = stateless.training_position(self.updates)
         random = self._stream(position)
-        latents = random.normal((_size(real), self.latent_dim))
+        latents = random.normal((batching.size(real), self.latent_dim))
         gradient_function = self._compiled(self._generator_gradients)
         scale = optimization.gradient_scale(self.g_optimizer, self.distribute_strategy)
         gradients, loss = gradient_function(real, labels, latents, position + random.drawn, scale)
@@ -299,13 +274,6 @@ class GAN(GenerativeModel):
             )
         return tf.cast(images, tf.float32), labels if self.conditional else None
 
-    def _compiled(self, function):
-        """One graph for all updates of a kind: traced once instead of `n_critic` times, by XLA where that pays."""
-        # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
-        if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
-            return function
-        return tf.function(function, jit_compile=self._compile_gradients)
-
     @staticmethod
     def _apply(optimizer, gradients, variables, constraint=None):
         skipped = optimization.apply(optimizer, gradients, variables)
@@ -332,17 +300,12 @@ class GAN(GenerativeModel):
         images, labels = batching.split(data)
         images, labels = tf.cast(images, tf.float32), labels if self.conditional else None
         random = self._stream(stateless.evaluation_position(self.evaluated_batches))
-        fake = self._generated(random.normal((_size(images), self.latent_dim)), labels, training=False)
+        fake = self._generated(random.normal((batching.size(images), self.latent_dim)), labels, training=False)
         noises = [penalty.sample(images, random) for penalty in self.penalties]
         _, values = self._discriminator_objective(images, fake, labels, noises, training=False)
         g_loss = self._generator_loss(images, fake, labels, training=False)
         self.evaluated_batches.assign_add(1)
-        return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, _size(images))
-
-
-def _size(images):
-    """Size of the batch, static where it is known."""
-    return images.shape[0] or tf.shape(images)[0]
+        return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, batching.size(images))
 
 
 def _check(loss, penalties, n_critic, ema_momentum):

@@ -317,9 +317,40 @@ class GenerativeModel(keras.Model):
         """What the model was made and compiled from, as its configuration says, whatever callbacks have set since."""
         return {"class": type(self).__name__, **self.get_config(), **self._compiled_optimizers}
 
-    def _remember_compilation(self, **arguments):
-        """At the end of `compile`: `arguments` other than the optimizers."""
+    # Compilation
+
+    def _compile_steps(self, **arguments):
+        """The part of `compile` that is not about optimizers: `run_eagerly`, `steps_per_execution`, `jit_compile`."""
+        steps = arguments["steps_per_execution"]
+        if steps > 1 and (self._replicas > 1 or self.warmup):
+            expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
+            raise invalid("steps_per_execution", expected, f"steps_per_execution={steps}")
+        # XLA is ours: around the gradients only.
+        super().compile(optimizer=None, loss=None, **{**arguments, "jit_compile": False})
+        self._compile_gradients = self._resolved(arguments["jit_compile"]) and not arguments["run_eagerly"]
         self.compile_arguments = arguments
+
+    def _resolved(self, jit_compile):
+        """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
+        layers = [layer for network in self.networks.values() for layer in network._flatten_layers()]
+        reduces = self._replicas > 1 and any(getattr(layer, "synchronized", False) for layer in layers)
+        if jit_compile == "auto":
+            accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
+            return bool(accelerated) and not reduces
+        if jit_compile and reduces:
+            expected = "False or 'auto' with synchronised batch normalisation on several replicas"
+            raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")
+        return jit_compile
+
+    def _compiled(self, function):
+        """One graph for all updates of a kind: traced once, by XLA where that pays."""
+        # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
+        if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
+            return function
+        return tf.function(function, jit_compile=self._compile_gradients)
+
+    def _remember_optimizers(self):
+        """At the end of `compile`."""
         serialize = keras.saving.serialize_keras_object
         self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
 

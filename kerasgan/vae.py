@@ -51,42 +51,42 @@ class VAE(GenerativeModel):
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}
 
-    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile=False):
-        """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `keras.Model.compile`."""
-        if self._replicas > 1 and (jit_compile or steps_per_execution > 1):
-            expected = "jit_compile=False and steps_per_execution=1 with several replicas, where Keras cannot do more"
-            raise invalid("jit_compile", expected, f"{jit_compile=}, {steps_per_execution=}")
-        arguments = {
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-        }
-        super().compile(keras.optimizers.Adam(1e-3) if optimizer is None else optimizer, **arguments)
-        variables = self.trainable_variables
-        self.optimizer = optimization.prepared(self.optimizer, variables, [self], self.distribute_strategy)
-        self._remember_compilation(**arguments)
+    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile="auto"):
+        """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
+        self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        optimizer = keras.optimizers.Adam(1e-3) if optimizer is None else optimizer
+        strategy, variables = self.distribute_strategy, self.trainable_variables
+        self.optimizer = optimization.prepared(optimizer, variables, [self], strategy)
+        self._remember_optimizers()
 
     def train_step(self, data):
         """One update of both networks."""
         images = self._images(data)
-        random = self._stream(stateless.training_position(self.step))
-        noise = random.normal((images.shape[0] or tf.shape(images)[0], self.latent_dim))
-        variables = self.trainable_variables
+        position = stateless.training_position(self.step)
+        random = self._stream(position)
+        noise = random.normal((batching.size(images), self.latent_dim))
         self._advance_spectral_norms(self)
-        with stateless.using(random), tf.GradientTape() as tape:
-            values = self._negative_elbo(images, noise, training=True)
-            objective = values["loss"] * optimization.gradient_scale(self.optimizer, self.distribute_strategy)
-        optimization.apply(self.optimizer, optimization.gradients(tape, objective, variables), variables)
+        scale = optimization.gradient_scale(self.optimizer, self.distribute_strategy)
+        gradients, values = self._compiled(self._gradients)(images, noise, position + random.drawn, scale)
+        optimization.apply(self.optimizer, gradients, self.trainable_variables)
         self.step.assign_add(1)
-        return self._log(values, tf.shape(images)[0])
+        return self._log(values, batching.size(images))
+
+    def _gradients(self, images, noise, position, scale):
+        variables = self.trainable_variables
+        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            values = self._negative_elbo(images, noise, training=True)
+            objective = values["loss"] * scale
+        return optimization.gradients(tape, objective, variables), values
 
     def test_step(self, data):
         """The same values on held-out images."""
         images = self._images(data)
         random = self._stream(stateless.evaluation_position(self.evaluated_batches))
-        values = self._negative_elbo(images, random.normal((tf.shape(images)[0], self.latent_dim)), training=False)
+        values = self._negative_elbo(images, random.normal((batching.size(images), self.latent_dim)), training=False)
         self.evaluated_batches.assign_add(1)
-        return self._log(values, tf.shape(images)[0])
+        return self._log(values, batching.size(images))
 
     def _images(self, data):
         images, _ = batching.split(data)
