@@ -65,6 +65,13 @@ def steps_in(dataset, batches_per_step, steps_per_epoch=None):
     return max(1, batches // batches_per_step)
 
 
+def of_static_size(dataset):
+    """The dataset with batches as large as its first, and none that is smaller."""
+    if tf.nest.flatten(dataset.element_spec)[0].shape[0] is not None:
+        return dataset
+    return dataset.rebatch(len(tf.nest.flatten(next(iter(dataset)))[0]), drop_remainder=True)
+
+
 def seekable(dataset):
     """Whether the dataset can begin at any of its batches, as those of arrays and of `kerasgan.datasets` can."""
     return hasattr(dataset, "starting_at")
@@ -98,10 +105,7 @@ def for_training(dataset, batches_per_step, start=0):
         batches_per_step: Integer >= 1.
         start: Integer, number of the first batch, where the dataset is seekable.
     """
-    dataset = dataset.starting_at(start) if seekable(dataset) else dataset.repeat()
-    if tf.nest.flatten(dataset.element_spec)[0].shape[0] is None:
-        size = len(tf.nest.flatten(next(iter(dataset)))[0])
-        dataset = dataset.rebatch(size, drop_remainder=True)
+    dataset = of_static_size(dataset.starting_at(start) if seekable(dataset) else dataset.repeat())
     grouped = dataset.batch(batches_per_step, drop_remainder=True)
     # Few are read ahead: what is waiting has to be saved where the dataset is not seekable.
     return grouped.map(_batch_first).prefetch(2)

@@ -123,7 +123,12 @@ def checkpoints(directory):
     """Paths of the checkpoints in a directory, newest first."""
     directory = pathlib.Path(directory)
     found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)] if directory.is_dir() else []
-    return sorted(found, key=_number, reverse=True)
+    return sorted(found, key=number, reverse=True)
+
+
+def number(path):
+    """(step, epoch) of a checkpoint, by its name."""
+    return tuple(int(part) for part in _NAME.fullmatch(path.name).groups())
 
 
 def verify(path):
@@ -145,7 +150,7 @@ def verify(path):
                 f"{path} has format {version}; kerasgan {__version__} reads format {FORMAT}. Go on with kerasgan "
                 f"{manifest.get('kerasgan')}, which wrote it."
             )
-        if _number(path) != (manifest["step"], manifest["epoch"]):
+        if number(path) != (manifest["step"], manifest["epoch"]):
             raise CheckpointCorruptError(f"{path}: the manifest is that of step {manifest['step']}.")
         expected = {name: (files[name]["bytes"], files[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
     except FileNotFoundError as error:
@@ -250,10 +255,6 @@ def locked(directory):
         file.truncate(0)
         print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
         yield
-
-
-def _number(path):
-    return tuple(int(part) for part in _NAME.fullmatch(path.name).groups())
 
 
 @contextlib.contextmanager

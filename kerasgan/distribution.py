@@ -7,6 +7,13 @@ import tensorflow as tf
 
 from kerasgan.errors import invalid
 
+_SUPPORTED = (
+    tf.distribute.MirroredStrategy,
+    tf.distribute.MultiWorkerMirroredStrategy,
+    tf.distribute.OneDeviceStrategy,
+    tf.distribute.TPUStrategy,
+)
+
 
 def strategy(name="auto"):
     """The `tf.distribute.Strategy` of a name; to be made before the first TensorFlow operation.
@@ -40,6 +47,23 @@ def strategy(name="auto"):
     raise invalid("strategy", "'auto', 'one', 'mirrored', 'multiworker' or 'tpu'", f"strategy={name!r}")
 
 
+def check_scope():
+    """Refuses the scope of a strategy whose replicas do not take every step together.
+
+    Raises:
+        ValueError: It is, say, that of a ParameterServerStrategy.
+    """
+    strategy = tf.distribute.get_strategy()
+    if tf.distribute.has_strategy() and not isinstance(strategy, _SUPPORTED):
+        expected = f"{', '.join(kind.__name__ for kind in _SUPPORTED)}: build the model in the scope of one, or of none"
+        raise invalid("strategy", expected, type(strategy).__name__)
+
+
+def has_workers(strategy):
+    """Whether the replicas are spread over several processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def is_chief(strategy):
     """Whether this process is the one that writes and prints."""
     return strategy.extended.should_checkpoint
@@ -47,8 +71,17 @@ def is_chief(strategy):
 
 def wait(strategy):
     """Returns when all workers have come here: one that leaves earlier takes the others with it."""
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        strategy.reduce("SUM", strategy.run(lambda: tf.constant(0.0)), axis=None)
+    if has_workers(strategy):
+        gathered(strategy, 0)
+
+
+def gathered(strategy, value):
+    """What each replica's worker calls this with, integers or equally long lists of them; all of them have to call it.
+
+    Returns:
+        Int64 array, replicas first.
+    """
+    return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
 
 
 def _fitting():

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, saving, stateless
+from kerasgan import batching, contract, distribution, saving, stateless
 from kerasgan.errors import invalid
 from kerasgan.training import Training
 
@@ -29,6 +29,7 @@ class GenerativeModel(keras.Model):
     passed_on = ("seed",)
 
     def __init__(self, generator, seed=0, **kwargs):
+        distribution.check_scope()
         super().__init__(**kwargs)
         if not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise invalid("seed", "an integer in [0, 2**63)", f"seed={seed!r}")
@@ -177,7 +178,7 @@ class GenerativeModel(keras.Model):
             if not isinstance(held_out, tf.data.Dataset):
                 validation_batch_size = validation_batch_size or batch_size
             held_out = batching.as_dataset(held_out, labels, validation_batch_size, training=False)
-            validation_data = self._for_evaluation(held_out)
+            validation_data, validation_steps = self._for_evaluation(held_out, validation_steps)
 
         def validate(epoch, callbacks):
             if validation_data is None or not self._should_eval(epoch, validation_freq):
@@ -210,7 +211,7 @@ class GenerativeModel(keras.Model):
             List of floats, or dict by name when `return_dict`.
         """
         self._assert_compile_called("evaluate")
-        dataset = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False))
+        dataset, steps = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False), steps)
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         return values if return_dict else list(values.values())
 
@@ -218,13 +219,15 @@ class GenerativeModel(keras.Model):
         self.evaluated_batches.assign(0)
         return super().evaluate(dataset, return_dict=True, **kwargs)
 
-    def _for_evaluation(self, dataset):
+    def _for_evaluation(self, dataset, steps):
+        """The batches of an evaluation, and how many; None for all."""
         dataset, replicas = batching.in_fixed_order(contract.suited(dataset, self)), self._replicas
         if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
-            size = len(tf.nest.flatten(next(iter(dataset)))[0])
-            dataset = dataset.rebatch(size, drop_remainder=True)
+            dataset = batching.of_static_size(dataset)
             contract.check_divisible(dataset, replicas)
-        return dataset
+            # At the end of the data replicas would be given empty batches, which count.
+            steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
+        return dataset, steps
 
     def train_on_batch(self, x, y=None, **kwargs):
         """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""

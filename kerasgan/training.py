@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract
+from kerasgan import batching, contract, distribution
 from kerasgan.errors import invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -14,6 +14,8 @@ _REMEMBERED = {
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
     keras.callbacks.ModelCheckpoint: ("best",),
 }
+# Those of Keras that write files; ours have an attribute `chief_only`.
+_CHIEF_ONLY = (keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)
 _FAIL_ON_STATE = 2  # tf.data's policy for an iterator whose state is partly elsewhere
 EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
 
@@ -23,7 +25,7 @@ class Training:
 
     It can begin in the middle of an epoch: `state` is where it is, `restore` puts it there. And a callback may have a
     method `running(training)`, a context manager that is entered before everything and left at last, whatever happens.
-    Such callbacks are called after all others.
+    Such callbacks are called after all others. Of several workers only the chief has the callbacks that write files.
 
     Args:
         model: Compiled `GenerativeModel`.
@@ -42,6 +44,8 @@ class Training:
         self.verbose = verbose
         self.validate = validate
         callbacks = keras.tree.flatten(callbacks or [])
+        if not distribution.is_chief(model.distribute_strategy):
+            callbacks = [one for one in callbacks if not _chief_only(one)]
         self.history = next((one for one in callbacks if isinstance(one, keras.callbacks.History)), None)
         if self.history is None:
             self.history = keras.callbacks.History()
@@ -195,6 +199,10 @@ class Training:
                 callback.set_state(own["state"])
             else:
                 vars(callback).update(own["state"])
+
+
+def _chief_only(callback):
+    return getattr(callback, "chief_only", False) or isinstance(callback, _CHIEF_ONLY)
 
 
 def _state_of(callback):

@@ -14,12 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, checkpoint, files
+from kerasgan import batching, checkpoint, distribution, files
 from kerasgan._version import __version__
 from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, invalid
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
 
 _DATA = "data/iterator"
+# Steps after which several workers tell one another of signals.
+_AGREED_EVERY = 10
 _INEXACT = {
     REPLAYED: "The batches trained on so far are read again, to get to the position; what follows is exact if the "
     "dataset gives the same batches each time it is read, else approximate. Those of `kerasgan.datasets.load`, and "
@@ -85,7 +87,8 @@ class Checkpoint(keras.callbacks.Callback):
     def running(self, training):
         """Holds the directory while `fit` runs: restores the newest checkpoint, and listens to signals."""
         self._training, model = training, training.model
-        self._writes = model.distribute_strategy.extended.should_checkpoint
+        self._writes = distribution.is_chief(model.distribute_strategy)
+        self._workers = distribution.has_workers(model.distribute_strategy)
         self._saved = self._signal = self._best = None
         self._saving = False
         with contextlib.ExitStack() as stack:
@@ -102,11 +105,11 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # At the end of an epoch after its validation, in `on_epoch_end`.
-        if self._signal or (self._due() and self._training.batch < self._training.steps_per_epoch):
+        if self._told() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
 
     def on_test_batch_end(self, batch, logs=None):
-        if self._signal:
+        if self._signal and not self._workers:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -117,7 +120,7 @@ class Checkpoint(keras.callbacks.Callback):
         if value is not None and self._improves(value):
             self._best = float(value)
             self._keep_generator()
-        if self._signal or self.every is None or self._due():
+        if self._told() or self.every is None or self._due():
             self._save()
 
     def on_train_end(self, logs=None):
@@ -139,6 +142,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     # Signals
 
+    def _told(self):
+        """The signal after which to save and leave, or None: of several workers, one that has reached any of them."""
+        if not self._workers:
+            return self._signal
+        if self._training.step % _AGREED_EVERY and self._training.batch:
+            return None
+        return int(distribution.gathered(self._training.model.distribute_strategy, self._signal or 0).max()) or None
+
     @contextlib.contextmanager
     def _listening(self):
         if threading.current_thread() is not threading.main_thread():  # only the main thread can
@@ -155,14 +166,14 @@ class Checkpoint(keras.callbacks.Callback):
     def _on_signal(self, number, frame):
         again, self._signal = self._signal is not None, number
         # While a step compiles for minutes, the checkpoint before it is that of the current step.
-        if again or (self._saved == self._training.position and not self._saving):
-            self._leave_if_told()
+        if again or (self._saved == self._training.position and not self._saving and not self._workers):
+            _leave(number)
 
     def _leave_if_told(self):
-        if self._signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self._signal:
-            raise SystemExit(128 + self._signal)
+        number = self._told()
+        if number:
+            distribution.wait(self._training.model.distribute_strategy)
+            _leave(number)
 
     # What
 
@@ -184,17 +195,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _write(self):
         training = self._training
+        # On all workers, because some variables are summed over them when they are read.
+        arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
+        # Metrics may be what they are.
+        broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
+        if broken:
+            reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
+            warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
+            return
         if self._writes:
             state, data = training.state()
-            arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
             if data is not None:
                 arrays[_DATA] = np.frombuffer(data, np.uint8)
-            # Metrics may be what they are.
-            broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
-            if broken:
-                reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
-                warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
-                return
             values = {"training": state, "configuration": self._configuration(), "best": self._best, **self._machine()}
             step, epoch = training.position
             checkpoint.write(self.directory, step, epoch, arrays, values)
@@ -241,13 +253,13 @@ class Checkpoint(keras.callbacks.Callback):
     def _agree(self, path):
         """All workers have found the same checkpoint, or all of them stop."""
         strategy = self._training.model.distribute_strategy
-        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if not distribution.has_workers(strategy):
             return
-        names = strategy.gather(strategy.run(lambda: tf.constant([path.name if path else "none"])), axis=0)
-        if len(set(names.numpy().tolist())) > 1:
-            found = ", ".join(sorted(name.decode() for name in set(names.numpy().tolist())))
+        numbers = distribution.gathered(strategy, checkpoint.number(path) if path else (-1, -1))
+        if (numbers != numbers[0]).any():
+            steps = ", ".join("none" if step < 0 else f"that of step {step}" for step, _ in numbers.tolist())
             raise CheckpointMismatchError(
-                f"The workers have found different checkpoints in {self.directory}: {found}. Give all of them one "
+                f"The workers have found different checkpoints in {self.directory}: {steps}. Give all of them one "
                 "directory, on a file system that they share."
             )
 
@@ -275,6 +287,13 @@ class Checkpoint(keras.callbacks.Callback):
             "replicas": model.distribute_strategy.num_replicas_in_sync,
             **{name: str(value) for name, value in model.compile_arguments.items()},
         }
+
+
+def _leave(number):
+    """Ends the process as the signal would."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
 
 
 def _finite(array):

@@ -31,6 +31,8 @@ class MetricsLog(keras.callbacks.Callback):
         ValueError: `every` is not positive.
     """
 
+    chief_only = True
+
     def __init__(self, path: str | os.PathLike, every: int = 1):
         super().__init__()
         if not isinstance(every, int) or every < 1:

@@ -25,6 +25,8 @@ class Progress(keras.callbacks.Callback):
         file: Where to write. Defaults to standard output.
     """
 
+    chief_only = True
+
     def __init__(self, steps: int | None = None, file=None):
         super().__init__()
         self.steps = steps

@@ -35,6 +35,8 @@ class SampleGrid(keras.callbacks.Callback):
         ValueError: An argument is out of its range.
     """
 
+    chief_only = True
+
     def __init__(
         self,
         directory: str | os.PathLike,

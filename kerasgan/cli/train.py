@@ -122,7 +122,7 @@ def _finish(model, configuration, source, workdir, begun):
 def _check_workdir(workdir, overwrite, strategy):
     """The path of the run directory, or None for one with the next free number."""
     if workdir is None:
-        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if distribution.has_workers(strategy):
             raise ValueError("--workdir is needed with several workers: one directory that all of them see.")
         return None
     path = pathlib.Path(workdir).expanduser()

@@ -1,0 +1,99 @@
+"""The README's support matrix: what the tests in tests/test_support_matrix.py have shown, as a table.
+
+python scripts/support_matrix.py                    # runs them, and prints the table
+python scripts/support_matrix.py --write README.md  # puts it between its two markers
+python scripts/support_matrix.py --check README.md  # exit status 1 if it is not what stands there
+python scripts/support_matrix.py --report=R.xml     # of `pytest --junitxml=R.xml`, without running anything
+"""
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+
+TESTS = "tests/test_support_matrix.py"
+BEGIN, END = f"<!-- {pathlib.Path(__file__).name}: begin -->", f"<!-- {pathlib.Path(__file__).name}: end -->"
+# Columns, and rows: a label, and the tests that show it.
+MODELS = ["GAN", "WGAN", "WGANGP", "WGANLP", "DRAGAN", "LSGAN", "R3GAN", "VAE"]
+PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
+STRATEGIES = {"one device": "one_device", "MirroredStrategy": "mirrored", "MultiWorkerMirroredStrategy": "multiworker"}
+ROWS = {
+    "`fit`, `evaluate`, validation": ["fit_and_evaluate[{}]"],
+    "`predict`, `generate`": ["predict_and_generate[{}]"],
+    "`save`, `load_model`, then `fit`: bit for bit": ["save_load_and_fit[{}]"],
+    "`save_weights`, `load_weights`, then `fit`: bit for bit": ["save_weights_load_and_fit[{}]"],
+    "stop and resume: bit for bit": ["stop_and_resume[{}]"],
+    "`generator.export`, then `tf.saved_model.load`": ["export[{}]"],
+    "`steps_per_execution`": ["steps_per_execution[{}]"],
+    "`run_eagerly`": ["run_eagerly[{}]"],
+} | {
+    f"{strategy}, {precision}, without and with XLA": [f"{test}[{{}}-{precision}-{xla}]" for xla in ("plain", "xla")]
+    for strategy, test in STRATEGIES.items()
+    for precision in PRECISIONS
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report", type=pathlib.Path, help="a JUnit file of a run of the tests")
+    parser.add_argument("--write", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--check", type=pathlib.Path, metavar="FILE")
+    arguments = parser.parse_args()
+    results = read(arguments.report) if arguments.report else run()
+    text = table(results)
+    print(text)
+    for path in filter(None, (arguments.write, arguments.check)):
+        old = path.read_text(encoding="utf-8")
+        new = re.sub(f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})", lambda _: text, old, flags=re.DOTALL)
+        if BEGIN not in old:
+            sys.exit(f"{path} has no line {BEGIN}")
+        if path is arguments.write:
+            path.write_text(new, encoding="utf-8")
+        elif new != old:
+            sys.exit(f"The support matrix in {path} is not what the tests show: run {sys.argv[0]} --write {path}.")
+    if any(outcome == "failed" for outcome in results.values()):
+        sys.exit("Some of the tests have failed.")
+
+
+def run():
+    """Outcome of each test by its name, without `test_`."""
+    with tempfile.TemporaryDirectory() as directory:
+        report = pathlib.Path(directory) / "report.xml"
+        subprocess.run([sys.executable, "-m", "pytest", "-q", TESTS, f"--junitxml={report}"], stdout=sys.stderr)
+        return read(report)
+
+
+def read(report):
+    cases = [case for case in ET.parse(report).iter("testcase") if case.get("classname", "").endswith("support_matrix")]
+    if not cases:
+        sys.exit(f"{report} holds no run of {TESTS}.")
+    return {case.get("name").removeprefix("test_"): _outcome(case) for case in cases}
+
+
+def _outcome(case):
+    kinds = {child.tag for child in case}
+    return "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+
+
+def table(results):
+    """Markdown; a cell is empty where a test is missing or was skipped."""
+    known = {test.format(model) for tests in ROWS.values() for test in tests for model in MODELS}
+    for name in results:
+        if "[" in name and name not in known and not name.startswith("the_reference"):
+            sys.exit(f"{TESTS}::test_{name} has no place in the table: add its row or its column to {__file__}.")
+    lines = [f"| | {' | '.join(MODELS)} |", f"| --- |{' :-: |' * len(MODELS)}"]
+    for label, tests in ROWS.items():
+        cells = (_cell([results.get(test.format(model)) for test in tests]) for model in MODELS)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(outcomes):
+    return "✗" if "failed" in outcomes else "✓" if set(outcomes) == {"passed"} else ""
+
+
+if __name__ == "__main__":
+    main()

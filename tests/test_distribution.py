@@ -1,0 +1,301 @@
+"""One device, two replicas and two workers train the same model, and go on from one another's checkpoints."""
+
+import contextlib
+import csv
+import json
+import pathlib
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from processes import WORKER, Cluster
+
+import kerasgan as kg
+from kerasgan import layers
+from kerasgan.cli import main
+
+SHAPE, STEPS = (8, 8, 1), 20
+
+
+def networks(**kwargs):
+    return kg.networks.mlp_generator(SHAPE, 4, (16,), **kwargs), kg.networks.mlp_discriminator(SHAPE, (16,))
+
+
+def sgd():
+    return keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01)
+
+
+def adam():
+    return keras.optimizers.Adam(1e-3, 0.0, 0.9), keras.optimizers.Adam(1e-3, 0.0, 0.9)
+
+
+MODELS = {
+    "WGAN-GP, SGD": lambda: (kg.WGANGP(*networks(), ema_momentum=0.9), sgd()),
+    "WGAN-GP, Adam": lambda: (kg.WGANGP(*networks(), ema_momentum=0.9), adam()),
+    "WGAN": lambda: (kg.WGAN(*networks(), clip=0.1), sgd()),
+    "batch normalisation": lambda: (kg.WGANGP(*networks(normalization="batch"), ema_momentum=0.9), sgd()),
+}
+
+
+def images():
+    return kg.datasets.load("digits", 64)
+
+
+def trained(name, directory, strategy=None):
+    """Twenty steps with a log, and a checkpoint at the end."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model, optimizers = MODELS[name]()
+        model.compile(*optimizers)
+    callbacks = [
+        kg.callbacks.MetricsLog(directory / "metrics.csv"),
+        kg.callbacks.SampleGrid(directory / "samples", num_images=4),
+        kg.callbacks.Checkpoint(directory / "checkpoints", every=7),
+    ]
+    fit = {"epochs": 4, "steps_per_epoch": STEPS // 4, "validation_data": images(), "verbose": 0}
+    model.fit(images(), callbacks=callbacks, **fit)
+    return model
+
+
+def outcome(model):
+    logs = {f"log/{name}": np.asarray(values) for name, values in model.history.history.items()}
+    return logs | {name: variable.numpy() for name, variable in model.state().items() if name[:7] != "metrics"}
+
+
+def train_all(directory):
+    """What each of two workers does: they share the directory, and write what they end with under their number."""
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    worker = strategy.cluster_resolver.task_id
+    for name in MODELS:
+        path = pathlib.Path(directory) / name
+        model = trained(name, path, strategy)
+        np.savez(path / f"worker-{worker}.npz", **outcome(model))
+
+
+@pytest.fixture(scope="module")
+def of_workers(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("workers")
+    with Cluster(directory, *[[*WORKER, "test_distribution", "train_all", directory]] * 2) as cluster:
+        assert cluster.ended() == [0, 0], cluster.printed()
+    return directory
+
+
+def log(directory):
+    with open(directory / "metrics.csv", newline="") as file:
+        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def assert_same_log(received, expected):
+    assert len(received) == len(expected) == STEPS
+    for one, other in zip(received, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {"seconds"}:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_device_two_replicas_and_two_workers_train_the_same(tmp_path, name, mirrored, of_workers):
+    keras.utils.set_random_seed(0)
+    start = {key: variable.numpy() for key, variable in MODELS[name]()[0].state().items()}
+    one = outcome(trained(name, tmp_path / "one"))
+    for network in ("generator", "discriminator"):
+        moved = [np.abs(one[key] - value).max() for key, value in start.items() if key.startswith(f"{network}/")]
+        assert max(moved) > 3e-3, network
+    others = {
+        "two replicas": (tmp_path / "two", outcome(trained(name, tmp_path / "two", mirrored))),
+        "worker 0": (of_workers / name, dict(np.load(of_workers / name / "worker-0.npz"))),
+        "worker 1": (of_workers / name, dict(np.load(of_workers / name / "worker-1.npz"))),
+    }
+    for who, (directory, values) in others.items():
+        assert values.keys() == one.keys()
+        for key, value in one.items():
+            np.testing.assert_allclose(values[key], value, rtol=0, atol=1e-5, err_msg=f"{who}: {key}")
+        assert_same_log(log(directory), log(tmp_path / "one"))
+
+
+def test_without_synchronisation_batch_normalisation_would_differ(tmp_path, mirrored):
+    """What the test of it above would not see otherwise."""
+    same = [outcome(trained("batch normalisation", tmp_path / "one"))]
+    with pytest.MonkeyPatch.context() as patch:
+        own = layers.BatchNormalization
+        patch.setattr(layers, "BatchNormalization", lambda synchronized, **kwargs: own(**kwargs))
+        same.append(outcome(trained("batch normalisation", tmp_path / "two", mirrored)))
+    assert max(np.abs(same[0][key] - same[1][key]).max() for key in same[0] if key.startswith("generator/")) > 1e-3
+
+
+# Workers that stop
+
+
+def train_slowly(directory, out, steps="40"):
+    """Trains on two workers, and says each step."""
+    directory, strategy = pathlib.Path(directory), tf.distribute.MultiWorkerMirroredStrategy()
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model, optimizers = MODELS["WGAN-GP, Adam"]()
+        model.compile(*optimizers)
+
+    def say(batch, logs):
+        print("step", model.training.step, flush=True)
+        time.sleep(0.05)
+
+    callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=say)]
+    callbacks += [kg.callbacks.Checkpoint(directory / "checkpoints", every=4)]
+    model.fit(images(), epochs=int(steps) // 10, steps_per_epoch=10, callbacks=callbacks, verbose=0)
+    np.savez(out, **outcome(model))
+
+
+def slowly(directory, *out):
+    return Cluster(directory, *[[*WORKER, "test_distribution", "train_slowly", one, two] for one, two in out])
+
+
+def wait_for(cluster, step, worker=0):
+    end = time.monotonic() + 120
+    while f"step {step}\n" not in cluster.logs[worker].read_text():
+        assert time.monotonic() < end, cluster.printed()
+        assert cluster.processes[worker].poll() is None, cluster.printed()
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("calm")
+    with slowly(directory, (directory, directory / "0.npz"), (directory, directory / "1.npz")) as cluster:
+        assert cluster.ended() == [0, 0], cluster.printed()
+    return dict(np.load(directory / "0.npz"))
+
+
+def assert_goes_on(directory, calm):
+    with slowly(directory, (directory, directory / "0.npz"), (directory, directory / "1.npz")) as cluster:
+        assert cluster.ended() == [0, 0], cluster.printed()
+    for worker in range(2):
+        received = dict(np.load(directory / f"{worker}.npz"))
+        for key, value in calm.items():
+            # Means are saved as the workers' sum, in which the order of additions is another.
+            tolerance = 1e-6 if key.startswith("log/") else 0
+            np.testing.assert_allclose(received[key], value, rtol=tolerance, atol=tolerance, err_msg=key)
+
+
+@pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
+def test_when_a_worker_was_killed_both_go_on_from_the_last_checkpoint(tmp_path, calm, killed):
+    with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
+        wait_for(cluster, 18)
+        cluster.processes[killed].kill()
+        # What a scheduler does to the others of a job that has failed.
+        time.sleep(1)
+        cluster.processes[1 - killed].kill()
+    newest = kg.checkpoint.newest(tmp_path / "checkpoints").name
+    assert "step-00000016-epoch-0001" <= newest <= "step-00000020-epoch-0002"
+    assert_goes_on(tmp_path, calm)
+
+
+def test_sigterm_to_all_workers_saves_once_and_ends_all_with_143(tmp_path, calm):
+    with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
+        wait_for(cluster, 13)
+        cluster.processes[1].terminate()
+        wait_for(cluster, 14)
+        cluster.processes[0].terminate()
+        assert cluster.ended(60) == [143, 143], cluster.printed()
+    assert kg.checkpoint.newest(tmp_path / "checkpoints").name == "step-00000020-epoch-0001"
+    assert_goes_on(tmp_path, calm)
+
+
+def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
+    with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
+        wait_for(cluster, 13)
+        cluster.processes[1].terminate()
+        assert cluster.ended(60) == [143, 143], cluster.printed()
+    assert_goes_on(tmp_path, calm)
+
+
+def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, of_workers):
+    source = tmp_path / "chief"
+    source.mkdir()
+    outs = [tmp_path / "0.npz", tmp_path / "1.npz"]
+    with slowly(source, (source, outs[0]), (source, outs[1])) as cluster:
+        wait_for(cluster, 9)
+        for process in cluster.processes:
+            process.kill()
+    with slowly(tmp_path, (source, outs[0]), (tmp_path / "other", outs[1])) as cluster:
+        assert 0 not in cluster.ended(120), cluster.printed()
+        for each in cluster.logs:
+            assert "The workers have found different checkpoints" in each.read_text(), cluster.printed()
+    assert not (tmp_path / "other/checkpoints").exists()  # the chief alone writes
+
+
+# The command
+
+
+def test_the_command_trains_on_two_workers_and_resumes(tmp_path):
+    command = [sys.executable, "-m", "kerasgan"]
+    train = [
+        *command,
+        "train",
+        "--strategy=multiworker",
+        f"--workdir={tmp_path / 'run'}",
+        "--steps=30",
+        "--batch_size=64",
+    ]
+    with Cluster(tmp_path, *[[*train, "--units=16"]] * 2) as cluster:
+        assert cluster.ended() == [0, 0], cluster.printed()
+    quality = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert quality["steps"] == 30
+    assert "directory" in cluster.logs[0].read_text()
+    assert "directory" not in cluster.logs[1].read_text()  # the chief alone prints
+    with Cluster(tmp_path, *[[*command, "resume", tmp_path / "run", "--steps=40"]] * 2) as cluster:
+        assert cluster.ended() == [0, 0], cluster.printed()
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["steps"] == 40
+    steps = [line.split(",")[0] for line in (tmp_path / "run/metrics.csv").read_text().splitlines()[1:]]
+    assert steps == [str(step) for step in range(1, 41)]
+
+
+def test_several_workers_need_a_cluster_and_a_directory(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert main(["train", "--strategy=multiworker", f"--workdir={tmp_path}"]) != 0
+    assert "TF_CONFIG names two or more workers" in capsys.readouterr().err
+
+
+# What is refused, and what a TPU would refuse
+
+
+def test_a_strategy_whose_replicas_do_not_step_together_is_refused():
+    strategy = tf.distribute.experimental.CentralStorageStrategy()
+    with strategy.scope(), pytest.raises(ValueError, match=r"`strategy`.*MirroredStrategy.*CentralStorageStrategy"):
+        kg.WGANGP(*networks())
+
+
+STEPS_OF = {
+    "GAN": lambda: kg.GAN(*networks(), ema_momentum=0.9),
+    "WGAN": lambda: kg.WGAN(*networks(), n_critic=2),
+    "WGANGP": lambda: kg.WGANGP(*networks(), n_critic=2, ema_momentum=0.9),
+    "DRAGAN": lambda: kg.DRAGAN(*networks()),
+    "R3GAN": lambda: kg.R3GAN(*networks(), ema_momentum=0.9),
+    "VAE": lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 4, (16,)), networks()[0]),
+    "DCGAN": lambda: kg.WGANGP(
+        kg.networks.dcgan_generator(SHAPE, 4, filters=4),
+        kg.networks.dcgan_discriminator(SHAPE, filters=4, normalization="layer"),
+        n_critic=2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_OF)
+def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name):
+    model = STEPS_OF[name]()
+    model.compile()
+    x = np.random.default_rng(0).uniform(-1, 1, (8, model.batches_per_step, *SHAPE)).astype("float32")
+    step = tf.function(model.train_step, jit_compile=True)
+    values = step(tf.constant(x))
+    assert all(np.isfinite(value).all() for value in values.values())
+    graph = step.get_concrete_function(tf.TensorSpec(x.shape)).graph
+    functions = [graph, *(function.graph for function in graph._functions.values() if hasattr(function, "graph"))]
+    operations = [operation for one in functions for operation in one.get_operations()]
+    assert len(operations) > 100
+    kinds = {operation.type for operation in operations}
+    assert not kinds & {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaHostCompute", "Print", "PrintV2"}
+    for operation in operations:
+        for tensor in operation.outputs:
+            if tensor.dtype not in (tf.resource, tf.variant):
+                assert tensor.shape.is_fully_defined(), tensor

@@ -1,0 +1,233 @@
+"""What every model can do: the rows of the README's support matrix, which scripts/support_matrix.py makes of this file.
+
+A test is a row, or several where it is parametrised by more than the model; a model is a column.
+"""
+
+import contextlib
+import functools
+import itertools
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from processes import WORKER, Cluster
+
+import kerasgan as kg
+from kerasgan.generative import GenerativeModel
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")
+
+
+def networks():
+    return kg.networks.mlp_generator(SHAPE, 3, (8,)), kg.networks.mlp_discriminator(SHAPE, (8,))
+
+
+def adversarial(variant, **kwargs):
+    return lambda: variant(*networks(), ema_momentum=0.9, **kwargs)
+
+
+MODELS = {
+    "GAN": adversarial(kg.GAN),
+    "WGAN": adversarial(kg.WGAN, n_critic=2, clip=0.3),  # 0.01 would leave nothing to move
+    "WGANGP": adversarial(kg.WGANGP, n_critic=2),
+    "WGANLP": adversarial(kg.WGANLP, n_critic=2),
+    "DRAGAN": adversarial(kg.DRAGAN),
+    "LSGAN": adversarial(kg.LSGAN),
+    "R3GAN": adversarial(kg.R3GAN),
+    "VAE": lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,)), kg.networks.mlp_generator(SHAPE, 3, (8,))),
+}
+
+PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
+COMBINATIONS = list(itertools.product(MODELS, PRECISIONS, [False, True]))
+# Of weights and logs after three steps, which move every network by a thousandth or more: of sums in another order.
+TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-3, "mixed_float16": 5e-4}
+
+each_model = pytest.mark.parametrize("name", MODELS)
+
+
+def compiled(name, strategy=None, rate=0.01, **arguments):
+    """The model with SGD: Adam would hide gradients that are a multiple of what they should be."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = MODELS[name]()
+        optimizers = [keras.optimizers.SGD(rate) for _ in range(1 if name == "VAE" else 2)]
+        if keras.config.dtype_policy().name == "mixed_float16":  # the default scale of 2**15 would skip steps
+            optimizers = [keras.optimizers.LossScaleOptimizer(one, initial_scale=2.0**8) for one in optimizers]
+        model.compile(*optimizers, **arguments)
+    return model
+
+
+def fitted(model, epochs=1):
+    model.fit(IMAGES, batch_size=8, epochs=epochs, steps_per_epoch=3, verbose=0)
+    return model
+
+
+def trained(name, precision="float32", xla=False, strategy=None, **arguments):
+    keras.config.set_dtype_policy(precision)
+    try:
+        return fitted(compiled(name, strategy, jit_compile=xla, **arguments))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def outcome(model):
+    """All weights, and what has been logged."""
+    logs = {f"log/{name}": np.asarray(values) for name, values in model.history.history.items()}
+    return logs | {name: variable.numpy() for name, variable in model.state().items() if name[:7] != "metrics"}
+
+
+@functools.cache
+def reference(name, precision="float32"):
+    """On one device, without XLA."""
+    return outcome(trained(name, precision))
+
+
+def assert_close(received, expected, tolerance):
+    assert received.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(received[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def assert_equal(received, expected):
+    for name, value in expected.items():
+        np.testing.assert_array_equal(received[name], value, err_msg=name)
+
+
+def test_every_public_model_is_in_the_matrix():
+    public = {name: getattr(kg, name) for name in kg.__all__}
+    models = {name for name, one in public.items() if isinstance(one, type) and issubclass(one, GenerativeModel)}
+    assert set(MODELS) == models
+
+
+@each_model
+def test_the_reference_moves_every_network(name):
+    before, after = outcome(fitted(compiled(name, rate=0.0))), reference(name)
+    for network in compiled(name).networks:
+        moved = max(np.abs(before[key] - after[key]).max() for key in after if key.startswith(f"{network}/"))
+        assert moved > 0.001, network
+
+
+# What a model is for
+
+
+@each_model
+def test_fit_and_evaluate(name):
+    model = fitted(compiled(name))
+    assert all(np.isfinite(values).all() for values in model.history.history.values())
+    values = model.evaluate(IMAGES, batch_size=8, verbose=0, return_dict=True)
+    assert values.keys() == model.history.history.keys()
+    assert np.isfinite(list(values.values())).all()
+
+
+@each_model
+def test_predict_and_generate(name):
+    model = fitted(compiled(name))
+    latents = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    images = model.predict(latents, verbose=0)
+    assert images.shape == (5, *SHAPE)
+    np.testing.assert_allclose(images, model(latents), atol=1e-6)
+    assert model.generate(5).shape == (5, *SHAPE)
+
+
+@each_model
+def test_save_load_and_fit(name, tmp_path):
+    model = fitted(compiled(name))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_equal(outcome(fitted(loaded)), outcome(fitted(model)))
+
+
+@each_model
+def test_save_weights_load_and_fit(name, tmp_path):
+    model = fitted(compiled(name))
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = compiled(name)
+    loaded.load_weights(tmp_path / "model.weights.h5")
+    assert_equal(outcome(fitted(loaded)), outcome(fitted(model)))
+
+
+@each_model
+def test_stop_and_resume(name, tmp_path):
+    calm = compiled(name)
+    calm.fit(IMAGES, batch_size=8, epochs=2, steps_per_epoch=3, verbose=0)
+    for epochs in (1, 2):
+        resumed = compiled(name)
+        checkpoint = kg.callbacks.Checkpoint(tmp_path)
+        resumed.fit(IMAGES, batch_size=8, epochs=epochs, steps_per_epoch=3, verbose=0, callbacks=[checkpoint])
+    assert_equal(outcome(resumed), outcome(calm))
+
+
+@each_model
+def test_export(name, tmp_path):
+    model = fitted(compiled(name))
+    model.generator.export(tmp_path, verbose=False)
+    latents = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    served = tf.saved_model.load(tmp_path)
+    np.testing.assert_allclose(served.serve(latents), model.generator(latents), atol=1e-6)
+
+
+@each_model
+def test_steps_per_execution(name):
+    assert_close(outcome(trained(name, steps_per_execution=3)), reference(name), 1e-5)
+
+
+@each_model
+def test_run_eagerly(name):
+    assert_close(outcome(trained(name, run_eagerly=True)), reference(name), 1e-5)
+
+
+# Precision, strategy, XLA
+
+with_xla = pytest.mark.parametrize("xla", [False, True], ids=["plain", "xla"])
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+
+
+@with_xla
+@each_precision
+@each_model
+def test_one_device(name, precision, xla):
+    received = outcome(trained(name, precision, xla))
+    assert all(np.isfinite(value).all() for value in received.values())
+    assert_close(received, reference(name, precision), TOLERANCE[precision])
+    if precision != "float32":  # and they are not another training
+        for key, value in reference(name).items():
+            if key.startswith(("generator/", "discriminator/", "encoder/")):
+                np.testing.assert_allclose(received[key], value, atol=2e-3, err_msg=key)
+
+
+@with_xla
+@each_precision
+@each_model
+def test_mirrored(name, precision, xla, mirrored):
+    received = outcome(trained(name, precision, xla, mirrored))
+    assert_close(received, reference(name, precision), TOLERANCE[precision])
+
+
+def train_all(directory):
+    """What each of two workers does."""
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    for name, precision, xla in COMBINATIONS:
+        arrays = outcome(trained(name, precision, xla, strategy))
+        np.savez(pathlib.Path(directory) / f"{name}-{precision}-{xla}.npz", **arrays)
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """Directories with what each of two workers has trained."""
+    directories = [tmp_path_factory.mktemp("worker") for _ in range(2)]
+    commands = [[*WORKER, "test_support_matrix", "train_all", directory] for directory in directories]
+    with Cluster(directories[0], *commands) as cluster:
+        assert cluster.ended(timeout=900) == [0, 0], cluster.printed()
+    return directories
+
+
+@with_xla
+@each_precision
+@each_model
+def test_multiworker(name, precision, xla, workers):
+    for directory in workers:
+        received = dict(np.load(directory / f"{name}-{precision}-{xla}.npz"))
+        assert_close(received, reference(name, precision), TOLERANCE[precision])
