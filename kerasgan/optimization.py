@@ -76,6 +76,7 @@ class Optimizers:
     """
 
     use_ema = False
+    built = True
 
     def __init__(self, discriminator, generator):
         self._both = discriminator, generator

@@ -90,7 +90,8 @@ class Training:
         self._iterator = self._iterator or self._read()
         callbacks.on_train_begin()
         self._restore_callbacks()
-        self.epoch = model._initial_epoch or self.epoch  # of Keras's BackupAndRestore
+        if model._initial_epoch:  # Keras's BackupAndRestore has loaded weights
+            self.epoch, self.step, self._iterator = model._initial_epoch, int(model.step.numpy()), self._read()
         logs = {}
         while self.epoch < self.epochs and not model.stop_training:
             logs = self._run_epoch(callbacks)

@@ -39,6 +39,8 @@ MODELS = {
     "R3GAN": adversarial(kg.R3GAN),
     "VAE": lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,)), kg.networks.mlp_generator(SHAPE, 3, (8,))),
 }
+# Losses that no variant has.
+FURTHER = {loss.__name__: adversarial(kg.GAN, loss=loss()) for loss in (kg.losses.Minimax, kg.losses.Hinge)}
 
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 COMBINATIONS = list(itertools.product(MODELS, PRECISIONS, [False, True]))
@@ -52,7 +54,7 @@ def compiled(name, strategy=None, rate=0.01, **arguments):
     """The model with SGD: Adam would hide gradients that are a multiple of what they should be."""
     keras.utils.set_random_seed(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        model = MODELS[name]()
+        model = {**MODELS, **FURTHER}[name]()
         optimizers = [keras.optimizers.SGD(rate) for _ in range(1 if name == "VAE" else 2)]
         if keras.config.dtype_policy().name == "mixed_float16":  # the default scale of 2**15 would skip steps
             optimizers = [keras.optimizers.LossScaleOptimizer(one, initial_scale=2.0**8) for one in optimizers]
@@ -100,6 +102,35 @@ def test_every_public_model_is_in_the_matrix():
     public = {name: getattr(kg, name) for name in kg.__all__}
     models = {name for name, one in public.items() if isinstance(one, type) and issubclass(one, GenerativeModel)}
     assert set(MODELS) == models
+
+
+@pytest.mark.parametrize(
+    ("module", "base", "parts"),
+    [
+        (kg.penalties, kg.penalties.Penalty, lambda model: model.penalties),
+        (kg.losses, kg.losses.AdversarialLoss, lambda model: [model.loss]),
+    ],
+    ids=["penalties", "losses"],
+)
+def test_every_public_penalty_and_loss_is_in_a_model_of_the_matrix(module, base, parts):
+    public = {
+        one for one in vars(module).values() if isinstance(one, type) and issubclass(one, base) and one is not base
+    }
+    models = [make() for name, make in {**MODELS, **FURTHER}.items() if name != "VAE"]
+    assert {type(part) for model in models for part in parts(model)} == {
+        one for one in public if one.__name__[0] != "_"
+    }
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_losses(name, mirrored, tmp_path):
+    model = fitted(compiled(name))
+    model.save(tmp_path / "model.keras")
+    assert_equal(outcome(fitted(keras.models.load_model(tmp_path / "model.keras"))), outcome(fitted(model)))
+    for arguments in ({"xla": True}, {"run_eagerly": True}, {"strategy": mirrored}):
+        assert_close(outcome(trained(name, **arguments)), reference(name), 1e-5)
+    for precision in PRECISIONS[1:]:
+        assert_close(outcome(trained(name, precision)), reference(name), 5e-3)
 
 
 @each_model

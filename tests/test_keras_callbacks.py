@@ -1,0 +1,161 @@
+"""Keras's callbacks do with a GAN what Keras says they do."""
+
+import csv
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_training import IMAGES, assert_same, model
+
+import kerasgan as kg
+
+
+def fit(gan, *callbacks, epochs=4, **kwargs):
+    options = {"batch_size": 16, "steps_per_epoch": 2, "validation_data": IMAGES[:32], "verbose": 0, **kwargs}
+    return gan.fit(IMAGES, epochs=epochs, callbacks=list(callbacks), **options)
+
+
+class Logged(keras.callbacks.Callback):
+    """Puts values of its own into the logs of the epochs."""
+
+    def __init__(self, *values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["g_loss"] = self.values[epoch]
+
+
+def rates(gan):
+    return [float(optimizer.learning_rate) for optimizer in gan.optimizers.values()]
+
+
+def compiled(d_rate, g_rate):
+    gan = model()
+    gan.compile(keras.optimizers.Adam(d_rate), keras.optimizers.Adam(g_rate))
+    return gan
+
+
+def test_model_checkpoint_keeps_the_best_epoch(tmp_path):
+    gan, weights = model(ema_momentum=0.9), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(gan.get_weights()))
+    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="g_loss", mode="min", save_best_only=True)
+    fit(gan, Logged(3.0, 1.0, 2.0, 4.0), keep, best)
+    loaded = keras.models.load_model(tmp_path / "best.keras")
+    assert int(loaded.step) == 4
+    for one, other in zip(loaded.generator.get_weights(), _generator_of(gan, weights[1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _generator_of(gan, weights):
+    ids = {id(weight): value for weight, value in zip(gan.weights, weights, strict=True)}
+    return [ids[id(weight)] for weight in gan.generator.weights]
+
+
+def test_early_stopping_ends_the_training_and_restores_the_best_weights():
+    gan, steps = model(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: steps.append(gan.generator.get_weights()[0]))
+    stop = keras.callbacks.EarlyStopping("g_loss", mode="min", patience=2, restore_best_weights=True)
+    history = fit(gan, Logged(3.0, 1.0, 2.0, 2.0, 0.0), keep, stop, epochs=5)
+    assert len(history.history["d_loss"]) == 4
+    np.testing.assert_array_equal(gan.generator.get_weights()[0], steps[1])
+
+
+def test_early_stopping_on_the_held_out_estimate():
+    stop = keras.callbacks.EarlyStopping("val_wasserstein", mode="min", patience=0, min_delta=1e9)
+    assert len(fit(model(), stop).history["val_wasserstein"]) == 2
+
+
+def test_reduce_lr_on_plateau_lowers_both_rates_by_one_factor():
+    gan = compiled(4e-4, 1e-4)
+    reduce = keras.callbacks.ReduceLROnPlateau("g_loss", mode="min", patience=1, factor=0.5, min_delta=1e9)
+    history = fit(gan, reduce, epochs=3)
+    np.testing.assert_allclose(rates(gan), [1e-4, 0.25e-4], rtol=1e-6)
+    np.testing.assert_allclose(history.history["learning_rate"], [1e-4, 1e-4, 0.5e-4], rtol=1e-6)
+
+
+def test_learning_rate_scheduler_sets_both_rates_and_a_lower_one_moves_less():
+    gan, still = compiled(4e-4, 1e-4), compiled(4e-4, 1e-4)
+    fit(gan, keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-4 * 0.1**epoch), epochs=3)
+    np.testing.assert_allclose(rates(gan), [4e-6, 1e-6], rtol=1e-5)
+    before = still.generator.get_weights()[0]
+    fit(still, keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-12), epochs=1)
+    np.testing.assert_allclose(still.generator.get_weights()[0], before, atol=1e-9)
+
+
+def test_a_schedule_follows_the_updates_of_each_network():
+    gan = model(n_critic=2)
+    schedules = [keras.optimizers.schedules.PolynomialDecay(1e-3, 16, 0.0) for _ in range(2)]
+    gan.compile(*(keras.optimizers.Adam(schedule) for schedule in schedules))
+    fit(gan)  # 8 steps: 16 updates of the critic, 8 of the generator
+    np.testing.assert_allclose(rates(gan), [0.0, 5e-4], atol=1e-9)
+
+
+def test_tensorboard_gets_every_metric(tmp_path):
+    fit(model(), keras.callbacks.TensorBoard(tmp_path, write_graph=False), epochs=2)
+    seen = set()
+    for path in pathlib.Path(tmp_path).rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            seen |= {(path.parent.name, value.tag) for value in event.summary.value}
+    for name in ("d_loss", "g_loss", "gradient_penalty", "gradient_norm", "wasserstein"):
+        assert {("train", f"epoch_{name}"), ("validation", f"epoch_{name}")} <= seen
+
+
+def test_csv_logger_writes_a_row_an_epoch(tmp_path):
+    history = fit(model(), keras.callbacks.CSVLogger(tmp_path / "log.csv"))
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_wasserstein"]) for row in rows] == history.history["val_wasserstein"]
+
+
+class Poison(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 3:
+            self.model.generator.trainable_variables[0].assign(self.model.generator.trainable_variables[0] * np.nan)
+
+
+def test_terminate_on_nan_stops_at_the_step():
+    gan = model()
+    fit(gan, Poison(), kg.callbacks.TerminateOnNaN(), steps_per_epoch=9, validation_data=None)
+    assert int(gan.step) == 4
+
+
+def test_keras_terminate_on_nan_which_would_see_nothing_is_refused():
+    with pytest.raises(
+        ValueError, match=r"Expected kerasgan.callbacks.TerminateOnNaN, because Keras's looks at `loss`"
+    ):
+        fit(model(), keras.callbacks.TerminateOnNaN())
+
+
+def test_backup_and_restore_goes_on_at_the_epoch(tmp_path):
+    calm = model()
+    fit(calm)
+
+    class Broken(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(model(), keras.callbacks.BackupAndRestore(tmp_path), Broken())
+    resumed = model()
+    history = fit(resumed, keras.callbacks.BackupAndRestore(tmp_path))
+    assert history.epoch == [2, 3]
+    assert_same(calm, resumed)
+
+
+def test_hooks_are_called_in_keras_order(capsys):
+    calls = []
+    hooks = ("train_begin", "epoch_begin", "train_batch_begin", "train_batch_end", "test_begin", "test_batch_begin")
+    hooks += ("test_batch_end", "test_end", "epoch_end", "train_end")
+
+    class Recorder(keras.callbacks.Callback):
+        pass
+
+    for hook in hooks:
+        setattr(Recorder, f"on_{hook}", lambda self, *args, hook=hook, **kwargs: calls.append(hook))
+    fit(model(), Recorder(), epochs=1, steps_per_epoch=1, validation_data=IMAGES[:16], verbose=1)
+    assert calls == list(hooks)
+    assert "val_wasserstein" in capsys.readouterr().out  # of Keras's progress bar
