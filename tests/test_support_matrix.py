@@ -31,9 +31,9 @@ def adversarial(variant, **kwargs):
 
 MODELS = {
     "GAN": adversarial(kg.GAN),
-    "WGAN": adversarial(kg.WGAN, n_critic=2, clip=0.3),  # 0.01 would leave nothing to move
+    "WGAN": adversarial(kg.WGAN, n_critic=1, clip=0.3),  # 0.01 would leave nothing to move
     "WGANGP": adversarial(kg.WGANGP, n_critic=2),
-    "WGANLP": adversarial(kg.WGANLP, n_critic=2),
+    "WGANLP": adversarial(kg.WGANLP, n_critic=1),
     "DRAGAN": adversarial(kg.DRAGAN),
     "LSGAN": adversarial(kg.LSGAN),
     "R3GAN": adversarial(kg.R3GAN),
@@ -93,6 +93,13 @@ def assert_close(received, expected, tolerance):
         np.testing.assert_allclose(received[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+def assert_networks_close(received, expected):
+    """Of trainings in different precisions, whose optimizers have different variables."""
+    for name, value in expected.items():
+        if name.startswith(("generator/", "discriminator/", "encoder/")):
+            np.testing.assert_allclose(received[name], value, atol=2e-3, err_msg=name)
+
+
 def assert_equal(received, expected):
     for name, value in expected.items():
         np.testing.assert_array_equal(received[name], value, err_msg=name)
@@ -130,7 +137,7 @@ def test_further_losses(name, mirrored, tmp_path):
     for arguments in ({"xla": True}, {"run_eagerly": True}, {"strategy": mirrored}):
         assert_close(outcome(trained(name, **arguments)), reference(name), 1e-5)
     for precision in PRECISIONS[1:]:
-        assert_close(outcome(trained(name, precision)), reference(name), 5e-3)
+        assert_networks_close(outcome(trained(name, precision)), reference(name))
 
 
 @each_model
@@ -224,9 +231,7 @@ def test_one_device(name, precision, xla):
     assert all(np.isfinite(value).all() for value in received.values())
     assert_close(received, reference(name, precision), TOLERANCE[precision])
     if precision != "float32":  # and they are not another training
-        for key, value in reference(name).items():
-            if key.startswith(("generator/", "discriminator/", "encoder/")):
-                np.testing.assert_allclose(received[key], value, atol=2e-3, err_msg=key)
+        assert_networks_close(received, reference(name))
 
 
 @with_xla
