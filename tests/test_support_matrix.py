@@ -97,7 +97,7 @@ def assert_networks_close(received, expected):
     """Of trainings in different precisions, whose optimizers have different variables."""
     for name, value in expected.items():
         if name.startswith(("generator/", "discriminator/", "encoder/")):
-            np.testing.assert_allclose(received[name], value, atol=2e-3, err_msg=name)
+            np.testing.assert_allclose(received[name], value, atol=5e-3, err_msg=name)
 
 
 def assert_equal(received, expected):
