@@ -178,7 +178,7 @@ def assert_goes_on(directory, calm):
             np.testing.assert_allclose(received[key], value, rtol=tolerance, atol=tolerance, err_msg=key)
 
 
-@pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["chief", "other"])
 def test_when_a_worker_was_killed_both_go_on_from_the_last_checkpoint(tmp_path, calm, killed):
     with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
         wait_for(cluster, 18)
@@ -200,6 +200,7 @@ def test_sigterm_to_all_workers_saves_once_and_ends_all_with_143(tmp_path, calm)
     assert_goes_on(tmp_path, calm)
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
     with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
         wait_for(cluster, 13)
