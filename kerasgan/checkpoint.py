@@ -290,10 +290,12 @@ def _described(path):
 def _write_error(error, path, needed=None):
     parent = next(parent for parent in (path, *path.parents) if parent.is_dir())
     need = "" if needed is None else f" of {needed:,} bytes"
-    reason = (
-        f"{error.strerror or error}: a checkpoint{need} cannot be written, {shutil.disk_usage(parent).free:,} bytes"
-    )
-    return CheckpointWriteError(error.errno, f"{reason} are free. Make room, or name another directory", str(path))
+    reason = f"{error.strerror or error}: a checkpoint{need} cannot be written"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = f"{reason}, {shutil.disk_usage(parent).free:,} bytes are free. Make room, or name another directory"
+    else:
+        advice = f"{reason}. Name a directory that can be written, or give this process the right to"
+    return CheckpointWriteError(error.errno, advice, str(path))
 
 
 def _header(archive, entry):
@@ -330,8 +332,10 @@ def _shown(shape, dtype):
 
 def mismatch(path, differences):
     """Raises the error for a checkpoint of another training."""
+    changed = any("learning_rate" in difference for difference in differences)
+    rates = " and change rates by keras.callbacks.LearningRateScheduler" if changed else ""
     more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
     raise CheckpointMismatchError(
         f"{path} is a checkpoint of another training:\n  " + "\n  ".join(differences[:5]) + more + "\n"
-        "Build the model and the data as they were, or name another directory to begin anew."
+        f"Build the model and the data as they were{rates}, or name another directory to begin anew."
     )

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, layers
+from kerasgan import batching, distribution, layers
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, invalid
 
 # What a generator's last activation can make.
@@ -18,6 +18,7 @@ def check_network(network, role, example):
     if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
         expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
         raise invalid(role, expected, type(network).__name__, ModelContractError)
+    distribution.check_made_here(role, network.weights)
     if len(network.inputs) > 2 or len(network.outputs) != 1:
         expected = "one input, or two of which the second is the labels, and one output"
         received = f"{len(network.inputs)} inputs and {len(network.outputs)} outputs"

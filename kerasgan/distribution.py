@@ -56,7 +56,41 @@ def check_scope():
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() and not isinstance(strategy, _SUPPORTED):
         expected = f"{', '.join(kind.__name__ for kind in _SUPPORTED)}: build the model in the scope of one, or of none"
-        raise invalid("strategy", expected, type(strategy).__name__)
+        raise invalid("strategy", expected, _kind(strategy))
+
+
+def check_made_here(argument, variables):
+    """Refuses what was made outside of the scope that this is called in.
+
+    Args:
+        argument: String, the name of what holds the variables.
+        variables: List of `keras.Variable`.
+
+    Raises:
+        ValueError: One of the variables was made in another scope, or in none.
+    """
+    strategy = tf.distribute.get_strategy()
+    made_here = strategy.extended.variable_created_in_scope
+    if tf.distribute.has_strategy() and not all(made_here(variable.value) for variable in variables):
+        expected = f"one that is made in the scope of the {_kind(strategy)}, as the model is: put it under the `with`"
+        raise invalid(argument, expected, "one that was made outside of it")
+
+
+def check_same_scope(strategy):
+    """`compile` is called in the scope, or outside of every scope, in which the model was built.
+
+    Args:
+        strategy: That of the model, or None.
+
+    Raises:
+        ValueError: It is another.
+    """
+    here = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
+    if here is strategy:
+        return
+    scope = "outside of a scope" if strategy is None else f"inside `with strategy.scope():` of its {_kind(strategy)}"
+    received = "`compile` outside of a scope" if here is None else f"`compile` in the scope of a {_kind(here)}"
+    raise invalid("strategy", f"one for the model and `compile`: call it {scope}, where the model was built", received)
 
 
 def has_workers(strategy):
@@ -82,6 +116,10 @@ def gathered(strategy, value):
         Int64 array, replicas first.
     """
     return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
+
+
+def _kind(strategy):
+    return type(strategy).__name__
 
 
 def _fitting():

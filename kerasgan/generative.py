@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, saving, stateless
+from kerasgan import batching, contract, distribution, optimization, saving, stateless
 from kerasgan.errors import invalid
 from kerasgan.training import Training
 
@@ -106,6 +106,13 @@ class GenerativeModel(keras.Model):
             images.append(np.asarray(self._generate(inputs)))
         return np.concatenate(images)
 
+    def predict(self, x, **kwargs):
+        """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
+        if getattr(x, "shape", None) is not None and tuple(x.shape[1:]) == self.image_shape != (self.latent_dim,):
+            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
+            raise invalid("x", expected, f"images of shape {tuple(x.shape)}")
+        return super().predict(x, **kwargs)
+
     @tf.function(reduce_retracing=True)
     def _generate(self, inputs):
         return tf.cast(self(inputs, training=False), tf.float32)
@@ -186,7 +193,10 @@ class GenerativeModel(keras.Model):
             values = self._evaluate(validation_data, steps=validation_steps, callbacks=callbacks, verbose=0)
             return {f"val_{name}": value for name, value in values.items()}
 
-        self.training = Training(self, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
+        validated = validation_data is not None
+        self.training = Training(
+            self, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
+        )
         try:
             return self.training.run()
         finally:
@@ -293,6 +303,13 @@ class GenerativeModel(keras.Model):
         """Dict of the optimizers by the names of their attributes; empty before `compile`."""
         return {} if not self.compiled else {"optimizer": self.optimizer}
 
+    def learning_rates_set(self):
+        """Dict by optimizer of the learning rates, floats, that are no longer those of `compile`."""
+        return {name: rate for name, rate in self._learning_rates().items() if rate != self._compiled_rates[name]}
+
+    def _learning_rates(self):
+        return {name: optimization.learning_rate(optimizer) for name, optimizer in self.optimizers.items()}
+
     @property
     def batches_taken(self):
         """Integer, how many batches of data the model has been trained on."""
@@ -328,6 +345,7 @@ class GenerativeModel(keras.Model):
         if steps > 1 and (self._replicas > 1 or self.warmup):
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
             raise invalid("steps_per_execution", expected, f"steps_per_execution={steps}")
+        distribution.check_same_scope(self._distribute_strategy)
         # XLA is ours: around the gradients only.
         super().compile(optimizer=None, loss=None, **{**arguments, "jit_compile": False})
         self._compile_gradients = self._resolved(arguments["jit_compile"]) and not arguments["run_eagerly"]
@@ -356,6 +374,7 @@ class GenerativeModel(keras.Model):
         """At the end of `compile`."""
         serialize = keras.saving.serialize_keras_object
         self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
+        self._compiled_rates = self._learning_rates()
 
     def get_compile_config(self):
         if not self.compiled:
@@ -376,12 +395,7 @@ class GenerativeModel(keras.Model):
         """
         if skip_mismatch:
             return super().load_weights(filepath, skip_mismatch=True, **kwargs)
-        optimizers = [] if self.compiled else saving.optimizers_in(filepath)
-        if optimizers:
-            raise ValueError(
-                f"{filepath} holds {' and '.join(optimizers)}, and the model has none. Call `compile` before "
-                "`load_weights`, or drop them by `skip_mismatch=True`."
-            )
+        saving.check_weights(filepath, self)
         before = {name: variable.numpy() for name, variable in self.state().items()}
         try:
             with warnings.catch_warnings():

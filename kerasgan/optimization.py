@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from kerasgan import distribution
 from kerasgan.errors import invalid
 
 
@@ -29,6 +30,7 @@ def prepared(optimizer, variables, networks, strategy):
     if optimizer.use_ema:
         expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
         raise invalid("optimizer", expected, f"{type(optimizer).__name__}(use_ema=True)")
+    distribution.check_made_here("optimizer", optimizer.variables)
     layers = [layer for network in networks for layer in network._flatten_layers()]
     half = any(layer.compute_dtype == "float16" for layer in layers)
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -36,6 +38,11 @@ def prepared(optimizer, variables, networks, strategy):
     with strategy.scope():
         optimizer.build(variables)
     return optimizer
+
+
+def learning_rate(optimizer):
+    """Float, what the next update is made with; inside a scope too."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def gradient_scale(optimizer, strategy):
@@ -91,9 +98,9 @@ class Optimizers:
 
     @learning_rate.setter
     def learning_rate(self, value):
-        before = float(self.learning_rate)
+        before = learning_rate(self)
         if before == 0.0:
             raise ValueError("The generator's learning rate is 0, of which no factor makes another. Set both by hand.")
-        rates = [float(optimizer.learning_rate) * (float(value) / before) for optimizer in self._both[:1]]
+        rates = [learning_rate(optimizer) * (float(value) / before) for optimizer in self._both[:1]]
         for optimizer, rate in zip(self._both, (*rates, float(value)), strict=True):
             optimizer.learning_rate = rate

@@ -1,6 +1,8 @@
 """What Keras's files of models and weights hold, and what is said where they do not fit."""
 
 import contextlib
+import errno
+import os
 import zipfile
 
 import h5py
@@ -9,19 +11,70 @@ import keras
 from kerasgan.errors import ModelContractError
 
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
+_OR = ", or load what fits by `skip_mismatch=True`."
 
 
-def optimizers_in(filepath):
-    """Names of the optimizers in a `.weights.h5` or `.keras` file; none for other formats."""
+def check_weights(filepath, model):
+    """What Keras would drop from a file of weights without an error, or refuse without a reason one can act on.
+
+    Args:
+        filepath: A `.weights.h5` or `.keras` file; others are left to Keras.
+        model: The `GenerativeModel` that is to load it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file has an average or optimizers, and the model has none or others; or the other way round.
+    """
+    if not str(filepath).endswith((".weights.h5", ".keras")):
+        return
+    if not os.path.exists(filepath):
+        raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
+    shapes = _shapes_in(filepath)
+    there, here = "ema_generator" in shapes, "ema_generator" in model.networks
+    if there and not here:
+        raise ValueError(
+            f"{filepath} holds an average of the generator, and the model keeps none. Build it with `ema_momentum`{_OR}"
+        )
+    if here and not there:
+        raise ValueError(
+            f"{filepath} holds no average of the generator, and the model keeps one. Build it without `ema_momentum`"
+            f"{_OR}"
+        )
+    saved = [name for name in _OPTIMIZERS if shapes.get(name)]
+    if saved and not model.compiled:
+        raise ValueError(
+            f"{filepath} holds {' and '.join(saved)}, and the model has none. Call `compile` before `load_weights`{_OR}"
+        )
+    for name, optimizer in model.optimizers.items():
+        if name not in saved:
+            raise ValueError(
+                f"{filepath} holds no {name}: its model was not compiled. Call `load_weights` before `compile`{_OR}"
+            )
+        # Before the first step Keras has optimizers without slots; ours have them since `compile`.
+        if shapes[name] != sorted(tuple(variable.shape) for variable in optimizer.variables):
+            raise ValueError(
+                f"The {name} in {filepath} does not fit that of this model, {optimizer.name!r}: {len(shapes[name])} "
+                f"variables in the file, {len(optimizer.variables)} here, or of other shapes. Build the networks and "
+                f"the optimizers as they were saved{_OR}"
+            )
+
+
+def _shapes_in(filepath):
+    """The shapes of all arrays in a file of weights, sorted, by the first part of their names."""
+    shapes = {}
+
+    def collect(name, item):
+        group = shapes.setdefault(name.split("/")[0], [])
+        if isinstance(item, h5py.Dataset):
+            group.append(item.shape)
+
     with contextlib.ExitStack() as stack:
         file = filepath
         if str(filepath).endswith(".keras"):
             archive = stack.enter_context(zipfile.ZipFile(filepath))
             file = stack.enter_context(archive.open("model.weights.h5"))
-        elif not str(filepath).endswith(".weights.h5"):
-            return []
-        weights = stack.enter_context(h5py.File(file, "r"))
-        return [name for name in _OPTIMIZERS if len(weights.get(f"{name}/vars", ()))]
+        stack.enter_context(h5py.File(file, "r")).visititems(collect)
+    return {name: sorted(group) for name, group in shapes.items()}
 
 
 def restored(config, custom_objects=None):

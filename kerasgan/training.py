@@ -16,6 +16,8 @@ _REMEMBERED = {
 }
 # Those of Keras that write files; ours have an attribute `chief_only`.
 _CHIEF_ONLY = (keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)
+# Packages whose callbacks, LambdaCallback aside, log nothing that the model does not.
+_KNOWN = ("keras", "kerasgan")
 _FAIL_ON_STATE = 2  # tf.data's policy for an iterator whose state is partly elsewhere
 EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
 
@@ -34,9 +36,10 @@ class Training:
         epochs, initial_epoch, verbose: As in Keras.
         callbacks: List of `keras.callbacks.Callback`.
         validate: Function of an epoch and the callbacks that returns the `val_` metrics, empty where there are none.
+        validated: Whether there is validation data.
     """
 
-    def __init__(self, model, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate):
+    def __init__(self, model, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated):
         self.model = model
         self.dataset = dataset
         self.steps_per_epoch = steps_per_epoch
@@ -58,6 +61,7 @@ class Training:
         self._callbacks = [callback for callback in callbacks if not hasattr(callback, "running")]
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
         self._epoch_logs = None  # those of the epoch, while it is validated
+        self._validated = validated
         self._first = model.batches_taken
         self._iterator = None
         self._restored = None
@@ -66,6 +70,29 @@ class Training:
     def position(self):
         """(step, epoch): generator steps of the model, epochs done."""
         return self.step, self.epoch
+
+    @property
+    def metric_names(self):
+        """List of the names in the logs of an epoch, those of callbacks aside."""
+        names = [metric.name for metric in self.model.metrics]
+        return [*names, *(f"val_{name}" for name in names if self._validated)]
+
+    @property
+    def has_callbacks_of_others(self):
+        """Whether there are callbacks that may log something of their own."""
+        return any(
+            isinstance(one, keras.callbacks.LambdaCallback) or type(one).__module__.split(".")[0] not in _KNOWN
+            for one in self._callbacks
+        )
+
+    @property
+    def was_stopped_early(self):
+        """Whether the training that goes on had been ended by EarlyStopping, with the same patience."""
+        return any(
+            state["stopped_epoch"] and state["wait"] >= callback.patience
+            for callback, state in self._remembered()
+            if isinstance(callback, keras.callbacks.EarlyStopping)
+        )
 
     def run(self):
         """Trains; returns the history."""
@@ -90,6 +117,8 @@ class Training:
         self._iterator = self._iterator or self._read()
         callbacks.on_train_begin()
         self._restore_callbacks()
+        if self.was_stopped_early:
+            model.stop_training = True
         if model._initial_epoch:  # Keras's BackupAndRestore has loaded weights
             self.epoch, self.step, self._iterator = model._initial_epoch, int(model.step.numpy()), self._read()
         logs = {}
@@ -190,16 +219,20 @@ class Training:
             return
         self.history.epoch = list(self._restored["history"]["epoch"])
         self.history.history = {name: list(values) for name, values in self._restored["history"]["history"].items()}
-        states = list(self._restored["callbacks"])
+        for callback, state in self._remembered():
+            if hasattr(callback, "set_state"):
+                callback.set_state(state)
+            else:
+                vars(callback).update(state)
+
+    def _remembered(self):
+        """Pairs of a callback and what it had to remember."""
+        states = list(self._restored["callbacks"]) if self._restored else []
         for callback in self._callbacks:
             own = next((state for state in states if state["class"] == type(callback).__name__), None)
-            if own is None:
-                continue
-            states.remove(own)
-            if hasattr(callback, "set_state"):
-                callback.set_state(own["state"])
-            else:
-                vars(callback).update(own["state"])
+            if own is not None:
+                states.remove(own)
+                yield callback, own["state"]
 
 
 def _chief_only(callback):

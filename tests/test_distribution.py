@@ -24,6 +24,16 @@ def networks(**kwargs):
     return kg.networks.mlp_generator(SHAPE, 4, (16,), **kwargs), kg.networks.mlp_discriminator(SHAPE, (16,))
 
 
+def smooth_networks():
+    """Wide, without the kinks at which a difference in the last place of a float becomes another gradient."""
+    latents, images = keras.Input((128,)), keras.Input(SHAPE)
+    x, y = latents, keras.layers.Flatten()(images)
+    for _ in range(3):
+        x, y = keras.layers.Dense(512, "softplus")(x), keras.layers.Dense(512, "softplus")(y)
+    x = keras.layers.Reshape(SHAPE)(keras.layers.Dense(64, "tanh")(x))
+    return keras.Model(latents, x), keras.Model(images, keras.layers.Dense(1)(y))
+
+
 def sgd():
     return keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01)
 
@@ -36,6 +46,7 @@ MODELS = {
     "WGAN-GP, SGD": lambda: (kg.WGANGP(*networks(), ema_momentum=0.9), sgd()),
     "WGAN-GP, Adam": lambda: (kg.WGANGP(*networks(), ema_momentum=0.9), adam()),
     "WGAN": lambda: (kg.WGAN(*networks(), clip=0.1), sgd()),
+    "wide, Adam": lambda: (kg.WGANGP(*smooth_networks()), (None, None)),
     "batch normalisation": lambda: (kg.WGANGP(*networks(normalization="batch"), ema_momentum=0.9), sgd()),
 }
 
@@ -298,3 +309,24 @@ def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(nam
         for tensor in operation.outputs:
             if tensor.dtype not in (tf.resource, tf.variant):
                 assert tensor.shape.is_fully_defined(), tensor
+
+
+# What is made in one scope and used in another
+
+
+def test_a_model_is_compiled_where_it_was_built(mirrored):
+    with mirrored.scope():
+        inside = kg.WGANGP(*networks())
+    with pytest.raises(ValueError, match=r"call it inside `with strategy.scope\(\):` of its MirroredStrategy"):
+        inside.compile()
+    outside = kg.WGANGP(*networks())
+    with mirrored.scope(), pytest.raises(ValueError, match="call it outside of a scope, where the model was built"):
+        outside.compile()
+
+
+def test_networks_and_optimizers_are_made_in_the_scope_of_the_model(mirrored):
+    made, optimizers = networks(), sgd()
+    with mirrored.scope(), pytest.raises(ValueError, match=r"`generator`. Expected one that is made in the scope of"):
+        kg.WGANGP(*made)
+    with mirrored.scope(), pytest.raises(ValueError, match=r"`optimizer`. Expected one that is made in the scope of"):
+        kg.WGANGP(*networks()).compile(*optimizers)

@@ -291,3 +291,120 @@ def test_callbacks_remember_what_they_have_seen(tmp_path):
     assert calm[1].wait == resumed[1].wait
     assert calm[2].seen == resumed[2].seen == 4
     assert float(whole.g_optimizer.learning_rate) == pytest.approx(0.5e-4)
+
+
+# What would be lost, or is not as it seems, is said
+
+
+def fit(directory, gan, epochs=2, callbacks=(), verbose=0, **arguments):
+    checkpoint = kg.callbacks.Checkpoint(directory, **arguments)
+    return gan.fit(
+        kg.datasets.load("digits", 128),
+        epochs=epochs,
+        steps_per_epoch=2,
+        validation_data=IMAGES,
+        validation_freq=2,
+        verbose=verbose,
+        callbacks=[*callbacks, checkpoint],
+    )
+
+
+def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path):
+    fit(tmp_path, model())
+    gan = model()
+    gan.fit(IMAGES, batch_size=16, epochs=3, steps_per_epoch=2, verbose=0)
+    before = weights(gan)
+    with pytest.raises(kg.errors.CheckpointMismatchError, match=r"of step 4, .* trained for 6 steps.* throw 2 away"):
+        fit(tmp_path, gan)
+    for name, value in weights(gan).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_a_training_that_was_stopped_early_stays_so_until_it_is_given_more_patience(tmp_path):
+    def stopping(patience):
+        return [keras.callbacks.EarlyStopping("g_loss", min_delta=1e9, patience=patience, mode="min")]
+
+    assert fit(tmp_path, model(), 9, stopping(2)).epoch == [0, 1, 2]
+    again = model()
+    assert fit(tmp_path, again, 9, stopping(2)).epoch == [0, 1, 2]
+    assert int(again.step) == 6
+    assert fit(tmp_path, model(), 9, stopping(4)).epoch == [0, 1, 2, 3, 4]
+
+
+def test_a_learning_rate_set_by_hand_is_not_replaced_in_silence(tmp_path):
+    fit(tmp_path, model(), 1)
+    gan = model()
+    gan.d_optimizer.learning_rate = 1e-5
+    with pytest.warns(UserWarning, match="rate 1e-05 that was set on `d_optimizer` is replaced by .* 0.0001"):
+        fit(tmp_path, gan)
+
+
+def test_the_rates_of_a_refusal_are_those_that_were_written(tmp_path):
+    fit(tmp_path, model())
+    gan = model()
+    gan.compile(keras.optimizers.Adam(3e-4, 0.0, 0.9, epsilon=1e-8), None)
+    with pytest.raises(
+        kg.errors.CheckpointMismatchError, match=r"(?s)rate: 0.0001 in the checkpoint, 0.0003 here.*LearningRateSched"
+    ):
+        fit(tmp_path, gan)
+
+
+def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        fit(tmp_path, model(), callbacks=[TerminatedAt(3)], verbose=2)
+    assert f"Stopped by SIGTERM at step 3, saved in {tmp_path}. Call `fit` again" in capsys.readouterr().out
+    fit(tmp_path, model(), verbose=2)
+    assert f"Going on: step 3, epoch 1 of 2, from {tmp_path}" in capsys.readouterr().out
+    fit(tmp_path, model(), verbose=2)
+    assert "The training is complete: step 4, epoch 2 of 2" in capsys.readouterr().out
+    fit(tmp_path, model(), verbose=0)
+    assert not capsys.readouterr().out
+
+
+def test_a_monitor_that_nothing_logs_is_found_before_the_first_step(tmp_path):
+    gan = model()
+    with pytest.raises(ValueError, match=r"`monitor`. Expected a metric in the logs: d_loss, .*val_wasserstein.*'fid'"):
+        fit(tmp_path, gan, monitor="fid")
+    assert int(gan.step) == 0
+    assert not kg.checkpoint.checkpoints(tmp_path)
+
+
+def test_a_monitor_may_be_logged_by_a_callback_of_the_users_and_only_after_some_epochs(tmp_path):
+    class Distance(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["distance"] = 1.0
+
+    fit(tmp_path / "own", model(), callbacks=[Distance()], monitor="distance")
+    assert (tmp_path / "own/best.keras").exists()
+    fit(tmp_path / "validated", model(), 3, monitor="val_wasserstein")
+    assert (tmp_path / "validated/best.keras").exists()
+
+
+@pytest.mark.parametrize("directory", [None, "", 3, "model.keras", "model.weights.h5", "epoch-{epoch}", __file__])
+def test_what_is_no_directory_is_refused(directory):
+    with pytest.raises((TypeError, ValueError), match=r"`directory`. Expected a directory for the checkpoints"):
+        kg.callbacks.Checkpoint(directory)
+
+
+def test_other_models_of_keras_are_refused(tmp_path):
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.compile(loss="mse")
+    with pytest.raises(ValueError, match="Checkpoint with kerasgan's models alone"):
+        other.fit(np.zeros((4, 2)), np.zeros(4), callbacks=[kg.callbacks.Checkpoint(tmp_path)], verbose=0)
+
+
+def test_predict_points_to_generate():
+    with pytest.raises(ValueError, match=r"latents of shape \(n, 4\): call `generate"):
+        model().predict(IMAGES)
+
+
+def test_a_handlers_exception_that_tensorflow_has_wrapped_ends_the_process_as_the_signal_says(tmp_path):
+    class WrappedBy(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise SystemError("<built-in method> returned a result with an exception set") from error
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, model(), callbacks=[WrappedBy()])

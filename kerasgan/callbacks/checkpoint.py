@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, checkpoint, distribution, files
+from kerasgan import batching, checkpoint, distribution, files, optimization
 from kerasgan._version import __version__
 from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, invalid
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
@@ -43,9 +43,14 @@ class Checkpoint(keras.callbacks.Callback):
     - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
     - A checkpoint that is incomplete or changed is passed over with a warning; the newest that is intact is used.
     - A checkpoint of another configuration or other data is refused, with what differs.
+    - A model that has been trained further than the checkpoint is refused: going on would throw its steps away.
     - On several workers the first one writes; all read, from a directory that all of them see.
 
-    Call `fit` with the same arguments to go on: `epochs` counts from the beginning. A callback of yours that has to
+    Unless `fit` has `verbose=0`, a line tells where a training goes on, that it is complete, or where it was stopped.
+
+    Call `fit` with the same arguments to go on: `epochs` counts from the beginning; a training that EarlyStopping has
+    ended stays so. Learning rates are those of the checkpoint: another one is set by
+    `keras.callbacks.LearningRateScheduler`. A callback of yours that has to
     remember something has a method `get_state()`, which returns what JSON can hold, and `set_state(state)`, which is
     called after `on_train_begin`. EarlyStopping's best weights (`restore_best_weights=True`) are not remembered.
 
@@ -54,7 +59,8 @@ class Checkpoint(keras.callbacks.Callback):
         every: Integer >= 1, steps between two checkpoints; None for one at the end of each epoch.
         keep: Integer >= 1, how many checkpoints are kept: the newest. Defaults to `3`.
         monitor: String, a metric as in the logs, e.g. `"val_wasserstein"`: the generator with its best value at the
-            end of an epoch is kept as `best.keras`, the averaged one if there is one. None for no such file.
+            end of an epoch is kept as `best.keras`, the averaged one if there is one. Epochs without it, because of
+            `validation_freq`, are passed over. None for no such file.
         mode: `"min"` or `"max"`, what is best. Defaults to `"min"`.
         on_error: `"raise"`, or `"warn"` to train on when a checkpoint cannot be written, and try again at the next.
             The first one is always raised.
@@ -75,13 +81,20 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value, choices in (("mode", mode, ("min", "max")), ("on_error", on_error, ("raise", "warn"))):
             if value not in choices:
                 raise invalid(name, " or ".join(map(repr, choices)), f"{name}={value!r}")
-        self.directory = pathlib.Path(directory)
+        self.directory = _directory(directory)
         self.every = every
         self.keep = keep
         self.monitor = monitor
         self.mode = mode
         self.on_error = on_error
         self.restored = None  # path of the checkpoint that the training has gone on from
+
+    def set_model(self, model):
+        if not hasattr(model, "recipe"):
+            raise invalid(
+                "callbacks", "Checkpoint with kerasgan's models alone; Keras's has others", type(model).__name__
+            )
+        super().set_model(model)
 
     @contextlib.contextmanager
     def running(self, training):
@@ -90,7 +103,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._writes = distribution.is_chief(model.distribute_strategy)
         self._workers = distribution.has_workers(model.distribute_strategy)
         self._saved = self._signal = self._best = None
-        self._saving = False
+        self._saving = self._leaving = False
+        self._check_monitor()
         with contextlib.ExitStack() as stack:
             if self._writes:
                 stack.enter_context(checkpoint.locked(self.directory))
@@ -98,6 +112,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._restore()
             self._last = training.step
             self._write_first()
+            self._say_where()
             stack.enter_context(self._listening())
             yield
 
@@ -114,9 +129,6 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.monitor)
-        if self.monitor and value is None:
-            names = ", ".join(logs or {})
-            raise invalid("monitor", f"a metric in the logs: {names}", f"monitor={self.monitor!r}")
         if value is not None and self._improves(value):
             self._best = float(value)
             self._keep_generator()
@@ -125,6 +137,11 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._save()
+
+    def _check_monitor(self):
+        names = self._training.metric_names
+        if self.monitor and self.monitor not in names and not self._training.has_callbacks_of_others:
+            raise invalid("monitor", f"a metric in the logs: {', '.join(names)}", f"monitor={self.monitor!r}")
 
     def _due(self):
         return self.every is not None and self._training.step // self.every > self._last // self.every
@@ -159,6 +176,10 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             yield
             self._leave_if_told()
+        except Exception:
+            if self._leaving:  # TensorFlow has wrapped what the handler raised in the middle of its own code
+                _leave(self._signal)
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -167,13 +188,37 @@ class Checkpoint(keras.callbacks.Callback):
         again, self._signal = self._signal is not None, number
         # While a step compiles for minutes, the checkpoint before it is that of the current step.
         if again or (self._saved == self._training.position and not self._saving and not self._workers):
-            _leave(number)
+            self._leave(number)
 
     def _leave_if_told(self):
         number = self._told()
         if number:
             distribution.wait(self._training.model.distribute_strategy)
-            _leave(number)
+            self._leave(number)
+
+    def _leave(self, number):
+        step, _ = self._training.position
+        saved = f"saved in {self.directory}" if self._saved == self._training.position else "not saved"
+        self._say(f"Stopped by {signal.Signals(number).name} at step {step:,}, {saved}. Call `fit` again to go on.")
+        self._leaving = True
+        _leave(number)
+
+    # What is said
+
+    def _say(self, line):
+        if self._writes and self._training.verbose:
+            print(f"\n{line}", flush=True)
+
+    def _say_where(self):
+        training = self._training
+        if self.restored is None:
+            return
+        where = f"step {training.step:,}, epoch {training.epoch:,} of {training.epochs:,}"
+        complete = training.epoch >= training.epochs or training.was_stopped_early
+        how = "The training is complete" if complete else "Going on"
+        more = " For more raise `epochs`." if complete and not training.was_stopped_early else ""
+        early = " EarlyStopping has ended it." if training.was_stopped_early else ""
+        self._say(f"{how}: {where}, from {self.restored}.{early}{more}")
 
     # What
 
@@ -232,6 +277,13 @@ class Checkpoint(keras.callbacks.Callback):
         if path is None:
             return
         values = checkpoint.read_values(path)
+        step = values["training"]["step"]
+        if training.step > step:
+            raise CheckpointMismatchError(
+                f"{path} is of step {step:,}, and the model has been trained for {training.step:,} steps: going on "
+                f"from there would throw {training.step - step:,} away. Name another directory to go on with the "
+                "model, or build it anew to go on from the checkpoint."
+            )
         differences = list(_differences(values["configuration"], self._configuration()))
         if differences:
             checkpoint.mismatch(path, differences)
@@ -240,10 +292,19 @@ class Checkpoint(keras.callbacks.Callback):
         specs[_DATA] = None
         arrays = checkpoint.read_arrays(path, specs)
         data = arrays.pop(_DATA, None)
+        rates = training.model.learning_rates_set()
         for name, variable in variables.items():
             variable.assign(arrays[name])
         kind = training.restore(values["training"], None if data is None else data.tobytes())
         self._best, self._saved, self.restored = values["best"], training.position, path
+        for name, rate in rates.items():
+            restored = optimization.learning_rate(training.model.optimizers[name])
+            if rate != restored:
+                warnings.warn(
+                    f"The learning rate {rate:.7g} that was set on `{name}` is replaced by the checkpoint's, "
+                    f"{restored:.7g}. To change it pass keras.callbacks.LearningRateScheduler to `fit`.",
+                    stacklevel=2,
+                )
         if kind != EXACT:
             warnings.warn(f"Going on from {path.name}: {_INEXACT[kind]}", stacklevel=2)
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
@@ -287,6 +348,17 @@ class Checkpoint(keras.callbacks.Callback):
             "replicas": model.distribute_strategy.num_replicas_in_sync,
             **{name: str(value) for name, value in model.compile_arguments.items()},
         }
+
+
+def _directory(directory):
+    """The path of the directory, which is no file, nor meant as one."""
+    expected = "a directory for the checkpoints of one training, e.g. 'checkpoints'"
+    if not isinstance(directory, str | os.PathLike) or not str(directory):
+        raise invalid("directory", expected, f"directory={directory!r}", TypeError)
+    path = pathlib.Path(directory)
+    if path.suffix in (".keras", ".h5") or "{" in path.name or (path.exists() and not path.is_dir()):
+        raise invalid("directory", expected, f"directory={str(directory)!r}, the name of a file")
+    return path
 
 
 def _leave(number):
@@ -334,5 +406,10 @@ def _differences(there, here, path=""):
         for index, pair in enumerate(zip(there, here, strict=True)):
             yield from _differences(*pair, f"{path}.{index}")
     elif there != here:
-        there, here = (textwrap.shorten(str(value), 120) for value in (there, here))
+        there, here = (textwrap.shorten(_shown(value), 120) for value in (there, here))
         yield f"{path}: {there} in the checkpoint, {here} here"
+
+
+def _shown(value):
+    # A float32 of a variable has digits that nobody has written.
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

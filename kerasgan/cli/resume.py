@@ -30,7 +30,8 @@ def run(workdir, flags) -> int:
     if flags["steps"] is not None:
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     if _steps_done(workdir) >= configuration.steps:
-        print(f"{workdir} is complete: {_steps_done(workdir):,} steps. For more pass --steps.")
+        done = _steps_done(workdir)
+        print(f"{workdir} is complete: {done:,} steps. For more pass --steps with a number above {done}.")
         return 0
     data = data_.read(
         configuration.dataset,
