@@ -412,4 +412,4 @@ def _differences(there, here, path=""):
 
 def _shown(value):
     # A float32 of a variable has digits that nobody has written.
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
+    return str(float(f"{value:.7g}") if isinstance(value, float) else value)
