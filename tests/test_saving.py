@@ -50,7 +50,7 @@ def test_optimizers_of_another_kind_are_refused_and_nothing_is_loaded(tmp_path, 
     gan = model(ema_momentum=0.9)
     gan.compile(keras.optimizers.SGD(), keras.optimizers.SGD())
     before = weights(gan)
-    with pytest.raises(ValueError, match=r"'sgd': 10 variables in the file, 2 here"):
+    with pytest.raises(ValueError, match=r"'sgd\w*': 10 variables in the file, 2 here"):
         gan.load_weights(tmp_path / "model.weights.h5")
     for name, value in weights(gan).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
