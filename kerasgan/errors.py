@@ -9,6 +9,10 @@ class DataTypeError(TypeError):
     """The images or labels have a type that cannot be trained on."""
 
 
+class NonFiniteError(ValueError):
+    """There are NaN or infinity where finite numbers are needed."""
+
+
 class ModelContractError(ValueError):
     """The generator, the discriminator and the data do not fit one another."""
 

@@ -1,88 +1,381 @@
-"""`kerasgan.metrics` against closed forms and the authors' own package."""
+"""`kerasgan.metrics` against closed forms, golden values of other packages, and those packages where they are there.
 
-import importlib
+The golden file is written by `scripts/make_golden_metrics.py`; "O4" and the like in comments number
+the oracles.
+"""
+
+import importlib.util
+import itertools
 
 import numpy as np
+import oracles
 import pytest
+import scipy.linalg
+import scipy.stats
 
-from kerasgan import metrics
+from kerasgan import datasets, metrics
+from kerasgan.errors import NonFiniteError
+from kerasgan.metrics import features as features_
 
-
-@pytest.mark.parametrize("k", [1, 3, 5])
-@pytest.mark.parametrize("dtype", ["float64", "uint8"])
-def test_prdc_equals_the_authors_package_exactly(k, dtype, rng):
-    reference = pytest.importorskip("prdc")
-    real, fake = rng.normal(size=(120, 8)), 1.2 * rng.normal(size=(150, 8)) + 0.3
-    if dtype == "uint8":  # few levels: many distances are equal, and strict comparison matters
-        real, fake = (np.clip(np.rint(2 * x + 4), 0, 8).astype(dtype) for x in (real, fake))
-    expected = reference.compute_prdc(real.astype("float64"), fake.astype("float64"), nearest_k=k)
-    assert metrics.prdc(real, fake, k) == expected
-    assert len(set(expected.values())) > 1
+PACKAGES = ("torch", "torch_fidelity", "torchmetrics", "prdc", "ot")
 
 
-def test_blocks_change_nothing(monkeypatch, rng):
-    prdc_module = importlib.import_module("kerasgan.metrics.prdc")
-    real, fake = rng.normal(size=(60, 3)), rng.normal(size=(50, 3))
-    whole = metrics.prdc(real, fake)
-    monkeypatch.setattr(prdc_module, "BLOCK_BYTES", 7 * 8 * 60)
-    assert sum(1 for _ in prdc_module._blocks(real, real)) == 9  # seven rows each
-    assert metrics.prdc(real, fake) == whole
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(oracles.GOLDEN) as file:
+        return dict(file)
 
 
-def test_four_points_on_a_line():
-    # Radii of the real points are 1, of the fake ones 1 too. 0 and 1 lie within 1 only of themselves, strictly.
-    real = np.array([[0.0], [1.0], [2.0], [3.0]])
-    expected = {"precision": 1.0, "recall": 0.5, "density": 1.0, "coverage": 0.5}
-    assert metrics.prdc(real, real[:2], k=1) == expected
+def expected(name, case, golden):
+    return golden[f"{name}/{case}"]
 
 
-def test_narrow_fakes_within_wide_reals_are_precise_and_recall_little(rng):
-    real, fake = rng.normal(size=(400, 2)), 0.1 * rng.normal(size=(400, 2))
-    values = metrics.prdc(real, fake)
-    assert values["precision"] > 0.99
-    assert values["recall"] < 0.2
-    assert values["coverage"] < 0.2
-    swapped = metrics.prdc(fake, real)
-    assert swapped["precision"] < 0.2
-    assert swapped["recall"] > 0.99
+def subset_kernel(real, fake):
+    return metrics.kernel_distance_of_subsets(real, fake, 40, 20)
 
 
-def test_missing_modes_lower_coverage_and_recall_but_not_precision(rng):
-    centres = np.array([[0.0, 0.0], [100.0, 0.0]])
-    real = (centres[:, None] + rng.normal(size=(2, 200, 2))).reshape(-1, 2)
-    values = metrics.prdc(real, rng.normal(size=(400, 2)))
-    assert values["precision"] > 0.9
-    assert values["coverage"] <= 0.5
-    assert values["recall"] <= 0.5
+def equal_kernel(real, fake):
+    count = min(len(real), len(fake))
+    return metrics.kernel_distance(real[:count], fake[:count])
 
 
-@pytest.mark.parametrize(("n", "m", "k"), [(100, 100, 5), (100, 300, 3)])
-def test_a_perfect_sampler_has_density_one_and_the_expected_coverage(n, m, k, rng):
-    # Closed form: 1 - prod_{i<k} (n - 1 - i) / (n + m - 1 - i). 3 standard errors of 60 repetitions.
-    runs = [metrics.prdc(rng.normal(size=(n, 4)), rng.normal(size=(m, 4)), k) for _ in range(60)]
-    for name, expected in (("coverage", metrics.expected_coverage(n, m, k)), ("density", 1.0)):
-        values = np.array([run[name] for run in runs])
-        assert abs(values.mean() - expected) < 3 * values.std() / np.sqrt(len(values)), name
+def three_prdc(real, fake):
+    return [list(metrics.prdc(real, fake, k).values()) for k in (1, 3, 5)]
 
 
-def test_expected_coverage_by_hand():
-    # One neighbour: 1 - (n - 1) / (n + m - 1).
-    assert metrics.expected_coverage(3, 2, k=1) == pytest.approx(1 - 2 / 4)
-    assert metrics.expected_coverage(3, 2, k=2) == pytest.approx(1 - 2 / 4 * 1 / 3)
-    assert metrics.expected_coverage(10_000, 10_000, k=5) == pytest.approx(1 - 0.5**5, abs=1e-4)
+def precision_recall(real, fake):
+    values = metrics.prdc(real, fake, 3)
+    return values["precision"], values["recall"]
 
 
-@pytest.mark.parametrize(
-    ("real", "fake", "k", "message"),
-    [
-        (np.zeros((10, 2, 2)), np.zeros((10, 4)), 5, "flatten images"),
-        (np.zeros((10, 2)), np.zeros((10, 3)), 5, "2 features, as `real` has"),
-        (np.zeros((5, 2)), np.zeros((10, 2)), 5, "`real`. Expected more than k=5 examples"),
-        (np.zeros((10, 2)), np.full((10, 2), np.nan), 5, "NaN or infinity in 10 examples, first in row 0"),
-        (np.zeros((10, 2)), np.zeros((10, 2)), 0, "`k`. Expected a positive integer"),
-        (np.zeros((0, 2)), np.zeros((10, 2)), 5, "`real`"),
-    ],
+# What we say, and how near to the oracle it has to be.
+COMPARED = {
+    "sqrtm": (metrics.frechet_distance, 1e-9),
+    "torchmetrics_frechet": (metrics.frechet_distance, 1e-9),
+    "torch_fidelity_frechet": (metrics.frechet_distance, 1e-6),
+    "torch_fidelity_kernel": (subset_kernel, 1e-12),
+    "torchmetrics_kernel": (equal_kernel, 1e-12),
+    "torch_fidelity_inception": (lambda real, fake: metrics.inception_score(3.0 * fake, 7), 1e-12),
+    "torchmetrics_mifid": (metrics.memorization_informed_frechet_distance, 1e-9),
+    "prdc": (three_prdc, 0),
+    "torch_fidelity_precision_recall": (precision_recall, 1e-6),
+    "pot_sliced": (
+        lambda real, fake: metrics.sliced_wasserstein_distance(
+            real, fake, directions=oracles.directions(real.shape[1])
+        ),
+        1e-12,
+    ),
+}
+
+
+def test_every_oracle_is_compared():
+    assert COMPARED.keys() == oracles.ORACLES.keys()
+
+
+# Near zero the roots of torchmetrics and sqrtm are those of rounded eigenvalues.
+@pytest.mark.parametrize("case", oracles.CASES, ids=str)
+@pytest.mark.parametrize("name", oracles.ORACLES)
+def test_golden_values_of_other_packages(name, case, golden):
+    ours, tolerance = COMPARED[name]
+    received = np.asarray(ours(*oracles.features(*case)))
+    np.testing.assert_allclose(received, expected(name, case, golden), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", oracles.ORACLES)
+def test_other_packages_on_fresh_features(name):
+    missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    if missing and name != "sqrtm":
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    ours, tolerance = COMPARED[name]
+    pair = oracles.features(np.random.SeedSequence().entropy % 2**32, 48, 300, 260)
+    np.testing.assert_allclose(ours(*pair), oracles.ORACLES[name](*pair), rtol=tolerance, atol=tolerance)
+
+
+# Frechet distance
+
+
+def test_covariances_are_divided_by_n_minus_one():
+    # compare_gan's case, O2. With n it would be 89.0.
+    real, fake = np.ones((100, 2)), 9.0 * np.ones((100, 2))
+    real[:50, 0], fake[50:, 0] = 2.0, 2.0
+    assert metrics.frechet_distance(real, fake) == pytest.approx(89.0909090909, abs=1e-9)
+
+
+def statistics(mean, covariance, count=1_000):
+    given = metrics.GaussianStatistics()
+    given.count, given.mean, given.scatter = count, np.asarray(mean), np.asarray(covariance) * (count - 1)
+    return given
+
+
+def test_gaussians_with_diagonal_covariances(rng):
+    means, stds = rng.normal(size=(2, 12)), rng.uniform(0.2, 2.0, (2, 12))
+    distance = np.sum((means[0] - means[1]) ** 2) + np.sum((stds[0] - stds[1]) ** 2)
+    pair = [statistics(mean, np.diag(std**2)) for mean, std in zip(means, stds, strict=True)]
+    assert metrics.frechet_distance(*pair) == pytest.approx(distance, rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 40), (30, 200), (200, 30)])
+def test_fewer_examples_than_dimensions(n, m, rng):
+    # O4, in the nuclear norm of a product of centred features.
+    real, fake = rng.normal(size=(n, 64)), 0.5 + 2.0 * rng.normal(size=(m, 64))
+    x, y = ((a - a.mean(0)) / np.sqrt(len(a) - 1) for a in (real, fake))
+    traces = np.sum(x**2) + np.sum(y**2)
+    root = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    exact = np.sum((real.mean(0) - fake.mean(0)) ** 2) + traces - 2 * root
+    assert metrics.frechet_distance(real, fake) == pytest.approx(exact, abs=1e-8)
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_invariances(n, rng):
+    real, fake = rng.normal(size=(n, 64)), 0.3 + 1.5 * rng.normal(size=(n, 64))
+    distance = metrics.frechet_distance(real, fake)
+    rotation = scipy.stats.ortho_group.rvs(64, random_state=0)
+    assert metrics.frechet_distance(fake, real) == pytest.approx(distance, rel=1e-9)
+    assert metrics.frechet_distance(real @ rotation, fake @ rotation) == pytest.approx(distance, rel=1e-8)
+    assert metrics.frechet_distance(real + 1e3, fake + 1e3) == pytest.approx(distance, rel=1e-6)
+    assert 0.0 <= metrics.frechet_distance(real, real) <= 1e-6 * np.trace(np.cov(real, rowvar=False))
+
+
+def test_features_with_a_constant_and_a_repeated_column(rng):
+    real, fake = rng.normal(size=(300, 8)), 1.0 + rng.normal(size=(300, 8))
+    padded = [np.column_stack([x, np.full(300, 5.0), x[:, 0]]) for x in (real, fake)]
+    x, y = ((a - a.mean(0)) / np.sqrt(299) for a in padded)
+    root = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    exact = np.sum((padded[0].mean(0) - padded[1].mean(0)) ** 2) + np.sum(x**2) + np.sum(y**2) - 2 * root
+    assert metrics.frechet_distance(*padded) == pytest.approx(exact, abs=1e-6)
+
+
+def test_float32_sums_of_raw_moments_would_not_do(rng):
+    """What the test of the offset above would not see otherwise."""
+    x = (rng.normal(size=(400, 8)) + 1e3).astype(np.float32)
+    raw = (x.T @ x - len(x) * np.outer(x.mean(0), x.mean(0))) / (len(x) - 1)
+    exact = np.cov(x.astype(np.float64), rowvar=False)
+    assert np.abs(raw - exact).max() > 1e-3
+    np.testing.assert_allclose(metrics.GaussianStatistics(x).covariance, exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 90])
+def test_statistics_of_batches_in_any_order_merged_and_saved(batch, rng, tmp_path):
+    x = rng.normal(size=(90, 6)) + 100.0
+    halves = [metrics.GaussianStatistics(), metrics.GaussianStatistics()]
+    for number, start in enumerate(rng.permutation(range(0, 90, batch))):
+        halves[number % 2].update(x[start : start + batch])
+    merged = metrics.GaussianStatistics().merge(halves[0]).merge(halves[1])
+    merged.save(tmp_path / "real.npz")
+    loaded = metrics.GaussianStatistics.load(tmp_path / "real.npz")
+    assert loaded.count == 90
+    np.testing.assert_allclose(loaded.mean, x.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(loaded.covariance, np.cov(x, rowvar=False), rtol=0, atol=1e-10)
+    other = 1.2 * rng.normal(size=(80, 6)) + 100.0
+    assert metrics.frechet_distance(loaded, other) == pytest.approx(metrics.frechet_distance(x, other), rel=1e-10)
+
+
+def test_the_bias_and_its_removal(rng):
+    # O7: n E[FD] = d (d + 1) / 2 + 2 d for two samples of one Gaussian.
+    d, n = 16, 800
+    pairs = [rng.normal(size=(2, n, d)) for _ in range(100)]
+    values = np.array([n * metrics.frechet_distance(*pair) for pair in pairs])
+    assert abs(values.mean() - (d * (d + 1) / 2 + 2 * d)) < 3 * values.std() / 10
+    limits = np.array([metrics.frechet_distance_infinity(*pair) for pair in pairs[:40]])
+    assert abs(limits.mean()) < 3 * limits.std() / np.sqrt(40)
+    assert abs(limits.mean()) < 0.1 * values.mean() / n
+
+
+# Kernel distance
+
+
+def test_the_kernel_distance_of_few_points_by_hand():
+    # k = (x y + 1)^3 in one dimension. Within {0, 1}: k(0, 1) = 1. Within {2, 3, 4}: 343, 729, 2197. Across: 1 for 0,
+    # 27, 64, 125 for 1.
+    real, fake = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0], [4.0]])
+    value = 1.0 + (343 + 729 + 2197) / 3 - 2 * (3 * 1 + 27 + 64 + 125) / 6
+    assert metrics.kernel_distance(real, fake) == pytest.approx(value, rel=1e-12)
+
+
+def test_the_kernel_distance_has_no_bias(rng):
+    values = np.array([metrics.kernel_distance(*rng.normal(size=(2, 40, 8))) for _ in range(400)])
+    assert abs(values.mean()) < 3 * values.std() / 20
+    assert (values < 0).mean() > 0.2
+
+
+def test_blocks_change_no_sum(monkeypatch, rng):
+    real, fake = rng.normal(size=(70, 5)), rng.normal(size=(90, 5))
+    whole = metrics.kernel_distance(real, fake), metrics.frechet_distance(real, fake)
+    monkeypatch.setattr(features_, "BLOCK_BYTES", 8 * 5 * 11)
+    assert metrics.kernel_distance(real, fake) == pytest.approx(whole[0], rel=1e-12)
+    assert metrics.frechet_distance(real, fake) == pytest.approx(whole[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 31])
+def test_a_subset_that_cannot_be_drawn(size, rng):
+    with pytest.raises(ValueError, match=f"`subset_size`. Expected an integer from 2 to 30, .* subset_size={size}"):
+        metrics.kernel_distance_of_subsets(rng.normal(size=(30, 2)), rng.normal(size=(40, 2)), size)
+
+
+# Inception score
+
+
+def test_scores_of_known_predictions():
+    assert metrics.inception_score(np.zeros((20, 5)), 2) == pytest.approx((1.0, 0.0))
+    sure = 1e3 * np.tile(np.eye(5), (20, 1))  # logits at which exp overflows
+    assert metrics.inception_score(sure, 4, seed=None) == pytest.approx((5.0, 0.0))
+    mean, _ = metrics.inception_score(np.random.default_rng(0).normal(size=(1003, 6)), 10)
+    assert 1.0 < mean < 6.0
+
+
+def test_fewer_examples_than_splits():
+    with pytest.raises(ValueError, match=r"`logits`. Expected 10 examples or more. Received: 9"):
+        metrics.inception_score(np.zeros((9, 2)))
+
+
+# Precision and recall: see test_prdc.py
+
+
+def test_the_edge_belongs_to_no_ball_or_to_every_one(rng):
+    # O10: all the same; strict comparisons see nothing, as the package prdc does.
+    same = np.ones((20, 3))
+    assert set(metrics.prdc(same, same).values()) == {0.0}
+    with_ties = metrics.prdc(same, same, inclusive=True)
+    assert with_ties == {"precision": 1.0, "recall": 1.0, "density": 4.0, "coverage": 1.0}  # 20 / k
+
+
+# Wasserstein distances
+
+
+def test_one_direction_is_the_distance_on_a_line(rng):
+    real, fake = rng.normal(size=(50, 4)), 1.0 + rng.normal(size=(70, 4))
+    direction = np.eye(4)[:, :1]
+    exact = scipy.stats.wasserstein_distance(real[:, 0], fake[:, 0])
+    assert metrics.sliced_wasserstein_distance(real, fake, directions=direction) == pytest.approx(exact, rel=1e-12)
+    equal = scipy.stats.wasserstein_distance(real[:, 0], fake[:50, 0])
+    assert metrics.sliced_wasserstein_distance(real, fake[:50], directions=direction) == pytest.approx(equal, rel=1e-12)
+    assert metrics.wasserstein_distance(real[:, :1], fake[:50, :1]) == pytest.approx(equal, rel=1e-12)
+
+
+def test_the_best_assignment_is_that_of_all_permutations(rng):
+    real, fake = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+    lengths = np.linalg.norm(real[:, None] - fake[None], axis=-1)
+    best = min(np.mean([lengths[i, j] for i, j in enumerate(order)]) for order in itertools.permutations(range(6)))
+    assert metrics.wasserstein_distance(real, fake) == pytest.approx(best, rel=1e-12)
+    assert metrics.wasserstein_distance(real, real[::-1]) == 0.0
+    assert metrics.wasserstein_distance(real, real + np.array([3.0, 4.0, 0.0])) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64, 3), (2, 28, 28, 1), (2, 48, 96, 2)])
+def test_a_pyramid_gives_its_images_back(shape, rng):
+    images = rng.uniform(-1, 1, shape)
+    levels = metrics.laplacian_pyramid(images, 14)
+    assert [level.shape[1] for level in levels] == [
+        side for side in (64, 48, 32, 28, 24, 16, 14) if side in {shape[1] // 2**k for k in range(3)} and side >= 14
+    ]
+    np.testing.assert_allclose(metrics.from_laplacian_pyramid(levels), images, atol=1e-12)
+
+
+def test_a_pyramids_details_of_a_constant_image_are_zero():
+    levels = metrics.laplacian_pyramid(np.full((1, 32, 32, 1), 0.7))
+    np.testing.assert_allclose(levels[0], 0.0, atol=1e-12)
+    np.testing.assert_allclose(levels[1], 0.7, atol=1e-12)
+
+
+def test_the_pyramids_distance(rng):
+    real, other = rng.uniform(-1, 1, (2, 64, 32, 32, 3))
+    assert set(metrics.pyramid_sliced_wasserstein_distance(real, real).values()) == {0.0}
+    same = metrics.pyramid_sliced_wasserstein_distance(real, other)
+    assert list(same) == [32, 16, "mean"]
+    few = metrics.pyramid_sliced_wasserstein_distance(real[:8], other[:8])
+    assert few["mean"] > 1.5 * same["mean"]  # the floor shrinks with the number of images
+    smooth = np.repeat(np.repeat(other[:, ::2, ::2], 2, 1), 2, 2)
+    assert metrics.pyramid_sliced_wasserstein_distance(real, smooth)[32] > 1.5 * same[32]
+
+
+# Copies
+
+
+def test_copies_and_duplicates(rng):
+    real, fresh = rng.normal(size=(2, 1_000, 8))
+    assert metrics.copy_rate(real, real) == 1.0
+    assert metrics.copy_rate(real, fresh) == pytest.approx(0.01, abs=0.015)
+    assert metrics.copy_rate(real, np.concatenate([real[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.02)
+    assert metrics.duplicate_rate(real, fresh) == pytest.approx(0.01, abs=0.015)
+    assert metrics.duplicate_rate(real, np.tile(fresh[:10], (100, 1))) == 1.0
+
+
+def test_nearest_distances_of_points_on_a_line():
+    x = np.array([[0.0], [1.0], [3.0]])
+    np.testing.assert_allclose(metrics.nearest_distances(x), [1.0, 1.0, 2.0], rtol=1e-12)
+    np.testing.assert_allclose(metrics.nearest_distances(x, np.array([[2.5]])), [2.5, 1.5, 0.5], rtol=1e-12)
+
+
+# Modes
+
+
+def test_a_perfect_sampler_of_the_ring_and_the_grid(rng):
+    for name, centres, std in (("ring", datasets.ring_modes(), 0.01), ("grid", datasets.grid_modes(), 0.05)):
+        points = centres[rng.integers(len(centres), size=2_500)] + std * rng.normal(size=(2_500, 2))
+        values = metrics.mode_coverage(points, centres, std)
+        assert values["modes"] == values["modes_held"] == len(centres), name
+        assert values["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.008)
+        assert values["kl"] == pytest.approx((len(centres) - 1) / 5_000, abs=0.01)
+        assert values["std_ratio"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_is_not_a_perfect_sampler(rng):
+    centres = datasets.ring_modes()
+    only = metrics.mode_coverage(np.tile(centres[:2], (50, 1)), centres, 0.01)
+    assert (only["modes"], only["modes_held"], only["high_quality"], only["std_ratio"]) == (2, 2, 1.0, 0.0)
+    assert only["kl"] == pytest.approx(np.log(4))
+    box = metrics.mode_coverage(rng.uniform(-1.1, 1.1, (2_500, 2)), centres, 0.01)
+    assert box["modes"] >= 5
+    assert box["modes_held"] == 0
+    none = metrics.mode_coverage(np.full((9, 2), 50.0), centres, 0.01)
+    assert (none["modes"], none["kl"]) == (0, pytest.approx(np.log(8)))
+    assert np.isnan(none["std_ratio"])
+
+
+def test_modes_by_label(rng):
+    values = metrics.mode_coverage_of_labels(rng.integers(1000, size=26_000), 1000)
+    assert values["modes"] == values["modes_held"] == 1000
+    assert values["kl"] == pytest.approx(values["kl_perfect"], abs=0.003)
+    half = metrics.mode_coverage_of_labels(np.arange(100) % 4, 8)
+    assert (half["modes"], half["kl"]) == (4, pytest.approx(np.log(2)))
+    with pytest.raises(ValueError, match=r"integers in \[0, 8\)"):
+        metrics.mode_coverage_of_labels(np.array([8]), 8)
+
+
+# What every metric refuses, O14
+
+OF_PAIRS = (
+    metrics.copy_rate,
+    metrics.duplicate_rate,
+    metrics.frechet_distance,
+    metrics.kernel_distance,
+    metrics.memorization_informed_frechet_distance,
+    metrics.prdc,
+    metrics.sliced_wasserstein_distance,
+    metrics.wasserstein_distance,
 )
-def test_what_cannot_be_compared_is_refused(real, fake, k, message):
-    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace("`k`.", "`k`.")):
-        metrics.prdc(real, fake, k)
+GOOD = np.arange(40.0).reshape(10, 4)
+BROKEN = np.where(np.arange(10)[:, None] % 4 == 3, np.nan, GOOD)
+BAD = {
+    "NaN": (BROKEN, NonFiniteError, r"NaN or infinity in 2 examples, first in row 3"),
+    "infinity": (np.where(BROKEN == BROKEN, GOOD, np.inf), NonFiniteError, "first in row 3"),
+    "none": (GOOD[:0], ValueError, r"numbers of shape \(examples, features\)"),
+    "images": (GOOD.reshape(10, 2, 2, 1), ValueError, r"flatten images by `images.reshape"),
+    "one dimension": (GOOD[:, 0], ValueError, r"numbers of shape \(examples, features\)"),
+    "words": (np.array([["a"] * 4] * 10), ValueError, "numbers of shape"),
+    "other features": (GOOD[:, :3], ValueError, "4 features, as `real` has. Received: 3"),
+}
+
+
+@pytest.mark.parametrize("metric", OF_PAIRS, ids=lambda metric: metric.__name__)
+@pytest.mark.parametrize("case", BAD)
+def test_what_no_metric_takes(metric, case):
+    fake, kind, message = BAD[case]
+    with pytest.raises(kind, match=f"(?s)`fake`.*{message}"):
+        metric(GOOD, fake)
+
+
+@pytest.mark.parametrize("metric", [metrics.frechet_distance, metrics.kernel_distance])
+def test_one_example_has_no_spread(metric):
+    with pytest.raises(ValueError, match=r"`fake`. Expected 2 examples or more. Received: 1 examples"):
+        metric(GOOD, GOOD[:1])

@@ -3,12 +3,10 @@
 import numpy as np
 
 from kerasgan.errors import invalid
-
-# Bytes of one block of distances: 64 MiB is 4,000 rows against 2,000.
-BLOCK_BYTES = 64 * 1024**2
+from kerasgan.metrics import features as features_
 
 
-def prdc(real, fake, k: int = 5) -> dict[str, float]:
+def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
     """Precision, recall, density and coverage from k-th nearest neighbours.
 
     r(x) = distance from x to the k-th nearest other example of its own set
@@ -26,11 +24,14 @@ def prdc(real, fake, k: int = 5) -> dict[str, float]:
         real: Float array `(n, d)`: features, or pixels, of real examples.
         fake: Float array `(m, d)` of generated ones.
         k: Integer >= 1, which neighbour. Defaults to `5`, the authors'.
+        inclusive: Whether the edge belongs to a ball, `<=` for `<`, as in torch-fidelity and StyleGAN: it matters where
+            distances are equal, among duplicates say. Defaults to False, the authors'.
 
     Returns: Dict of floats: precision, recall, density, coverage.
 
     Raises:
-        ValueError: The arrays do not fit each other, hold NaN or infinity, or fewer than k + 1 examples.
+        ValueError: The arrays do not fit each other, or hold fewer than k + 1 examples.
+        NonFiniteError: There are NaN or infinity in them.
 
     Reference: Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models, 2020, eq. 3 and 4;
         Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, 2019, eq. 1.
@@ -43,18 +44,18 @@ def prdc(real, fake, k: int = 5) -> dict[str, float]:
     """
     if not isinstance(k, int | np.integer) or k < 1:
         raise invalid("k", "a positive integer", repr(k))
-    real, fake = _checked(real, "real", k), _checked(fake, "fake", k)
-    if real.shape[1] != fake.shape[1]:
-        raise invalid("fake", f"{real.shape[1]} features, as `real` has", f"{fake.shape[1]} features")
+    pair = features_.checked_pair(real, fake, k + 1, f", to have a neighbour of number k={k}")
+    real, fake = (features.astype(np.float64) for features in pair)
+    compare = np.less_equal if inclusive else np.less
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     reached = np.zeros(len(fake), np.int64)  # how many real examples' balls hold each generated one
     recalled = np.zeros(len(real), bool)
     covered = np.zeros(len(real), bool)
-    for rows, distances in _blocks(real, fake):
-        within = distances < real_radii[rows, None]
+    for rows, distances in distances_in_blocks(real, fake):
+        within = compare(distances, real_radii[rows, None])
         reached += within.sum(axis=0)
         covered[rows] = within.any(axis=1)
-        recalled[rows] = (distances < fake_radii).any(axis=1)
+        recalled[rows] = compare(distances, fake_radii).any(axis=1)
     return {
         "precision": float((reached > 0).mean()),
         "recall": float(recalled.mean()),
@@ -84,38 +85,23 @@ def expected_coverage(num_real: int, num_fake: int, k: int = 5) -> float:
     return float(1.0 - np.prod((num_real - 1 - i) / (num_real + num_fake - 1 - i)))
 
 
-def _checked(features, argument: str, k: int) -> np.ndarray:
-    features = np.asarray(features)
-    if features.ndim != 2 or 0 in features.shape or not np.issubdtype(features.dtype, np.number):
-        advice = "; flatten images by `images.reshape(len(images), -1)`" if features.ndim > 2 else ""
-        received = f"{features.dtype} of shape {features.shape}"
-        raise invalid(argument, f"numbers of shape (examples, features){advice}", received)
-    if len(features) <= k:
-        raise invalid(argument, f"more than k={k} examples, to have a k-th neighbour", f"{len(features)} examples")
-    features = features.astype(np.float64)
-    finite = np.isfinite(features).all(axis=1)
-    if not finite.all():
-        received = f"NaN or infinity in {(~finite).sum()} examples, first in row {finite.argmin()}"
-        raise invalid(argument, "finite numbers", received)
-    return features
-
-
 def _radii(points: np.ndarray, k: int) -> np.ndarray:
     """Distance of each point to its k-th nearest other point."""
     radii = np.empty(len(points))
-    for rows, distances in _blocks(points, points):
+    for rows, distances in distances_in_blocks(points, points):
         # Exactly zero, which rounding would not give: the point itself is then the nearest, and the k-th other is at k.
         np.fill_diagonal(distances[:, rows], 0.0)
         radii[rows] = np.partition(distances, k, axis=1)[:, k]
     return radii
 
 
-def _blocks(x: np.ndarray, y: np.ndarray):
+def distances_in_blocks(x: np.ndarray, y: np.ndarray):
     """Euclidean distances from some rows of `x` to all of `y`, block by block, with the slice of these rows."""
     from sklearn.metrics.pairwise import euclidean_distances
 
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     norms = np.einsum("ij,ij->i", y, y)[None]
-    size = max(1, BLOCK_BYTES // (8 * len(y)))
+    size = max(1, features_.BLOCK_BYTES // (8 * len(y)))
     for start in range(0, len(x), size):
         rows = slice(start, min(start + size, len(x)))
         yield rows, euclidean_distances(x[rows], y, Y_norm_squared=norms)

@@ -1,0 +1,102 @@
+"""Whether generated examples are copies: of training examples, or of one another."""
+
+import numpy as np
+
+from kerasgan.errors import invalid
+from kerasgan.metrics import features as features_
+from kerasgan.metrics.frechet import frechet_distance
+from kerasgan.metrics.prdc import distances_in_blocks
+
+# Cosine distance from which on nothing counts as memorised, and what keeps the quotient finite.
+_MEMORIZED, _TINY = 0.1, 1e-14
+
+
+def nearest_distances(features, others=None):
+    """Euclidean distance of each example to the nearest of others, or of its own set without itself.
+
+    Args:
+        features: Array `(n, d)`.
+        others: Array `(m, d)`. Defaults to the same set.
+
+    Returns:
+        Float64 array `(n,)`.
+    """
+    features = features_.checked(features, "features", least=2 if others is None else 1)
+    nearest = np.empty(len(features))
+    targets = features if others is None else features_.checked(others, "others", least=1)
+    for rows, distances in distances_in_blocks(features, targets):
+        if others is None:
+            np.fill_diagonal(distances[:, rows], np.inf)
+        nearest[rows] = distances.min(axis=1)
+    return nearest
+
+
+def copy_rate(real, fake, quantile=0.01):
+    """Share of generated examples that are nearer to a real one than real ones are to each other.
+
+    "Nearer": below the `quantile` of the distances of real examples to their nearest other one. A perfect sampler has
+    about that quantile, a generator that repeats its training set nearly 1.
+
+    Args:
+        real: Array `(n, d)` of the training examples, n >= 2.
+        fake: Array `(m, d)` of generated ones.
+        quantile: Float in (0, 1). Defaults to `0.01`.
+
+    Returns:
+        Float in [0, 1].
+    """
+    real, fake = features_.checked_pair(real, fake, least=1)
+    return float((nearest_distances(fake, real) <= _threshold(real, quantile)).mean())
+
+
+def duplicate_rate(real, fake, quantile=0.01):
+    """Share of generated examples that are nearer to another generated one than real ones are to each other.
+
+    The sign of a collapse: a generator that makes few examples repeats them. Compare sets of one size, as nearest
+    distances shrink with it.
+
+    Args:
+        real, fake, quantile: As in `copy_rate`, n >= 2.
+
+    Reference: Arora, Risteski, Zhang, Do GANs learn the distribution?, 2018: the birthday paradox.
+    """
+    real, fake = features_.checked_pair(real, fake)
+    return float((nearest_distances(fake) <= _threshold(real, quantile)).mean())
+
+
+def memorization_informed_frechet_distance(real, fake):
+    """Frechet distance divided by how far generated examples are from real ones, where that is suspiciously little.
+
+    MiFID = FD / (distance + 1e-14),  distance = mean over real x of min over fake y of 1 - |cos(x, y)|, and 1 if >= 0.1
+
+    Args:
+        real, fake: Arrays `(n, d)` of features.
+
+    Returns:
+        Float >= 0.
+
+    Reference: Bai et al., On Training Sample Memorization, 2021. The mean is over real examples, as in torchmetrics;
+        Kaggle's had it over generated ones.
+    """
+    real, fake = features_.checked_pair(real, fake)
+    distance = frechet_distance(real, fake)
+    if distance <= 1e-8:
+        return 0.0
+    unit = _unit(fake)
+    nearest = np.concatenate(
+        [1.0 - np.abs(_unit(rows) @ unit.T).max(axis=1) for rows in features_.blocks(real, 8 * len(fake))]
+    )
+    memorized = nearest.mean()
+    return float(distance / ((memorized if memorized < _MEMORIZED else 1.0) + _TINY))
+
+
+def _unit(features):
+    features = np.asarray(features, np.float64)
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(norms > 0, norms, 1.0)
+
+
+def _threshold(real, quantile):
+    if not 0.0 < quantile < 1.0:
+        raise invalid("quantile", "a number between 0 and 1", repr(quantile))
+    return np.quantile(nearest_distances(real), quantile)

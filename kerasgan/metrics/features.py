@@ -1,0 +1,49 @@
+"""What every metric asks of features, and how it reads them: in blocks, in float64."""
+
+import numpy as np
+
+from kerasgan.errors import NonFiniteError, invalid
+
+# Bytes of one block in float64: of rows, or of distances.
+BLOCK_BYTES = 64 * 1024**2
+
+
+def checked(features, argument, least=2, why=""):
+    """Features as an array `(n, d)` of numbers, finite, of at least `least` examples; not copied.
+
+    Raises:
+        ValueError: The shape, the type or the number of examples is another.
+        NonFiniteError: There are NaN or infinity in it.
+    """
+    features = np.asarray(features)
+    if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "iufb":
+        advice = "; flatten images by `images.reshape(len(images), -1)`" if features.ndim > 2 else ""
+        received = f"{features.dtype} of shape {features.shape}"
+        raise invalid(argument, f"numbers of shape (examples, features){advice}", received)
+    if len(features) < least:
+        raise invalid(argument, f"{least} examples or more{why}", f"{len(features)} examples")
+    finite = np.concatenate([np.isfinite(rows).all(axis=1) for rows in blocks(features)])
+    if not finite.all():
+        received = f"NaN or infinity in {(~finite).sum()} examples, first in row {finite.argmin()}"
+        raise invalid(argument, "finite numbers", received, NonFiniteError)
+    return features
+
+
+def checked_pair(real, fake, least=2, why=""):
+    """Both `checked`, of as many features."""
+    real, fake = checked(real, "real", least, why), checked(fake, "fake", least, why)
+    if real.shape[1] != fake.shape[1]:
+        raise invalid("fake", f"{real.shape[1]} features, as `real` has", f"{fake.shape[1]} features")
+    return real, fake
+
+
+def blocks(features, row_bytes=None):
+    """The rows in float64, some at a time.
+
+    Args:
+        features: Array `(n, d)`.
+        row_bytes: Bytes that one row takes of what is made from the block. Defaults to the row itself.
+    """
+    size = max(1, BLOCK_BYTES // (row_bytes or 8 * features.shape[1]))
+    for start in range(0, len(features), size):
+        yield features[start : start + size].astype(np.float64)

@@ -1,0 +1,47 @@
+"""Inception score, by any classifier."""
+
+import itertools
+
+import numpy as np
+import scipy.special
+
+from kerasgan.errors import invalid
+from kerasgan.metrics import features as features_
+
+
+def inception_score(logits, splits=10, seed=2020):
+    """exp of the mean of KL(p(y|x) || p(y)): high where each example is of one class for sure, and all classes come.
+
+    It looks at generated examples alone, and knows nothing of the variety within a class.
+
+    Args:
+        logits: Array `(n, classes)`, a classifier's outputs before the softmax.
+        splits: Integer >= 1: the score is taken in each of so many parts. Defaults to `10`.
+        seed: Integer, of the order in which examples are split; None for the order given.
+
+    Returns:
+        Tuple of floats: mean and standard deviation over the parts; from 1 to the number of classes.
+
+    Raises:
+        ValueError: There are fewer examples than parts, or no such array.
+        NonFiniteError: There are NaN or infinity among the logits.
+
+    Reference: Salimans et al., Improved Techniques for Training GANs, 2016, section 4.
+    """
+    if not isinstance(splits, int | np.integer) or splits < 1:
+        raise invalid("splits", "a positive integer", repr(splits))
+    logits = features_.checked(logits, "logits", least=splits).astype(np.float64)
+    if seed is not None:
+        logits = logits[np.random.RandomState(seed).permutation(len(logits))]
+    log_p = scipy.special.log_softmax(logits, axis=1)
+    edges = [len(log_p) * i // splits for i in range(splits + 1)]
+    scores = [_score(log_p[start:end]) for start, end in itertools.pairwise(edges)]
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def _score(log_p):
+    p = np.exp(log_p)
+    marginal = p.mean(axis=0)
+    # Where the marginal is 0 all p are, and 0 log 0 = 0.
+    log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
+    return np.exp(np.mean(np.sum(p * (log_p - log_marginal), axis=1)))
