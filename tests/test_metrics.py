@@ -271,6 +271,13 @@ def test_a_pyramid_gives_its_images_back(shape, rng):
     np.testing.assert_allclose(metrics.from_laplacian_pyramid(levels), images, atol=1e-12)
 
 
+def test_channels_of_a_pyramids_patches_are_normalised_each_by_itself(rng):
+    real, other = rng.uniform(-1, 1, (2, 16, 16, 16, 2))
+    scale = np.array([1.0, 100.0])
+    distance = metrics.pyramid_sliced_wasserstein_distance(real, other)["mean"]
+    assert metrics.pyramid_sliced_wasserstein_distance(scale * real, other)["mean"] == pytest.approx(distance, rel=1e-9)
+
+
 def test_a_pyramids_details_of_a_constant_image_are_zero():
     levels = metrics.laplacian_pyramid(np.full((1, 32, 32, 1), 0.7))
     np.testing.assert_allclose(levels[0], 0.0, atol=1e-12)
@@ -298,6 +305,20 @@ def test_copies_and_duplicates(rng):
     assert metrics.copy_rate(real, np.concatenate([real[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.02)
     assert metrics.duplicate_rate(real, fresh) == pytest.approx(0.01, abs=0.015)
     assert metrics.duplicate_rate(real, np.tile(fresh[:10], (100, 1))) == 1.0
+
+
+def test_memorisation_is_the_distance_of_real_examples_to_their_nearest_generated_one(rng):
+    # Of 4 real directions 3 are repeated at an angle with cosine 0.96, one is met by none: (3 * 0.04 + 0.2) / 4 = 0.08.
+    real = np.eye(8)[:4] * rng.uniform(1, 3, (4, 1))
+    fake = np.stack(
+        [0.96 * np.eye(8)[i] + 0.28 * np.eye(8)[4 + i] for i in range(3)]
+        + [0.8 * np.eye(8)[3] + 0.6 * np.eye(8)[7]] * 3
+    )
+    distance = metrics.frechet_distance(real, fake)
+    assert metrics.memorization_informed_frechet_distance(real, fake) == pytest.approx(distance / 0.08, rel=1e-9)
+    assert metrics.memorization_informed_frechet_distance(real, np.eye(8)[4:]) == pytest.approx(
+        metrics.frechet_distance(real, np.eye(8)[4:]), rel=1e-9
+    )
 
 
 def test_nearest_distances_of_points_on_a_line():

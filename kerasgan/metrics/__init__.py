@@ -1,4 +1,10 @@
-"""How good generated examples are: statistics of features in, numbers out. No model, no file, no TensorFlow."""
+"""How good generated examples are: statistics of features in, numbers out.
+
+The functions need NumPy and SciPy alone; TensorFlow is imported where a feature extractor or a metric for
+`compile(metrics=[...])` is first asked for.
+"""
+
+import importlib
 
 from kerasgan.metrics.copies import (
     copy_rate,
@@ -19,7 +25,23 @@ from kerasgan.metrics.wasserstein import (
     wasserstein_distance,
 )
 
+_WITH_TENSORFLOW = {
+    "Classifier": "extractors",
+    "CopyRate": "quality",
+    "FrechetDistance": "quality",
+    "InceptionScore": "quality",
+    "KernelDistance": "quality",
+    "NetworkFeatures": "extractors",
+    "PRDC": "quality",
+    "QualityMetric": "quality",
+    "SlicedWassersteinDistance": "quality",
+    "application_features": "extractors",
+    "pixels": "extractors",
+    "train_classifier": "extractors",
+}
+
 __all__ = [
+    *_WITH_TENSORFLOW,
     "GaussianStatistics",
     "copy_rate",
     "duplicate_rate",
@@ -40,3 +62,13 @@ __all__ = [
     "sliced_wasserstein_distance",
     "wasserstein_distance",
 ]
+
+
+def __getattr__(name):
+    if name in _WITH_TENSORFLOW:
+        return getattr(importlib.import_module(f"kerasgan.metrics.{_WITH_TENSORFLOW[name]}"), name)
+    raise AttributeError(f"module 'kerasgan.metrics' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,161 @@
+"""Metrics of the quality of what a model generates, for `compile(metrics=[...])`.
+
+Each has the interface of a Keras metric, and sees images, not predictions: `update_state(real, fake)`. They are computed
+in NumPy, in float64, outside of the graph, when the model is evaluated.
+"""
+
+import keras
+import numpy as np
+
+from kerasgan.errors import invalid
+from kerasgan.metrics import copies, frechet, inception, kernel, prdc, wasserstein
+from kerasgan.metrics.extractors import identifier, pixels
+
+
+class QualityMetric(keras.metrics.Metric):
+    """A value, or several, of the features of real and of generated images.
+
+    Subclasses have `_value(real, fake)` of two feature arrays, and `symbol` for `title`.
+
+    Args:
+        extractor: Callable, images -> features `(n, d)`. Defaults to `kerasgan.metrics.pixels`.
+        most: Integer >= 2: of more images the first so many are used; None for all of them. Defaults to `10_000`.
+        name: String, in the logs. Defaults to the metric's.
+    """
+
+    symbol = None
+    values = None  # names of the results, where there are several
+
+    def __init__(self, extractor=pixels, most=10_000, name=None):
+        super().__init__(name=name or keras.src.utils.naming.to_snake_case(type(self).__name__))
+        if not callable(extractor):
+            raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
+        if most is not None and most < 2:
+            raise invalid("most", "an integer >= 2, or None", f"most={most}")
+        self.extractor = extractor
+        self.most = most
+        self._real_key = None
+        self._real = []
+        self.reset_state()
+
+    @property
+    def names(self):
+        """List of the names that the results have in the logs."""
+        return [self.name] if self.values is None else [f"{self.name}_{value}" for value in self.values]
+
+    @property
+    def title(self):
+        """The honest name of the value: what it was computed with."""
+        return f"{self.symbol or self.name}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
+
+    @property
+    def num_real(self):
+        return sum(map(len, self._real))
+
+    @property
+    def num_fake(self):
+        return sum(map(len, self._fake))
+
+    def begin(self, key=None):
+        """Forgets all images but the real ones of the same key.
+
+        Args:
+            key: What tells the real images from others, e.g. the fingerprint of a dataset; None where nothing does.
+
+        Returns:
+            Whether real images have to be given.
+        """
+        known = key is not None and key == self._real_key
+        self._fake = []
+        if not known:
+            self._real, self._real_key = [], key
+        return not known
+
+    def reset_state(self):
+        self.begin()
+
+    def update_state(self, real=None, fake=None):
+        """Takes a batch of real images, of generated ones, or of both."""
+        for images, features in ((real, self._real), (fake, self._fake)):
+            room = len(images) if images is not None else 0
+            if self.most is not None:
+                room = min(room, self.most - sum(map(len, features)))
+            if room > 0:
+                features.append(np.asarray(self.extractor(np.asarray(images)[:room])))
+
+    def result(self):
+        """Float, or dict from name to float."""
+        value = self._value(np.concatenate(self._real), np.concatenate(self._fake))
+        return value if self.values is None else {f"{self.name}_{key}": value[key] for key in self.values}
+
+    def _value(self, real, fake):
+        raise NotImplementedError
+
+    def get_config(self):
+        return {"name": self.name, "extractor": self.extractor, "most": self.most}
+
+
+class FrechetDistance(QualityMetric):
+    """`kerasgan.metrics.frechet_distance` of features: FID where the features are its."""
+
+    symbol = "FD"
+
+    def _value(self, real, fake):
+        return frechet.frechet_distance(real, fake)
+
+
+class KernelDistance(QualityMetric):
+    """`kerasgan.metrics.kernel_distance` of features: KID where the features are its."""
+
+    symbol = "KD"
+
+    def _value(self, real, fake):
+        return kernel.kernel_distance(real, fake)
+
+
+class PRDC(QualityMetric):
+    """`kerasgan.metrics.prdc` of features: precision, recall, density, coverage.
+
+    Args:
+        k: Integer >= 1, which neighbour. Defaults to `5`.
+    """
+
+    symbol = "PRDC"
+    values = ("precision", "recall", "density", "coverage")
+
+    def __init__(self, extractor=pixels, most=2_000, name=None, k=5):
+        super().__init__(extractor, most, name)
+        self.k = k
+
+    def _value(self, real, fake):
+        return prdc.prdc(real, fake, self.k)
+
+    def get_config(self):
+        return {**super().get_config(), "k": self.k}
+
+
+class SlicedWassersteinDistance(QualityMetric):
+    """`kerasgan.metrics.sliced_wasserstein_distance` of features."""
+
+    symbol = "SWD"
+
+    def _value(self, real, fake):
+        return wasserstein.sliced_wasserstein_distance(real, fake)
+
+
+class InceptionScore(QualityMetric):
+    """`kerasgan.metrics.inception_score`; the extractor gives logits, e.g. `classifier.logits`."""
+
+    symbol = "IS"
+
+    def _value(self, real, fake):
+        return inception.inception_score(fake)[0]
+
+
+class CopyRate(QualityMetric):
+    """`kerasgan.metrics.copy_rate`: give `evaluate` the images that were trained on."""
+
+    symbol = "copies"
+
+    def _value(self, real, fake):
+        return copies.copy_rate(real, fake)
