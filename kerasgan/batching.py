@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import scale
+from kerasgan.datasets.pipeline import fingerprint, scale
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _BATCH_SIZE = 64
@@ -41,7 +41,9 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
     if training:
         return from_arrays(x, y, batch_size or _BATCH_SIZE, seed=seed)
     in_order = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size or _BATCH_SIZE)
-    return in_order.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
+    dataset = in_order.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
+    dataset.fingerprint = fingerprint(np.asarray(x), None if y is None else np.asarray(y), (batch_size,))
+    return dataset
 
 
 def steps_in(dataset, batches_per_step, steps_per_epoch=None):
@@ -87,6 +89,7 @@ def mapped(dataset, function):
     result = dataset.map(function)
     if seekable(dataset):
         result.starting_at = lambda number: dataset.starting_at(number).map(function)
+    if hasattr(dataset, "fingerprint"):
         result.fingerprint = dataset.fingerprint
     return result
 

@@ -141,7 +141,7 @@ def _check_pixels(images, generator):
         expected = "finite pixels: look for a division by zero in the preprocessing"
         raise invalid("x", expected, f"NaN or infinity in example {finite.argmin()} of the first batch", DataError)
     lowest, highest = float(images.min()), float(images.max())
-    bounds = _RANGES.get(_last_activation(generator))
+    bounds = range_of(generator)
     if bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3:
         scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
         expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale bytes by {scale}"
@@ -162,6 +162,11 @@ def _check_labels(labels, num_classes):
     if labels.min() < 0 or labels.max() >= num_classes:
         expected = f"labels in [0, {num_classes}), the classes of the networks"
         raise invalid("x", expected, f"labels from {labels.min()} to {labels.max()}", DataError)
+
+
+def range_of(generator):
+    """`(lowest, highest)` of what the last activation can make, None where it is not known."""
+    return _RANGES.get(_last_activation(generator))
 
 
 def _last_activation(network):

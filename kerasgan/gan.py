@@ -100,13 +100,22 @@ class GAN(GenerativeModel):
         return optimization.adam(2e-4, 0.5, 0.999), optimization.adam(2e-4, 0.5, 0.999)
 
     def compile(
-        self, d_optimizer=None, g_optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile="auto"
+        self,
+        d_optimizer=None,
+        g_optimizer=None,
+        *,
+        metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
     ):
         """Sets the optimizers.
 
         Args:
             d_optimizer: `keras.optimizers.Optimizer` of the discriminator. Defaults to the variant's paper's.
             g_optimizer: `keras.optimizers.Optimizer` of the generator. Defaults to the variant's paper's.
+            metrics: Sequence of `kerasgan.metrics.QualityMetric`, which `evaluate` and validation report; they are not
+                saved with the model: set `model.quality` again after loading. Defaults to none.
             run_eagerly: Whether to run without graphs, to debug.
             steps_per_execution: Integer, steps in one graph; 1 with several replicas.
             jit_compile: Whether XLA compiles the forward and backward passes; `"auto"`: on a GPU or TPU, not on a CPU.
@@ -128,6 +137,7 @@ class GAN(GenerativeModel):
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
         self._remember_optimizers()
+        self.quality = metrics
 
     def _prepared(self, optimizer, network, *others):
         if not network.trainable_variables:

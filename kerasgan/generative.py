@@ -9,7 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, optimization, saving, stateless
+from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import invalid
+from kerasgan.images import to_uint8
+from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
 
 
@@ -39,6 +42,7 @@ class GenerativeModel(keras.Model):
         self.step = self._counter("step")
         self.evaluated_batches = self._counter("evaluated_batches")
         self._trackers = {}
+        self._quality = []
         self.training = None  # the `Training` that is running
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
@@ -225,18 +229,37 @@ class GenerativeModel(keras.Model):
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         return values if return_dict else list(values.values())
 
-    def _evaluate(self, dataset, **kwargs):
+    def _evaluate(self, dataset, steps, **kwargs):
         self.evaluated_batches.assign(0)
-        return super().evaluate(dataset, return_dict=True, **kwargs)
+        values = super().evaluate(dataset, steps=steps, return_dict=True, **kwargs)
+        return {**values, **(self._measure(dataset, steps) if self.quality else {})}
+
+    def _measure(self, dataset, steps):
+        """The values of the quality metrics: as many generated images as there are real ones, of seeds of their own."""
+        # Real images that have been seen are not read again, where it is known that they are the same.
+        wanting = [metric for metric in self.quality if metric.begin(dataset.fingerprint)]
+        for number, element in enumerate(dataset if steps is None else dataset.take(steps)):
+            real, labels = batching.split(element)
+            fake = self.generate(len(real), labels if self.conditional else None, seed=number, batch_size=len(real))
+            if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
+                fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them
+            for metric in self.quality:
+                metric.update_state(real if metric in wanting else None, fake)
+            if all(metric.full for metric in self.quality):
+                break
+        return {name: value for metric in self.quality for name, value in metric.results().items()}
 
     def _for_evaluation(self, dataset, steps):
         """The batches of an evaluation, and how many; None for all."""
-        dataset, replicas = batching.in_fixed_order(contract.suited(dataset, self)), self._replicas
+        dataset, replicas = contract.suited(dataset, self), self._replicas
+        known = getattr(dataset, "fingerprint", None)
+        dataset = batching.in_fixed_order(dataset)
         if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
             dataset = batching.of_static_size(dataset)
             contract.check_divisible(dataset, replicas)
             # At the end of the data replicas would be given empty batches, which count.
             steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
+        dataset.fingerprint = known and f"{known}, {steps} steps"
         return dataset, steps
 
     def train_on_batch(self, x, y=None, **kwargs):
@@ -369,6 +392,23 @@ class GenerativeModel(keras.Model):
         if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
             return function
         return tf.function(function, jit_compile=self._compile_gradients)
+
+    @property
+    def quality(self):
+        """List of `kerasgan.metrics.QualityMetric`, what `evaluate` reports besides; not saved with the model."""
+        return self._quality
+
+    @quality.setter
+    def quality(self, metrics):
+        metrics = list(metrics or ())
+        for metric in metrics:
+            if not isinstance(metric, QualityMetric):
+                expected = "metrics of kerasgan.metrics, e.g. [kerasgan.metrics.FrechetDistance()]"
+                raise invalid("metrics", expected, repr(metric))
+        names = [*self._trackers, *(name for metric in metrics for name in metric.names)]
+        if len(set(names)) < len(names):
+            raise invalid("metrics", "a name of its own for each: pass `name`", f"{names}")
+        self._quality = metrics
 
     def _remember_optimizers(self):
         """At the end of `compile`."""

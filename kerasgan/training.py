@@ -75,7 +75,8 @@ class Training:
     def metric_names(self):
         """List of the names in the logs of an epoch, those of callbacks aside."""
         names = [metric.name for metric in self.model.metrics]
-        return [*names, *(f"val_{name}" for name in names if self._validated)]
+        held_out = [*names, *(name for metric in self.model.quality for name in metric.names)]
+        return [*names, *(f"val_{name}" for name in held_out if self._validated)]
 
     @property
     def has_callbacks_of_others(self):

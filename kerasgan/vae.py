@@ -51,13 +51,14 @@ class VAE(GenerativeModel):
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}
 
-    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile="auto"):
+    def compile(self, optimizer=None, *, metrics=None, run_eagerly=False, steps_per_execution=1, jit_compile="auto"):
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
         self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         optimizer = keras.optimizers.Adam(1e-3) if optimizer is None else optimizer
         strategy, variables = self.distribute_strategy, self.trainable_variables
         self.optimizer = optimization.prepared(optimizer, variables, [self], strategy)
         self._remember_optimizers()
+        self.quality = metrics
 
     def train_step(self, data):
         """One update of both networks."""

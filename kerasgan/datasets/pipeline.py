@@ -85,7 +85,7 @@ def from_arrays(
     numbers = epochs.flat_map(lambda epoch: tf.data.Dataset.range(per_epoch).map(lambda batch: (epoch, batch)))
     dataset = batches(numbers).take(per_epoch).apply(tf.data.experimental.assert_cardinality(per_epoch))
     dataset.starting_at = starting_at
-    dataset.fingerprint = _fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
+    dataset.fingerprint = fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
     return dataset
 
 
@@ -95,7 +95,7 @@ def random_seeds(seed: int) -> tf.data.Dataset:
     return numbers.batch(2, drop_remainder=True).batch(2, drop_remainder=True)
 
 
-def _fingerprint(images: np.ndarray, labels: np.ndarray | None, options: tuple) -> str:
+def fingerprint(images: np.ndarray, labels: np.ndarray | None, options: tuple) -> str:
     """Tells one dataset from another: by shape, type, options and as many examples, evenly spread, as are read fast."""
     digest = hashlib.sha256(repr((images.shape, str(images.dtype), options)).encode())
     every = images.nbytes // _FINGERPRINTED_BYTES + 1

@@ -139,7 +139,7 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.compile(keras.optimizers.Adam(rate), loss)
-    classifier.fit(dataset.prefetch(2), epochs=epochs, verbose=verbose)
+    classifier.fit(dataset.prefetch(2), epochs=epochs, verbose=verbose, shuffle=False)
     result = Classifier(network, None)
     result.accuracy = float((result.classes(images[test]) == labels[test]).mean())
     return result

@@ -1,21 +1,21 @@
 """Metrics of the quality of what a model generates, for `compile(metrics=[...])`.
 
-Each has the interface of a Keras metric, and sees images, not predictions: `update_state(real, fake)`. They are computed
-in NumPy, in float64, outside of the graph, when the model is evaluated.
+Each has the interface of a Keras metric, and sees images, not predictions: `update_state(real, fake)`. They are
+computed in NumPy, in float64, outside of the graph, when the model is evaluated.
 """
 
 import keras
 import numpy as np
 
+from kerasgan import metrics
 from kerasgan.errors import invalid
-from kerasgan.metrics import copies, frechet, inception, kernel, prdc, wasserstein
 from kerasgan.metrics.extractors import identifier, pixels
 
 
 class QualityMetric(keras.metrics.Metric):
     """A value, or several, of the features of real and of generated images.
 
-    Subclasses have `_value(real, fake)` of two feature arrays, and `symbol` for `title`.
+    Subclasses have `_value(real, fake)` of two feature arrays, `default_name`, and `symbol` for `title`.
 
     Args:
         extractor: Callable, images -> features `(n, d)`. Defaults to `kerasgan.metrics.pixels`.
@@ -23,11 +23,11 @@ class QualityMetric(keras.metrics.Metric):
         name: String, in the logs. Defaults to the metric's.
     """
 
-    symbol = None
+    default_name = symbol = None
     values = None  # names of the results, where there are several
 
     def __init__(self, extractor=pixels, most=10_000, name=None):
-        super().__init__(name=name or keras.src.utils.naming.to_snake_case(type(self).__name__))
+        super().__init__(name=name or self.default_name)
         if not callable(extractor):
             raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
         if most is not None and most < 2:
@@ -46,7 +46,7 @@ class QualityMetric(keras.metrics.Metric):
     @property
     def title(self):
         """The honest name of the value: what it was computed with."""
-        return f"{self.symbol or self.name}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
+        return f"{self.symbol}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
 
     @property
     def num_real(self):
@@ -55,6 +55,11 @@ class QualityMetric(keras.metrics.Metric):
     @property
     def num_fake(self):
         return sum(map(len, self._fake))
+
+    @property
+    def full(self):
+        """Whether it takes no more images."""
+        return self.most is not None and min(self.num_real, self.num_fake) >= self.most
 
     def begin(self, key=None):
         """Forgets all images but the real ones of the same key.
@@ -84,9 +89,14 @@ class QualityMetric(keras.metrics.Metric):
                 features.append(np.asarray(self.extractor(np.asarray(images)[:room])))
 
     def result(self):
-        """Float, or dict from name to float."""
+        """Float, or dict from name to float where there are several values."""
+        results = self.results()
+        return results if self.values else results[self.name]
+
+    def results(self):
+        """Dict from name in the logs to float."""
         value = self._value(np.concatenate(self._real), np.concatenate(self._fake))
-        return value if self.values is None else {f"{self.name}_{key}": value[key] for key in self.values}
+        return dict(zip(self.names, [value[key] for key in self.values] if self.values else [value], strict=True))
 
     def _value(self, real, fake):
         raise NotImplementedError
@@ -98,19 +108,19 @@ class QualityMetric(keras.metrics.Metric):
 class FrechetDistance(QualityMetric):
     """`kerasgan.metrics.frechet_distance` of features: FID where the features are its."""
 
-    symbol = "FD"
+    default_name, symbol = "frechet_distance", "FD"
 
     def _value(self, real, fake):
-        return frechet.frechet_distance(real, fake)
+        return metrics.frechet_distance(real, fake)
 
 
 class KernelDistance(QualityMetric):
     """`kerasgan.metrics.kernel_distance` of features: KID where the features are its."""
 
-    symbol = "KD"
+    default_name, symbol = "kernel_distance", "KD"
 
     def _value(self, real, fake):
-        return kernel.kernel_distance(real, fake)
+        return metrics.kernel_distance(real, fake)
 
 
 class PRDC(QualityMetric):
@@ -120,7 +130,7 @@ class PRDC(QualityMetric):
         k: Integer >= 1, which neighbour. Defaults to `5`.
     """
 
-    symbol = "PRDC"
+    default_name, symbol = "prdc", "PRDC"
     values = ("precision", "recall", "density", "coverage")
 
     def __init__(self, extractor=pixels, most=2_000, name=None, k=5):
@@ -128,7 +138,7 @@ class PRDC(QualityMetric):
         self.k = k
 
     def _value(self, real, fake):
-        return prdc.prdc(real, fake, self.k)
+        return metrics.prdc(real, fake, self.k)
 
     def get_config(self):
         return {**super().get_config(), "k": self.k}
@@ -137,25 +147,25 @@ class PRDC(QualityMetric):
 class SlicedWassersteinDistance(QualityMetric):
     """`kerasgan.metrics.sliced_wasserstein_distance` of features."""
 
-    symbol = "SWD"
+    default_name, symbol = "sliced_wasserstein_distance", "SWD"
 
     def _value(self, real, fake):
-        return wasserstein.sliced_wasserstein_distance(real, fake)
+        return metrics.sliced_wasserstein_distance(real, fake)
 
 
 class InceptionScore(QualityMetric):
     """`kerasgan.metrics.inception_score`; the extractor gives logits, e.g. `classifier.logits`."""
 
-    symbol = "IS"
+    default_name, symbol = "inception_score", "IS"
 
     def _value(self, real, fake):
-        return inception.inception_score(fake)[0]
+        return metrics.inception_score(fake)[0]
 
 
 class CopyRate(QualityMetric):
     """`kerasgan.metrics.copy_rate`: give `evaluate` the images that were trained on."""
 
-    symbol = "copies"
+    default_name, symbol = "copy_rate", "copies"
 
     def _value(self, real, fake):
-        return copies.copy_rate(real, fake)
+        return metrics.copy_rate(real, fake)

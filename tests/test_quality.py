@@ -1,0 +1,191 @@
+"""Metrics of `compile(metrics=[...])`, and feature extractors."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_training import model
+
+import kerasgan as kg
+from kerasgan import metrics
+from kerasgan.datasets import read
+
+DIGITS = read("digits")
+
+
+def compiled(*quality, **kwargs):
+    gan = model(**kwargs)
+    gan.compile(metrics=list(quality))
+    return gan
+
+
+def test_evaluate_and_validation_report_the_functions_values():
+    gan = compiled(metrics.FrechetDistance(), metrics.PRDC(k=3), metrics.CopyRate(name="copies"))
+    values = gan.evaluate(DIGITS.images[:300], batch_size=100, verbose=0, return_dict=True)
+    fake = np.concatenate([gan.generate(100, seed=number) for number in range(3)])
+    fake = kg.images.to_uint8(fake).reshape(300, -1) / 127.5 - 1
+    real = DIGITS.images[:300].reshape(300, -1) / 127.5 - 1
+    assert values["frechet_distance"] == pytest.approx(metrics.frechet_distance(real, fake), rel=1e-5)
+    assert values["prdc_coverage"] == metrics.prdc(real, fake, 3)["coverage"]
+    assert {"prdc_precision", "prdc_recall", "prdc_density", "copies", "wasserstein"} < values.keys()
+    history = gan.fit(
+        DIGITS.images,
+        epochs=2,
+        steps_per_epoch=2,
+        validation_data=DIGITS.images[:300],
+        validation_batch_size=100,
+        verbose=0,
+    ).history
+    again = gan.evaluate(DIGITS.images[:300], batch_size=100, verbose=0, return_dict=True)
+    assert history["val_frechet_distance"][-1] == pytest.approx(again["frechet_distance"], rel=1e-6)
+    assert history["val_frechet_distance"][0] != history["val_frechet_distance"][1]
+
+
+def test_real_images_are_looked_at_once_where_they_are_known_to_be_the_same():
+    seen = []
+
+    def spied(images):
+        seen.append(len(images))
+        return metrics.pixels(images)
+
+    gan = compiled(metrics.FrechetDistance(spied))
+    for _ in range(2):
+        gan.evaluate(DIGITS.images[:128], verbose=0)
+    assert seen == [64] * 6  # real and generated, twice; then generated alone
+    gan.evaluate(DIGITS.images[128:256], verbose=0)
+    assert seen == [64] * 10
+    shuffled = tf.data.Dataset.from_tensor_slices(DIGITS.images[:128] / np.float32(127.5) - 1).shuffle(128).batch(64)
+    for _ in range(2):
+        gan.evaluate(shuffled, verbose=0)
+    assert seen == [64] * 18
+
+
+def test_no_more_images_than_wanted_are_looked_at():
+    metric = metrics.KernelDistance(most=100)
+    compiled(metric).evaluate(DIGITS.images, verbose=0)
+    assert (metric.num_real, metric.num_fake) == (100, 100)
+    assert metric.title == "KD[pixels, n=100/100]"
+
+
+def test_labels_and_points():
+    gan = kg.GAN(
+        kg.networks.mlp_generator((8, 8, 1), 4, (8,), num_classes=10),
+        kg.networks.mlp_discriminator((8, 8, 1), (8,), num_classes=10),
+    )
+    gan.compile(metrics=[metrics.SlicedWassersteinDistance()])
+    values = gan.evaluate(DIGITS.images[:100], DIGITS.labels[:100], batch_size=50, verbose=0, return_dict=True)
+    fake = np.concatenate([gan.generate(50, DIGITS.labels[:100][50 * i :][:50], seed=i) for i in range(2)])
+    fake, real = (x.reshape(100, -1) / 127.5 - 1 for x in (kg.images.to_uint8(fake), DIGITS.images[:100]))
+    assert values["sliced_wasserstein_distance"] == pytest.approx(
+        metrics.sliced_wasserstein_distance(real, fake), rel=1e-5
+    )
+    points = kg.VAE(
+        kg.networks.mlp_encoder((2,), 4, (8,)), kg.networks.mlp_generator((2,), 4, (8,), output_activation=None)
+    )
+    points.compile(metrics=[metrics.FrechetDistance()])
+    assert points.evaluate(kg.datasets.ring(500)[0], verbose=0, return_dict=True)["frechet_distance"] > 0
+
+
+def test_replicas_report_the_same(mirrored):
+    one = compiled(metrics.FrechetDistance())
+    with mirrored.scope():
+        two = compiled(metrics.FrechetDistance())
+    values = [gan.evaluate(DIGITS.images[:256], verbose=0, return_dict=True)["frechet_distance"] for gan in (one, two)]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_metrics_are_set_again_after_loading(tmp_path):
+    gan = compiled(metrics.FrechetDistance())
+    gan.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.quality == []
+    loaded.quality = [metrics.FrechetDistance()]
+    values = [one.evaluate(DIGITS.images[:100], verbose=0, return_dict=True) for one in (gan, loaded)]
+    assert values[0] == values[1]
+
+
+def test_the_best_generator_by_a_quality_metric_is_kept(tmp_path):
+    gan = compiled(metrics.FrechetDistance())
+    checkpoint = kg.callbacks.Checkpoint(tmp_path, monitor="val_frechet_distance")
+    gan.fit(
+        DIGITS.images,
+        epochs=1,
+        steps_per_epoch=1,
+        validation_data=DIGITS.images[:64],
+        callbacks=[checkpoint],
+        verbose=0,
+    )
+    assert (tmp_path / "best.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["accuracy"], r"Expected metrics of kerasgan.metrics.*'accuracy'"),
+        ([keras.metrics.Mean()], "Expected metrics of kerasgan.metrics"),
+    ],
+)
+def test_metrics_of_predictions_are_refused(given, message):
+    with pytest.raises(ValueError, match=f"`metrics`. {message}"):
+        model().compile(metrics=given)
+
+
+def test_two_metrics_have_two_names():
+    with pytest.raises(ValueError, match=r"`metrics`. Expected a name of its own for each: pass `name`"):
+        compiled(metrics.FrechetDistance(), metrics.FrechetDistance(print))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [({"extractor": 3}, "`extractor`"), ({"most": 1}, "`most`")])
+def test_what_a_metric_does_not_take(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.FrechetDistance(**arguments)
+
+
+# Extractors
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return metrics.train_classifier(DIGITS.images, DIGITS.labels, epochs=16, filters=16)
+
+
+def test_a_classifier_of_the_users_data(classifier, tmp_path):
+    assert classifier.accuracy > 0.95
+    features = classifier(DIGITS.images[:10])
+    assert features.shape == (10, 128)
+    np.testing.assert_allclose(classifier(DIGITS.images[:10] / np.float32(127.5) - 1), features, atol=1e-4)
+    assert (classifier.classes(DIGITS.images) == DIGITS.labels).mean() > 0.95
+    classifier.save(tmp_path / "classifier.keras")
+    loaded = metrics.Classifier.load(tmp_path / "classifier.keras")
+    assert loaded.identifier == classifier.identifier
+    np.testing.assert_array_equal(loaded(DIGITS.images[:10]), features)
+
+
+def test_values_are_named_after_the_classifiers_weights(classifier):
+    distance = metrics.FrechetDistance(classifier, name="fd")
+    score = metrics.InceptionScore(classifier.logits, name="score")
+    values = compiled(distance, score).evaluate(DIGITS.images[:100], verbose=0, return_dict=True)
+    assert distance.title == f"FD[{classifier.identifier}, n=100/100]"
+    assert values["fd"] > 0
+    assert 1 <= values["score"] <= 10
+
+
+def test_networks_of_keras_applications():
+    extractor = metrics.application_features("MobileNetV2", weights=None, image_size=96)
+    assert extractor(DIGITS.images[:3]).shape == (3, 1280)
+    assert extractor.identifier.startswith("keras-mobilenetv2-96-")
+    with pytest.raises(ValueError, match=r"`name`. Expected a network of keras.applications"):
+        metrics.application_features("Inception")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (DIGITS.images[..., 0], DIGITS.labels, "`labels`"),
+        (DIGITS.images, DIGITS.labels[:5], "`labels`"),
+        (DIGITS.images, 0 * DIGITS.labels, "two classes or more"),
+    ],
+)
+def test_what_no_classifier_is_trained_on(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.train_classifier(images, labels)
