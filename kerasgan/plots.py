@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,16 +29,11 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, figure 3: the estimate tracks the quality of samples.
     """
-    # matplotlib is slow to import; the object API leaves pyplot's global state alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     log = _read(metrics_csv)
     panels = [_plot_losses]
     panels += [_plot_wasserstein] if "wasserstein" in log else []
     panels += [_plot_gradient_norm] if "gradient_norm" in log else []
-    figure = Figure(figsize=(8, 0.6 + 2.6 * len(panels)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(8, 0.6 + 2.6 * len(panels))
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, plot in zip(all_axes, panels[1:] + panels[:1], strict=True):  # the most telling first
         plot(axes, log)
@@ -48,6 +44,53 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
     all_axes[-1].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     with files.replacing(path) as temporary:
         figure.savefig(temporary)
+
+
+def evaluation(
+    distances: dict[str, np.ndarray], shares, class_names: Sequence[str] | None, path: str | os.PathLike
+) -> None:
+    """Plots how near generated examples are to real ones, and which classes they have.
+
+    Args:
+        distances: Arrays of nearest distances by what they are from and to; the first is drawn in front.
+        shares: Two arrays `(classes,)`: the share of each class among real and among generated examples; None for none.
+        class_names: Name of each class, or None.
+        path: Name of the picture; its suffix tells the format.
+    """
+    figure = _figure(8, 3.2 if shares is None else 6.0)
+    panels = figure.subplots(1 if shares is None else 2, 1, squeeze=False)[:, 0]
+    edges = np.linspace(0.0, max(values.max() for values in distances.values()), 51)
+    colours = (_COLOURS["main"], _COLOURS["second"])
+    for (label, values), colour in zip(distances.items(), colours, strict=False):
+        panels[0].hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
+    panels[0].set_title("Distance to the nearest real example")
+    panels[0].legend(loc="best", frameon=False)
+    if shares is not None:
+        classes = np.arange(len(shares[0]))
+        for offset, label, values, colour in zip(
+            (0.2, -0.2), ("real", "generated"), shares, colours[::-1], strict=True
+        ):
+            panels[1].bar(classes - offset, values, 0.4, color=colour, alpha=0.8, label=label)
+        if class_names is not None and len(classes) <= 30:
+            panels[1].set_xticks(classes, class_names, rotation=45 if max(map(len, class_names)) > 3 else 0)
+        panels[1].yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+        panels[1].set_title("Share of each class, by the classifier")
+        panels[1].set_ylim(0.0, 1.2 * max(map(np.max, shares)))
+        panels[1].legend(loc="upper right", frameon=False, ncols=2)
+    for axes in panels:
+        _tidy(axes)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _figure(width, height):
+    # matplotlib is slow to import; the object API leaves pyplot's global state alone.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def median_filter(values: np.ndarray, window: int) -> np.ndarray:

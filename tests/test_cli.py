@@ -219,7 +219,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "unknown command 'trian'. Expected train, resume, generate, inspect."),
+        (["trian"], "unknown command 'trian'. Expected train, resume, generate, evaluate, inspect."),
         (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
         (["train", "digits"], "expected flags alone. Received: digits."),
         (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),
@@ -278,6 +278,37 @@ def test_every_flag_is_explained_in_the_help():
 
 
 # generate
+
+
+def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, capsys):
+    assert main(["evaluate", str(run), "--num_images=300"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"generated +real +300 examples each", printed)
+    # A training of 20 steps has learnt nothing.
+    distance, floor = (
+        float(value) for value in re.search(r"^FD\[pixels\] +(\S+) +(\S+)", printed, re.MULTILINE).groups()
+    )
+    assert distance > 10 * floor > 0
+    summary = json.loads((run / "metrics.json").read_text())
+    assert summary["steps"] == 20  # what the training has written is still there
+    values = summary["evaluation"]["values"]
+    assert values["FD[pixels]"] == pytest.approx(distance, rel=1e-3)
+    assert sum(summary["evaluation"]["class_shares"]) == pytest.approx(1.0)
+    assert re.search(r"^classifier classifier-[0-9a-f]{8}: 9\d\.\d\d% of held-out images right", printed, re.MULTILINE)
+    for name in ("evaluation.png", "nearest.png"):
+        Image.open(run / name).load()
+
+
+def test_evaluate_counts_the_modes_of_points(tmp_path, capsys):
+    run = tmp_path / "ring"
+    assert main(["train", "--dataset=ring", "--steps=5", *SMALL, f"--workdir={run}"]) == 0
+    assert main(["evaluate", str(run), "--num_images=500"]) == 0
+    printed = capsys.readouterr().out
+    modes, perfect = re.search(r"^modes +(\S+) +(\S+)", printed, re.MULTILINE).groups()
+    assert int(modes) < int(perfect) == 8
+    assert re.search(r"^W1 ", printed, re.MULTILINE)
+    assert not (run / "nearest.png").exists()
+    assert "--classifier" in refused(capsys, "evaluate", str(run), "--classifier")
 
 
 def test_generated_pictures_depend_on_the_seed_alone(run, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The command `kerasgan`: `train`, `resume`, `generate`, `inspect`.
+"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `inspect`.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
@@ -21,6 +21,7 @@ GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
   train      train a model on a dataset: `kerasgan train` alone learns handwritten digits
   resume     go on with a training that was stopped
   generate   generate images by a trained model
+  evaluate   say how good the images of a trained model are
   inspect    say what a dataset holds
 
   kerasgan COMMAND --help      the flags of a command

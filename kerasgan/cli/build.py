@@ -1,5 +1,7 @@
 """From a configuration to a compiled model."""
 
+import pathlib
+
 import keras
 
 from kerasgan import gan, networks, optimization, vae, variants
@@ -80,3 +82,20 @@ def _optimizer(configuration, updates):
     if configuration.model == "wgan":
         return optimization.rmsprop(rate)
     return optimization.adam(rate, configuration.beta_1, configuration.beta_2)
+
+
+def trained(workdir):
+    """The model that `kerasgan train` has left in a run directory.
+
+    Args:
+        workdir: String.
+
+    Returns:
+        The path of the directory, and the model.
+    """
+    path = pathlib.Path(workdir).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
+    if not (path / "model.keras").is_file():
+        raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
+    return path, keras.models.load_model(path / "model.keras")

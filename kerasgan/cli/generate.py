@@ -2,11 +2,11 @@
 
 import pathlib
 
-import keras
 import numpy as np
 from PIL import Image
 
-from kerasgan import gan, images, vae, variants  # noqa: F401 (the classes that `load_model` looks for)
+from kerasgan import images
+from kerasgan.cli.build import trained
 
 
 def run(workdir, flags) -> int:
@@ -16,15 +16,9 @@ def run(workdir, flags) -> int:
         workdir: Run directory of `kerasgan train`.
         flags: Dict of the command's flags by name.
     """
-    path = pathlib.Path(workdir).expanduser()
-    model_path = path / "model.keras"
-    if not path.is_dir():
-        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
-    if not model_path.is_file():
-        raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
+    path, model = trained(workdir)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     write = _writer(out)
-    model = keras.models.load_model(model_path)
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")

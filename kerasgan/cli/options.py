@@ -220,6 +220,20 @@ def _generate(define):
     )
 
 
+def _evaluate(define):
+    define.group("Evaluation")
+    define.integer(
+        "num_images", 2_000, "How many are generated, and compared with as many real ones; at most half of the data."
+    )
+    define.integer("seed", 0, "The same seed gives the same images.", lower=0, upper=2**32 - 1)
+    define.boolean(
+        "classifier",
+        None,
+        "Train a small classifier on the data, for features of its own and the share of each class. By default where "
+        "the data are images with labels; about a minute for MNIST.",
+    )
+
+
 def _inspect(define):
     define.group("Data")
     _data(define)
@@ -260,6 +274,17 @@ COMMANDS = {
             "kerasgan generate runs/digits-wgan_gp-1 --num_images=10000 --seed=1 --out=digits.npz",
         ),
         _generate,
+    ),
+    "evaluate": Command(
+        "kerasgan evaluate WORKDIR [flags]",
+        "WORKDIR",
+        "Says how good what the model in WORKDIR generates is: distances, precision and recall, copies, classes; and "
+        "beside each value the one that real examples have. Adds them to metrics.json, and plots.",
+        (
+            "kerasgan evaluate runs/digits-wgan_gp-1",
+            "kerasgan evaluate runs/mnist-wgan_gp-1 --num_images=10000",
+        ),
+        _evaluate,
     ),
     "inspect": Command(
         "kerasgan inspect DATASET [flags]",

@@ -27,6 +27,8 @@ OUTPUTS = (
     "config.json",
     "metrics.csv",
     "metrics.json",
+    "evaluation.png",
+    "nearest.png",
     "samples",
     "samples.png",
     "contact_sheet.png",

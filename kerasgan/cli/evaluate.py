@@ -1,0 +1,150 @@
+"""`kerasgan evaluate`: how good what the model of a run directory generates is, beside what real examples have."""
+
+import json
+import math
+
+import numpy as np
+
+from kerasgan import datasets, files, images, metrics, plots
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli import data as data_
+from kerasgan.cli.build import trained
+
+_K = 5
+# Standard deviations of the modes of sets whose modes are known.
+_MODES = {"ring": (datasets.ring_modes, 0.01), "grid": (datasets.grid_modes, 0.05)}
+# Beyond so many examples an exact assignment takes minutes.
+_ASSIGNED = 2_000
+_SHOWN = 12
+
+
+def run(workdir, flags) -> int:
+    """Evaluates, and returns the exit code.
+
+    Args:
+        workdir: Run directory of `kerasgan train`.
+        flags: Dict of the command's flags by name.
+    """
+    path, model = trained(workdir)
+    configuration = configurations.read(path / "config.json")
+    options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
+    source = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options).train
+    # Half of the real examples are for the value that real ones have against real ones.
+    count = min(flags["num_images"], source.num_examples // 2)
+    if count <= _K:
+        raise ValueError(
+            f"{configuration.dataset} has {source.num_examples} examples: too few, {2 * _K + 2} are needed."
+        )
+    rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
+    labels = source.labels[rows[0]] if model.conditional else None
+    fake = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
+    fake = images.to_uint8(fake) if fake.ndim == 4 else fake
+    real, other = source.images[rows[0]], source.images[rows[1]]
+    classifier = _classifier(source, flags["classifier"])
+    table = _table(configuration.dataset, real, fake, other, classifier)
+    _print(table, count, classifier)
+    shares = None
+    if classifier is not None:
+        classes = np.arange(source.num_classes)
+        shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
+        print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
+    _write(path, flags, count, table, classifier, shares)
+    pixels = [metrics.pixels(x) / (255.0 if x.dtype == np.uint8 else 1.0) for x in (real, fake, other)]
+    distances = {
+        "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
+        "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
+    }
+    plots.evaluation(distances, shares, source.class_names, path / "evaluation.png")
+    print(f"\nplots      {path / 'evaluation.png'}")
+    if fake.ndim == 4:
+        images.save_picture(path / "nearest.png", _nearest(source.images, fake[:_SHOWN]))
+        print(f"nearest    {path / 'nearest.png'}: generated images, and the nearest real one of each below")
+    return 0
+
+
+def _classifier(source, wanted):
+    """A classifier of the data, where they have classes; None where they have none, or it is not wanted."""
+    can = source.images.ndim == 4 and source.labels is not None and source.num_classes > 1
+    if wanted and not can:
+        raise ValueError("--classifier: the data are no images with labels. Leave it out.")
+    return metrics.train_classifier(source.images, source.labels) if can and wanted is not False else None
+
+
+def _table(dataset, real, fake, other, classifier):
+    """Rows (name, value of generated against real, value of real against real)."""
+    rows = []
+
+    def compare(name, function, *extractors):
+        features = [metrics.pixels(x) if not extractors else extractors[0](x) for x in (real, fake, other)]
+        scale = 255.0 if real.dtype == np.uint8 and not extractors else 1.0
+        x, y, z = (part / scale for part in features)
+        values = function(x, y), function(x, z)
+        if not isinstance(values[0], dict):
+            values = tuple({name: value} for value in values)
+        rows.extend((key, values[0][key], values[1][key]) for key in values[0])
+
+    space = "pixels" if real.ndim == 4 else "points"
+
+    def prdc(suffix):
+        return lambda x, y: {f"{name}[{suffix}]": value for name, value in metrics.prdc(x, y, _K).items()}
+
+    compare("", prdc(space))
+    compare(f"FD[{space}]", metrics.frechet_distance)
+    compare(f"KD[{space}]", metrics.kernel_distance)
+    compare(f"SWD[{space}]", metrics.sliced_wasserstein_distance)
+    compare("copies", metrics.copy_rate)
+    compare("duplicates", metrics.duplicate_rate)
+    if real.ndim == 2 and len(real) <= _ASSIGNED:
+        compare("W1", metrics.wasserstein_distance)
+    if dataset in _MODES:
+        centres, std = _MODES[dataset]
+        compare("", lambda _, y: metrics.mode_coverage(y, centres(), std))
+    if classifier is not None:
+        name = classifier.identifier
+        compare("", prdc(name), classifier)
+        compare(f"FD[{name}]", metrics.frechet_distance, classifier)
+        compare(f"KD[{name}]", metrics.kernel_distance, classifier)
+        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y)[0], classifier.logits)
+    return rows
+
+
+def _print(table, count, classifier):
+    width = max(len(name) for name, _, _ in table)
+    print(f"{'':{width}}  generated   real        {count:,} examples each; real: against other real ones")
+    for name, generated, real in table:
+        print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}")
+    if classifier is not None:
+        print(f"\nclassifier {classifier.identifier}: {classifier.accuracy:.2%} of held-out images right")
+
+
+def _write(path, flags, count, table, classifier, shares):
+    written = path / "metrics.json"
+    summary = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
+    summary["evaluation"] = {
+        "num_real": count,
+        "num_fake": count,
+        "seed": flags["seed"],
+        "k": _K,
+        "values": {name: _finite(value) for name, value, _ in table},
+        "real_against_real": {name: _finite(value) for name, _, value in table},
+    }
+    if classifier is not None:
+        summary["evaluation"]["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
+        summary["evaluation"]["class_shares"] = shares[1].tolist()
+    with files.replacing(written) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    print(f"\nvalues     {written}")
+
+
+def _finite(value):
+    return float(value) if math.isfinite(value) else None
+
+
+def _nearest(real, fake):
+    """Generated images above the real ones that are nearest in pixels."""
+    rows = [
+        np.argmin(np.square(real.astype(np.float32) - image).sum(axis=(1, 2, 3))) for image in fake.astype(np.float32)
+    ]
+    return images.contact_sheet(
+        [images.grid(part, columns=len(fake)) for part in (fake, real[rows])], ["generated", "nearest real"]
+    )
