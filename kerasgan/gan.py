@@ -76,6 +76,11 @@ class GAN(GenerativeModel):
         names += [self.loss.distance] if self.loss.distance else []
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
+    def skip_non_finite(self):
+        """As that of the base, and the share of updates that are left out is logged as `skipped`."""
+        self._trackers.setdefault("skipped", keras.metrics.Mean(name="skipped"))
+        super().skip_non_finite()
+
     @property
     def batches_per_step(self):
         return self.n_critic
@@ -284,9 +289,8 @@ class GAN(GenerativeModel):
             )
         return tf.cast(images, tf.float32), labels if self.conditional else None
 
-    @staticmethod
-    def _apply(optimizer, gradients, variables, constraint=None):
-        skipped = optimization.apply(optimizer, gradients, variables)
+    def _apply(self, optimizer, gradients, variables, constraint=None):
+        skipped = optimization.apply(optimizer, gradients, variables, self.skips_non_finite)
         # Not as `variable.constraint`, which would stay on a discriminator that is used again elsewhere.
         for variable in variables if constraint else ():
             variable.assign(constraint(variable.value))

@@ -43,6 +43,7 @@ class GenerativeModel(keras.Model):
         self.evaluated_batches = self._counter("evaluated_batches")
         self._trackers = {}
         self._quality = []
+        self.skips_non_finite = False
         self.training = None  # the `Training` that is running
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
@@ -409,6 +410,11 @@ class GenerativeModel(keras.Model):
         if len(set(names)) < len(names):
             raise invalid("metrics", "a name of its own for each: pass `name`", f"{names}")
         self._quality = metrics
+
+    def skip_non_finite(self):
+        """From now on an update whose gradient is not finite is left out, without loss scaling as with it."""
+        self.skips_non_finite = True
+        self.make_train_function(force=True)
 
     def _remember_optimizers(self):
         """At the end of `compile`."""

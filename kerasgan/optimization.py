@@ -56,14 +56,21 @@ def gradients(tape, objective, variables):
     return [value if value is None else tf.convert_to_tensor(value) for value in values]
 
 
-def apply(optimizer, values, variables):
+def apply(optimizer, values, variables, skips_non_finite=False):
     """Applies the gradients; all replicas skip the update where one of them overflows under loss scaling.
+
+    Args:
+        optimizer: A prepared optimizer.
+        values: List of gradients, None where there is none.
+        variables: List of the variables they are of.
+        skips_non_finite: Whether updates are skipped without loss scaling too: variables and slots stay as they are.
 
     Returns:
         Float32 scalar: 1 if the update was skipped, else 0.
     """
     skipped = tf.constant(0.0)
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scales or skips_non_finite:
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values if value is not None])
         skipped = tf.where(finite, 0.0, 1.0)
         context = tf.distribute.get_replica_context()
@@ -72,7 +79,15 @@ def apply(optimizer, values, variables):
             skipped = tf.minimum(context.all_reduce(tf.distribute.ReduceOp.SUM, skipped), 1.0)
             poison = tf.where(skipped > 0, float("nan"), 0.0)
             values = [value if value is None else value + tf.cast(poison, value.dtype) for value in values]
+    if scales or not skips_non_finite:
+        optimizer.apply(values, variables)
+        return skipped
+    # An optimizer cannot run inside `tf.cond` under MirroredStrategy: what it has changed is put back.
+    changed = [*variables, *optimizer.variables]
+    before = [tf.identity(variable.value) for variable in changed]
     optimizer.apply(values, variables)
+    for variable, value in zip(changed, before, strict=True):
+        variable.assign(tf.where(skipped > 0, value, variable.value))
     return skipped
 
 

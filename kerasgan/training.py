@@ -65,6 +65,7 @@ class Training:
         self._first = model.batches_taken
         self._iterator = None
         self._restored = None
+        self.after_batch = None  # puts the training elsewhere, by `restore`, once all callbacks have seen the batch
 
     @property
     def position(self):
@@ -139,6 +140,11 @@ class Training:
             self.batch += model.steps_per_execution
             self.step += model.steps_per_execution
             callbacks.on_train_batch_end(self.batch - 1, logs)
+            if self.after_batch:
+                self.after_batch()
+                self._restore_callbacks()
+                callbacks.on_epoch_begin(self.epoch)
+                self.after_batch = None
         if self._epoch_logs is None:
             self._epoch_logs = {name: float(value) for name, value in model.get_metrics_result().items()}
         logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}

@@ -69,7 +69,7 @@ class VAE(GenerativeModel):
         self._advance_spectral_norms(self)
         scale = optimization.gradient_scale(self.optimizer, self.distribute_strategy)
         gradients, values = self._compiled(self._gradients)(images, noise, position + random.drawn, scale)
-        optimization.apply(self.optimizer, gradients, self.trainable_variables)
+        optimization.apply(self.optimizer, gradients, self.trainable_variables, self.skips_non_finite)
         self.step.assign_add(1)
         return self._log(values, batching.size(images))
 

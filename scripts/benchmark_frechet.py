@@ -2,8 +2,9 @@
 
     python scripts/benchmark_frechet.py --pairs=3
 
-From statistics: both ways take the same two covariances, in turn. From features: those of 50,000 examples come in batches
-of 1,000, float32, as from a network; what is quoted is the memory that the process takes beyond what it had before.
+From statistics: both ways take the same two covariances, in turn. From features: those of 50,000 examples come in
+batches of 1,000, float32, as from a network; what is quoted is the memory that the process takes beyond what it had
+before.
 """
 
 import argparse
@@ -31,9 +32,7 @@ def main():
     begun = time.perf_counter()
     metrics.frechet_distance(real, fake)
     distance = time.perf_counter() - begun
-    print(
-        f"moments of {arguments.examples:,} x 2 examples, with drawing them: {moments:.1f} s; the distance: {distance:.1f} s"
-    )
+    print(f"moments of 2 x {arguments.examples:,}, with drawing them: {moments:.1f} s; the distance: {distance:.1f} s")
     print(f"memory beyond that of the imports: {(peak_memory() - before) / 1e6:.0f} MB")
     ratios = []
     for _ in range(arguments.pairs):

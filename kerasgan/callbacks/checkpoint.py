@@ -119,6 +119,8 @@ class Checkpoint(keras.callbacks.Callback):
     # When
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._training.after_batch:  # this batch is not one to go on from
+            return
         # At the end of an epoch after its validation, in `on_epoch_end`.
         if self._told() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
@@ -287,16 +289,9 @@ class Checkpoint(keras.callbacks.Callback):
         differences = list(_differences(values["configuration"], self._configuration()))
         if differences:
             checkpoint.mismatch(path, differences)
-        variables = training.model.state()
-        specs = {name: (tuple(variable.shape), variable.numpy().dtype) for name, variable in variables.items()}
-        specs[_DATA] = None
-        arrays = checkpoint.read_arrays(path, specs)
-        data = arrays.pop(_DATA, None)
         rates = training.model.learning_rates_set()
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
-        kind = training.restore(values["training"], None if data is None else data.tobytes())
-        self._best, self._saved, self.restored = values["best"], training.position, path
+        kind = self._read(path, values)
+        self.restored = path
         for name, rate in rates.items():
             restored = optimization.learning_rate(training.model.optimizers[name])
             if rate != restored:
@@ -310,6 +305,40 @@ class Checkpoint(keras.callbacks.Callback):
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
         if changed:
             warnings.warn(f"Going on from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
+
+    def roll_back(self, factor=0.5):
+        """Puts the training that is running back to its newest checkpoint, with other learning rates.
+
+        To be called between two batches: as `training.after_batch`.
+
+        Args:
+            factor: Float > 0, of both learning rates. Defaults to `0.5`.
+
+        Returns:
+            Integer, the step it is at.
+        """
+        path = checkpoint.newest(self.directory)
+        optimizers = self._training.model.optimizers.values()
+        rates = [factor * optimization.learning_rate(optimizer) for optimizer in optimizers]
+        self._read(path, checkpoint.read_values(path))
+        for optimizer, rate in zip(optimizers, rates, strict=True):
+            optimizer.learning_rate = rate
+        self._last = self._training.step
+        return self._training.step
+
+    def _read(self, path, values):
+        """Puts the model and the training where a checkpoint says; returns how exact the position in the data is."""
+        training = self._training
+        variables = training.model.state()
+        specs = {name: (tuple(variable.shape), variable.numpy().dtype) for name, variable in variables.items()}
+        specs[_DATA] = None
+        arrays = checkpoint.read_arrays(path, specs)
+        data = arrays.pop(_DATA, None)
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+        kind = training.restore(values["training"], None if data is None else data.tobytes())
+        self._best, self._saved = values["best"], training.position
+        return kind
 
     def _agree(self, path):
         """All workers have found the same checkpoint, or all of them stop."""

@@ -57,6 +57,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def set_state(self, state):
         self._sums, self._counted = dict(state["sums"]), state["counted"]
+        self._step = int(self.model.step.numpy())
         # A row of steps that are in the sums was written after the checkpoint.
         self._rewrite(self._rows_until(self._step - self._counted))
 

@@ -1,0 +1,244 @@
+"""Says in words, while a model trains, what goes wrong with it."""
+
+import sys
+
+import keras
+import numpy as np
+
+from kerasgan import batching, distribution, metrics
+from kerasgan.constraints import Clip
+from kerasgan.errors import NonFiniteError, invalid
+
+POLICIES = ("raise", "skip", "roll_back")
+# Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
+_COLLAPSED_SPREAD, _COLLAPSED_DUPLICATES = 0.25, 0.5
+# A discriminator that is right with this loss, both halves of it together, gives a minimax generator no gradient.
+_WON = 0.05
+_NORMS = (0.5, 2.0)
+_SATURATED = 0.9
+_OVERFITTED = 0.5
+
+
+class Health(keras.callbacks.Callback):
+    """Looks for the illnesses of GANs, and names each at most once, with what to do.
+
+    - collapse: generated examples are far nearer to one another than real ones, or repeat themselves.
+    - a discriminator that wins too easily: its loss is near 0, and the generator learns from nothing.
+    - an under-trained critic: its estimate of the distance is negative.
+    - a gradient norm far from the 1 that a gradient penalty draws it to.
+    - saturated clipping: nearly all weights of a clipped critic sit at the edge.
+    - an overfitted critic: its estimate on training images is far above that on held-out ones (`validation_data`).
+    - values that are not finite, with the step, the tensor and the batch; what then happens, `on_non_finite` says.
+
+    All but the last are looked for every so often, from means since the time before, and named when they have been seen
+    `patience` times in a row: a training begins with much that looks ill and is not.
+
+    Args:
+        every: Integer >= 1, steps between two looks. Defaults to `100`.
+        patience: Integer >= 1. Defaults to `5`.
+        num_images: Integer >= 16, generated and real examples that are compared. Defaults to `256`.
+        on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out and counted in `skipped`;
+            `"roll_back"`: the training goes back to the last checkpoint, and on with half the learning rates.
+        checkpoint: The `kerasgan.callbacks.Checkpoint` of this `fit`, for `"roll_back"`.
+        most_roll_backs: Integer, after so many the error is raised. Defaults to `5`.
+        file: Where sentences are printed. Defaults to standard output.
+
+    Attributes:
+        findings: Dict from the name of an illness to the sentence that was printed.
+
+    Raises:
+        NonFiniteError: Values are not finite, and the policy does not mend it.
+    """
+
+    chief_only = True
+
+    def __init__(
+        self,
+        every=100,
+        patience=5,
+        num_images=256,
+        on_non_finite="raise",
+        checkpoint=None,
+        most_roll_backs=5,
+        file=None,
+    ):
+        super().__init__()
+        for name, value, least in (("every", every, 1), ("patience", patience, 1), ("num_images", num_images, 16)):
+            if not isinstance(value, int) or value < least:
+                raise invalid(name, f"an integer >= {least}", f"{name}={value!r}")
+        if on_non_finite not in POLICIES:
+            raise invalid("on_non_finite", " or ".join(map(repr, POLICIES)), f"on_non_finite={on_non_finite!r}")
+        if on_non_finite == "roll_back" and checkpoint is None:
+            raise invalid("checkpoint", "the Checkpoint of this `fit`, to roll back to", "checkpoint=None")
+        self.every = every
+        self.patience = patience
+        self.num_images = num_images
+        self.on_non_finite = on_non_finite
+        self.checkpoint = checkpoint
+        self.most_roll_backs = most_roll_backs
+        self.file = file
+        self.findings = {}
+
+    def set_model(self, model):
+        super().set_model(model)
+        if not hasattr(model, "recipe"):
+            raise invalid("callbacks", "Health with kerasgan's models alone", type(model).__name__)
+        if self.on_non_finite != "raise" and distribution.has_workers(model.distribute_strategy):
+            expected = "'raise' on several workers, which would have to mend themselves together"
+            raise invalid("on_non_finite", expected, f"on_non_finite={self.on_non_finite!r}")
+        if self.on_non_finite == "skip" and not model.skips_non_finite:
+            model.skip_non_finite()
+
+    def on_train_begin(self, logs=None):
+        self._training = self.model.training
+        self._real = self._some_real()
+        self._seen = {}
+        self._sums, self._counted, self._train_sums = {}, 0, {}
+        self._looked = self._training.step
+        self._rolled_back = 0
+
+    # When
+
+    def on_train_batch_end(self, batch, logs=None):
+        values = {name: float(value) for name, value in logs.items()}
+        if not all(np.isfinite(value) for value in values.values()):
+            self._not_finite([name for name, value in values.items() if not np.isfinite(value)])
+            return
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._counted += 1
+        if self._training.step - self._looked >= self.every:
+            means = {name: value / self._counted for name, value in self._sums.items()}
+            self._look(self._ill_while_training(means))
+            self._sums, self._counted, self._looked = {}, 0, self._training.step
+
+    def on_epoch_end(self, epoch, logs=None):
+        distance = getattr(self.model.loss, "distance", None) if hasattr(self.model, "discriminator") else None
+        held_out = (logs or {}).get(f"val_{distance}")
+        if held_out is not None:
+            training = logs[distance]
+            share = (training - held_out) / max(abs(training), 1e-12)
+            sentence = None
+            if training > 0 and share > _OVERFITTED:
+                sentence = (
+                    f"the critic is overfitted: its estimate of the distance is {training:.3g} on training images and "
+                    f"{held_out:.3g} on held-out ones. Use more images, augmentation (flip), or a smaller critic"
+                )
+            self._look({"overfitted critic": sentence})
+
+    def _look(self, sentences):
+        for name, sentence in sentences.items():
+            self._seen[name] = self._seen.get(name, 0) + 1 if sentence else 0
+            if self._seen[name] >= self.patience and name not in self.findings:
+                self._say(name, sentence)
+
+    def _say(self, name, sentence):
+        self.findings[name] = f"step {self._training.step:,}: {sentence}."
+        print(f"\nhealth     {self.findings[name]}", file=self.file or sys.stdout, flush=True)
+
+    # What
+
+    def _ill_while_training(self, means):
+        """Dict from each illness that can be looked for to a sentence, None where there is no sign of it."""
+        model = self.model
+        sentences = {"collapse": self._collapse()}
+        distance = getattr(model.loss, "distance", None) if hasattr(model, "discriminator") else None
+        if distance:
+            sentences["under-trained critic"] = means[distance] < 0 and (
+                f"the critic is under-trained: its estimate of the distance is {means[distance]:.3g}, and a distance "
+                "is not below 0. Raise n_critic or the discriminator's learning rate, or train it before (`warmup`)"
+            )
+        elif "d_loss" in means and not model.loss.relativistic:
+            sentences["discriminator that wins"] = means["d_loss"] < _WON and (
+                f"the discriminator wins too easily: its loss is {means['d_loss']:.2g}, and the generator learns "
+                "next to nothing. Lower its learning rate, penalise its gradient, or use WGANGP"
+            )
+        if "gradient_penalty" in means:
+            norm = means["gradient_norm"]
+            sentences["gradient norm"] = not _NORMS[0] <= norm <= _NORMS[1] and (
+                f"the norm of the critic's gradient is {norm:.2g}, far from 1. Raise the weight of the penalty where "
+                "it is above; below, lower it or train the critic more"
+            )
+        if isinstance(getattr(model, "constraint", None), Clip):
+            share = self._share_at_edge(model.constraint.clip)
+            sentences["saturated clipping"] = share > _SATURATED and (
+                f"{share:.0%} of the critic's weights are at the edge of the clipping: it can hardly tell more than a "
+                "sign. Clip less, or use WGANGP"
+            )
+        return {name: sentence or None for name, sentence in sentences.items()}
+
+    def _collapse(self):
+        count = len(self._real)
+        fake = self.model.generate(count, seed=0, batch_size=count).reshape(count, -1)
+        spread = _spread(fake) / _spread(self._real)
+        duplicates = metrics.duplicate_rate(self._real, fake)
+        if spread >= _COLLAPSED_SPREAD and duplicates <= _COLLAPSED_DUPLICATES:
+            return None
+        return (
+            f"the generator collapses: its examples are {spread:.2g} times as far from one another as real ones, "
+            f"{duplicates:.0%} are duplicates. Use WGANGP or R3GAN, more critic updates, or a smaller learning rate"
+        )
+
+    def _share_at_edge(self, clip):
+        weights = np.concatenate(
+            [variable.numpy().ravel() for variable in self.model.discriminator.trainable_variables]
+        )
+        return float((np.abs(weights) >= 0.999 * clip).mean())
+
+    def _some_real(self):
+        images = []
+        for element in batching.in_fixed_order(self._training.dataset):
+            images.append(batching.split(element)[0].numpy())
+            if sum(map(len, images)) >= self.num_images:
+                break
+        real = np.concatenate(images)[: self.num_images]
+        return real.reshape(len(real), -1).astype(np.float64)
+
+    # Values that are not finite
+
+    def _not_finite(self, names):
+        training, model = self._training, self.model
+        weights = {name: value for name, value in model.state().items() if not name.startswith("metrics/")}
+        first = next((name for name, value in weights.items() if not _finite(value.numpy())), None)
+        tensor = f"; the first variable with such values is {first}" if first else "; all weights are finite still"
+        sentence = f"{', '.join(names)} not finite at step {training.step:,}{tensor}{self._batches()}"
+        if self.on_non_finite == "skip" and not first:
+            self._say_once("non-finite values", f"{sentence}. The update was left out, as others after it will be")
+            return
+        if self.on_non_finite == "roll_back" and self._rolled_back < self.most_roll_backs:
+            self._rolled_back += 1
+            training.after_batch = lambda: self._roll_back(sentence)
+            return
+        advice = "Lower the learning rates, look at the data, or pass on_non_finite='skip' or 'roll_back'"
+        raise NonFiniteError(f"{sentence}. {advice}.")
+
+    def _roll_back(self, sentence):
+        step = self.checkpoint.roll_back()
+        self._looked, self._sums, self._counted = step, {}, 0
+        self._say_once("non-finite values", f"{sentence}. Back to step {step:,}, and on with half the learning rates")
+
+    def _batches(self):
+        """Which batches of the data the step has taken, and whether the fault is in them."""
+        dataset, model = self._training.dataset, self.model
+        last, count = model.batches_taken, model.batches_per_step
+        which = f"; its batches are number {last - count} to {last - 1} of the data"
+        if not batching.seekable(dataset):
+            return which
+        for number, element in enumerate(dataset.starting_at(last - count).take(count), last - count):
+            if not _finite(batching.split(element)[0].numpy()):
+                return f"; batch {number} of the data holds such values itself"
+        return f"{which}, and finite"
+
+    def _say_once(self, name, sentence):
+        if name not in self.findings:
+            self._say(name, sentence)
+
+
+def _finite(array):
+    return array.dtype.kind in "iub" or bool(np.isfinite(array.astype(np.float64)).all())
+
+
+def _spread(points):
+    """Median distance of pairs, one of each two neighbours in a random order."""
+    order = np.random.default_rng(0).permutation(len(points))
+    return float(np.median(np.linalg.norm(points[order] - points[np.roll(order, 1)], axis=1)))

@@ -1,0 +1,246 @@
+"""`callbacks.Health`: each illness on a training that really has it, and silence on those that are well."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasgan as kg
+from kerasgan.errors import NonFiniteError
+
+DIGITS = kg.datasets.read("digits").images / np.float32(127.5) - 1
+
+
+def networks(units=(64, 64), latent_dim=16):
+    return kg.networks.mlp_generator((8, 8, 1), latent_dim, units), kg.networks.mlp_discriminator((8, 8, 1), units)
+
+
+def fit(gan, steps=120, every=10, data=None, callbacks=(), epochs=1, validation_data=None, compiled=False, **health):
+    if not compiled:
+        gan.compile()
+    told = io.StringIO()
+    callback = kg.callbacks.Health(every, file=told, **health)
+    data = kg.datasets.from_arrays(DIGITS, batch_size=64, seed=0) if data is None else data
+    fit = {"epochs": epochs, "steps_per_epoch": steps // epochs, "verbose": 0, "validation_data": validation_data}
+    gan.fit(data, callbacks=[callback, *callbacks], **fit)
+    return callback.findings, told.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+def test_a_generator_that_collapses():
+    # A discriminator that hardly moves: the generator runs to the one image it likes best.
+    gan = kg.GAN(*networks(), loss=kg.losses.Minimax())
+    gan.compile(keras.optimizers.Adam(1e-6, 0.5), keras.optimizers.Adam(1e-2, 0.5))
+    findings, told = fit(gan, compiled=True)
+    assert list(findings) == ["collapse"]
+    assert findings["collapse"].startswith("step ")
+    assert "times as far from one another as real ones" in findings["collapse"]
+    assert told.count("collapses") == 1
+
+
+def test_a_discriminator_that_wins():
+    gan = kg.GAN(*networks())
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-7))
+    findings, _ = fit(gan, compiled=True, steps=200)
+    assert "wins too easily" in findings["discriminator that wins"]
+
+
+def test_an_under_trained_critic():
+    gan = kg.WGANGP(*networks(), n_critic=1)
+    gan.compile(keras.optimizers.Adam(1e-6), keras.optimizers.Adam(1e-2, 0.0))
+    findings, _ = fit(gan, compiled=True)
+    assert "below 0. Raise n_critic" in findings["under-trained critic"]
+
+
+def test_a_gradient_norm_far_from_one():
+    findings, _ = fit(kg.WGANGP(*networks(), weight=1e-4), steps=200)
+    assert "far from 1. Raise the weight" in findings["gradient norm"]
+
+
+def test_saturated_clipping():
+    gan = kg.WGAN(*networks(), clip=1e-3)
+    gan.compile(keras.optimizers.RMSprop(1e-2), keras.optimizers.RMSprop(1e-4))
+    findings, _ = fit(gan, compiled=True)
+    assert "at the edge of the clipping" in findings["saturated clipping"]
+
+
+def test_an_overfitted_critic():
+    few = kg.datasets.from_arrays(DIGITS[:64], batch_size=64, seed=0)
+    gan = kg.WGANGP(*networks((256, 256)))
+    gan.compile(keras.optimizers.Adam(1e-3, 0.0, 0.9), keras.optimizers.Adam(1e-3, 0.0, 0.9))
+    findings, _ = fit(gan, compiled=True, steps=200, epochs=20, data=few, validation_data=DIGITS[1000:1512])
+    assert "on held-out ones" in findings["overfitted critic"]
+
+
+HEALTHY = {
+    "GAN": lambda: kg.GAN(*networks()),
+    "GAN, minimax": lambda: kg.GAN(*networks(), loss=kg.losses.Minimax()),
+    "WGAN": lambda: kg.WGAN(*networks()),
+    "WGAN, average": lambda: kg.WGAN(*networks(), clip=0.05, ema_momentum=0.9),
+    "WGAN-GP": lambda: kg.WGANGP(*networks()),
+    "WGAN-GP, wide": lambda: kg.WGANGP(*networks((256, 256)), ema_momentum=0.99),
+    "WGAN-LP": lambda: kg.WGANLP(*networks()),
+    "DRAGAN": lambda: kg.DRAGAN(*networks()),
+    "LSGAN": lambda: kg.LSGAN(*networks()),
+    "R3GAN": lambda: kg.R3GAN(*networks()),
+    "VAE": lambda: kg.VAE(kg.networks.mlp_encoder((8, 8, 1), 16, (64,)), networks()[0]),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_said_of_a_training_that_is_well(name):
+    findings, told = fit(HEALTHY[name](), steps=200, epochs=10, validation_data=DIGITS[1000:1512])
+    assert findings == {}
+    assert told == ""
+
+
+# Values that are not finite
+
+
+def poisoned(at=4):
+    """The digits, one batch of which holds NaN."""
+    images = DIGITS[:1280].copy()
+    images[64 * at] = np.nan
+    return tf.data.Dataset.from_tensor_slices(images).batch(64, drop_remainder=True)
+
+
+class PoisonedAt(keras.callbacks.Callback):
+    """Puts NaN into a weight, once."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.step is not None and self.model.training.step == self.step:
+            self.step = None
+            kernel = self.model.generator.trainable_variables[0]
+            kernel.assign(np.nan * kernel)
+
+
+def test_the_step_the_tensor_and_the_batch_are_named():
+    message = (
+        r"(?s)d_loss.*not finite at step 3; the first variable with such values is generator/000/kernel; its batches"
+    )
+    with pytest.raises(NonFiniteError, match=message + ".* and finite. Lower the learning rates"):
+        fit(kg.WGANGP(*networks()), callbacks=[PoisonedAt(2)])
+    ours = kg.datasets.from_arrays(DIGITS, batch_size=64, seed=0)
+
+    def broken(number):
+        def spoil(at, images):
+            return tf.where(at == 7, images * np.float32("nan"), images)
+
+        return ours.starting_at(0).enumerate().skip(number).map(spoil)
+
+    data = broken(0).take(28).apply(tf.data.experimental.assert_cardinality(28))
+    data.starting_at, data.fingerprint = broken, "broken"
+    with pytest.raises(NonFiniteError, match="not finite at step 2; .*; batch 7 of the data holds such values itself"):
+        fit(kg.WGANGP(*networks()), data=data)
+
+
+@pytest.mark.parametrize("make", [lambda: kg.WGANGP(*networks()), HEALTHY["VAE"]], ids=["WGAN-GP", "VAE"])
+def test_an_update_that_is_not_finite_is_skipped(make):
+    gan = make()
+    gan.compile()
+    history = []
+    log = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: history.append(dict(logs)))
+    findings, told = fit(gan, compiled=True, steps=20, data=poisoned(), callbacks=[log], on_non_finite="skip")
+    assert all(np.isfinite(variable.numpy()).all() for variable in gan.weights)
+    assert "The update was left out" in findings["non-finite values"]
+    assert told.count("left out") == 1
+    if "skipped" in history[0]:
+        assert history[0]["skipped"] == pytest.approx(1 / 6)  # the batch of NaN, of five and the generator's update
+        assert history[1]["skipped"] == 0
+
+
+def test_without_it_one_batch_ruins_all_weights():
+    gan = kg.WGANGP(*networks())
+    gan.compile()
+    gan.fit(poisoned(), steps_per_epoch=2, verbose=0)
+    assert np.isnan(gan.discriminator.get_weights()[0]).all()
+
+
+def test_skipping_changes_nothing_while_all_is_finite():
+    weights = []
+    for policy in ("raise", "skip"):
+        keras.utils.set_random_seed(0)
+        gan = kg.WGANGP(*networks(), ema_momentum=0.9)
+        fit(gan, steps=10, on_non_finite=policy)
+        weights.append(gan.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_rolls_back_with_half_the_rates(tmp_path):
+    gan = kg.WGANGP(*networks())
+    gan.compile()
+    checkpoint = kg.callbacks.Checkpoint(tmp_path / "checkpoints", every=4)
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
+    ill = PoisonedAt(14)
+    rate = float(gan.d_optimizer.learning_rate)
+    findings, _ = fit(
+        gan,
+        compiled=True,
+        steps=30,
+        epochs=3,
+        callbacks=[ill, log, checkpoint],
+        on_non_finite="roll_back",
+        checkpoint=checkpoint,
+    )
+    assert "Back to step 12, and on with half the learning rates" in findings["non-finite values"]
+    assert int(gan.step) == 30
+    assert all(np.isfinite(variable.numpy()).all() for variable in gan.weights)
+    assert float(gan.d_optimizer.learning_rate) == pytest.approx(rate / 2)
+    assert float(gan.g_optimizer.learning_rate) == pytest.approx(rate / 2)
+    assert gan.history.epoch == [0, 1, 2]
+    steps = [int(row.split(",")[0]) for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == list(range(1, 31))  # no gap, and no step twice
+
+
+def test_a_training_rolls_back_into_the_epoch_before(tmp_path):
+    gan = kg.WGANGP(*networks())
+    gan.compile()
+    checkpoint = kg.callbacks.Checkpoint(tmp_path / "checkpoints", every=8)
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
+    callbacks = [PoisonedAt(12), log, checkpoint]
+    fit(gan, compiled=True, steps=20, epochs=2, callbacks=callbacks, on_non_finite="roll_back", checkpoint=checkpoint)
+    assert gan.history.epoch == [0, 1]
+    assert np.isfinite(gan.history.history["d_loss"]).all()
+    steps = [int(row.split(",")[0]) for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == list(range(1, 21))
+
+
+def test_a_fault_that_comes_again_is_raised_in_the_end(tmp_path):
+    checkpoint = kg.callbacks.Checkpoint(tmp_path, every=4)
+    gan = kg.WGANGP(*networks())
+    with pytest.raises(NonFiniteError):
+        fit(
+            gan,
+            data=poisoned(17),
+            steps=8,
+            callbacks=[checkpoint],
+            on_non_finite="roll_back",
+            checkpoint=checkpoint,
+            most_roll_backs=2,
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, "`every`"),
+        ({"patience": 0}, "`patience`"),
+        ({"num_images": 4}, "`num_images`"),
+        ({"on_non_finite": "ignore"}, "'raise' or 'skip' or 'roll_back'"),
+        ({"on_non_finite": "roll_back"}, "`checkpoint`"),
+    ],
+)
+def test_what_it_does_not_take(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kg.callbacks.Health(**arguments)
