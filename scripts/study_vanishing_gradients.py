@@ -1,10 +1,10 @@
-"""Claim 2: between sets that do not meet the minimax gradient vanishes as D gets better, and the Wasserstein one does not.
+"""Claim 2: between sets that do not meet the minimax gradient vanishes as D gets better; the Wasserstein one does not.
 
     python scripts/study_vanishing_gradients.py          # about ten minutes on two cores
     python scripts/study_vanishing_gradients.py --quick
 
-The parallel lines of the WGAN paper: real points (0, y), generated ones (theta, y), y uniform on [0, 1]. The generator has
-one parameter, theta, and stands still while the discriminator (MLP of 2 x 64) is trained; then the derivative of
+The parallel lines of the WGAN paper: real points (0, y), generated ones (theta, y), y uniform on [0, 1]. The generator
+has one parameter, theta, and stands still while the discriminator (MLP of 2 x 64) is trained; then the derivative of
 the generator's loss by theta is taken. JSD is log 2 whatever theta > 0; the Wasserstein distance is theta.
 
 Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, example 1 and figure 2.
