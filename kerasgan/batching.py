@@ -134,6 +134,23 @@ def size(images):
     return images.shape[0] or tf.shape(images)[0]
 
 
+def packed(images, pack):
+    """`(batch / pack, ..., pack * channels)`: every `pack` images that follow one another, along the last axis.
+
+    Args:
+        images: Tensor `(batch, ..., channels)`.
+        pack: Integer >= 1 that divides the batch.
+    """
+    if pack == 1:
+        return images
+    if images.shape[0] and images.shape[0] % pack:
+        raise invalid("batch_size", f"a multiple of pack={pack}", f"a batch of {images.shape[0]}", DataError)
+    shape = tuple(images.shape[1:])
+    groups = tf.reshape(images, (-1, pack, *shape))
+    in_channels = tf.transpose(groups, [0, *range(2, len(shape) + 1), 1, len(shape) + 1])
+    return tf.reshape(in_channels, (-1, *shape[:-1], pack * shape[-1]))
+
+
 def split(element):
     """`(images, labels)` of an element `x`, `(x,)`, `(x, y)` or `(x, y, None)`; labels None where it has none."""
     if not isinstance(element, tuple | list):

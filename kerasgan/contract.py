@@ -33,14 +33,16 @@ def check_network(network, role, example):
             )
 
 
-def check_adversaries(generator, discriminator):
-    """The discriminator takes what the generator makes, and gives one logit an image."""
-    made, taken = generator.outputs[0].shape[1:], discriminator.inputs[0].shape[1:]
-    if tuple(made) != tuple(taken):
-        raise ModelContractError(
-            f"The networks do not fit: the generator makes images of shape {tuple(made)}, the discriminator takes "
-            f"{tuple(taken)}. Build both for one shape."
-        )
+def check_adversaries(generator, discriminator, pack):
+    """The discriminator takes what the generator makes, `pack` of them at once, and gives one logit."""
+    made, taken = tuple(generator.outputs[0].shape[1:]), tuple(discriminator.inputs[0].shape[1:])
+    if taken != (*made[:-1], pack * made[-1]):
+        received = f"the generator makes images of shape {made}, the discriminator takes {taken}"
+        fix = f"with pack={pack}, {(*made[:-1], pack * made[-1])}" if pack > 1 else "the same for both"
+        raise ModelContractError(f"The networks do not fit: {received}. Build the discriminator for {fix}.")
+    if pack > 1 and len(generator.inputs) > 1:
+        expected = "1 with labels, because the images of a pack would have one each"
+        raise invalid("pack", expected, f"pack={pack}", ModelContractError)
     if len(discriminator.inputs) != len(generator.inputs):
         raise ModelContractError(
             f"The networks do not fit: the generator has {len(generator.inputs)} inputs, the discriminator "
@@ -115,11 +117,12 @@ def suited(dataset, model):
     return dataset
 
 
-def check_divisible(dataset, replicas):
-    """Each replica takes an equal part of every batch."""
+def check_divisible(dataset, replicas, pack):
+    """Each replica takes an equal part of every batch, in whole packs."""
     size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-    if size % replicas:
-        expected = f"a multiple of the {replicas} replicas"
+    if size % (replicas * pack):
+        names = [f"the {replicas} replicas"] * (replicas > 1) + [f"pack={pack}"] * (pack > 1)
+        expected = f"a multiple of {' times '.join(names)}"
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 

@@ -29,6 +29,9 @@ class GAN(GenerativeModel):
         penalties: Sequence of `kerasgan.penalties.Penalty`. Defaults to none.
         constraint: `keras.constraints.Constraint` on every variable of the discriminator, or None.
         n_critic: Integer >= 1, updates of the discriminator a step, each on a batch of its own. Defaults to `1`.
+        pack: Integer >= 1, how many images the discriminator judges at once (PacGAN), which must divide the batch: its
+            input is `(..., pack * channels)`, and everything about it, penalties too, is about packs. A generator that
+            makes little but the same image is then easily told from the data. Defaults to `1`.
         ema_momentum: Float in [0, 1): an average of the generator's weights with this momentum is kept, and used by
             `generate` and `call`; None for none. The first steps average faster, by min(momentum, (1 + t) / (10 + t)).
         seed: Integer >= 0. Together with the step it determines every random number of the training.
@@ -38,10 +41,11 @@ class GAN(GenerativeModel):
         ValueError: An argument is out of its range.
 
     Reference: Goodfellow et al., Generative Adversarial Nets, 2014, algorithm 1; with the Wasserstein loss and a
-    gradient penalty, Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1.
+    gradient penalty, Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1; Lin et al., PacGAN:
+    The power of two samples in generative adversarial networks, 2018, section 2.
     """
 
-    passed_on = ("n_critic", "ema_momentum", "seed")
+    passed_on = ("n_critic", "pack", "ema_momentum", "seed")
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class GAN(GenerativeModel):
         penalties=(),
         constraint=None,
         n_critic=1,
+        pack=1,
         ema_momentum=None,
         seed=0,
         **kwargs,
@@ -60,13 +65,13 @@ class GAN(GenerativeModel):
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        _check(self.loss, self.penalties, n_critic, ema_momentum)
+        _check(self.loss, self.penalties, n_critic, pack, ema_momentum)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
-        contract.check_adversaries(generator, discriminator)
+        contract.check_adversaries(generator, discriminator, pack)
         if self.penalties:
             contract.check_penalized(discriminator)
         self.discriminator = discriminator
-        self.n_critic = n_critic
+        self.n_critic, self.pack = n_critic, pack
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
         self.constraint = constraint
         self.ema_momentum = ema_momentum
@@ -206,7 +211,7 @@ class GAN(GenerativeModel):
             position = stateless.training_position(self.updates + k)
             random = self._stream(position)
             latents = random.normal((batching.size(real), self.latent_dim))
-            noises = [penalty.sample(real, random) for penalty in self.penalties]
+            noises = self._noises(real, random)
             scale = optimization.gradient_scale(self.d_optimizer, self.distribute_strategy)
             gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
             variables = self.discriminator.trainable_variables
@@ -247,7 +252,7 @@ class GAN(GenerativeModel):
     def _discriminator_objective(self, real, fake, labels, noises, training):
         """What the discriminator minimises, and its parts by name."""
         discriminate = self._discriminate(labels, training)
-        fake = tf.cast(fake, tf.float32)
+        real, fake = self._packed(real), self._packed(tf.cast(fake, tf.float32))
         loss = self.loss.discriminator(discriminate(real), discriminate(fake))
         values, norms = {"d_loss": loss}, []
         for penalty, noise in zip(self.penalties, noises, strict=True):
@@ -262,8 +267,16 @@ class GAN(GenerativeModel):
 
     def _generator_loss(self, real, fake, labels, training):
         discriminate = self._discriminate(labels, training)
-        real_logits = discriminate(real) if self.loss.relativistic else None
-        return self.loss.generator(real_logits, discriminate(fake))
+        real_logits = discriminate(self._packed(real)) if self.loss.relativistic else None
+        return self.loss.generator(real_logits, discriminate(self._packed(fake)))
+
+    def _packed(self, images):
+        return batching.packed(images, self.pack)
+
+    def _noises(self, real, random):
+        """What each penalty draws before the gradient is taken."""
+        real = self._packed(real)
+        return [penalty.sample(real, random) for penalty in self.penalties]
 
     def _discriminate(self, labels, training):
         """The discriminator as a function of images alone: losses and penalties never learn of labels."""
@@ -315,16 +328,17 @@ class GAN(GenerativeModel):
         images, labels = tf.cast(images, tf.float32), labels if self.conditional else None
         random = self._stream(stateless.evaluation_position(self.evaluated_batches))
         fake = self._generated(random.normal((batching.size(images), self.latent_dim)), labels, training=False)
-        noises = [penalty.sample(images, random) for penalty in self.penalties]
+        noises = self._noises(images, random)
         _, values = self._discriminator_objective(images, fake, labels, noises, training=False)
         g_loss = self._generator_loss(images, fake, labels, training=False)
         self.evaluated_batches.assign_add(1)
         return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, batching.size(images))
 
 
-def _check(loss, penalties, n_critic, ema_momentum):
-    if not isinstance(n_critic, int) or n_critic < 1:
-        raise invalid("n_critic", "a positive integer", f"n_critic={n_critic!r}")
+def _check(loss, penalties, n_critic, pack, ema_momentum):
+    for name, value in (("n_critic", n_critic), ("pack", pack)):
+        if not isinstance(value, int) or value < 1:
+            raise invalid(name, "a positive integer", f"{name}={value!r}")
     if ema_momentum is not None and not 0 <= ema_momentum < 1:
         raise invalid("ema_momentum", "a number in [0, 1), e.g. 0.999, or None", f"ema_momentum={ema_momentum!r}")
     if not isinstance(loss, AdversarialLoss):

@@ -28,6 +28,8 @@ class GenerativeModel(keras.Model):
     batches_per_step = 1
     # Whether some steps take more of them.
     warmup = False
+    # How many images are looked at together.
+    pack = 1
     # Arguments that subclasses accept as `**kwargs`.
     passed_on = ("seed",)
 
@@ -255,9 +257,9 @@ class GenerativeModel(keras.Model):
         dataset, replicas = contract.suited(dataset, self), self._replicas
         known = getattr(dataset, "fingerprint", None)
         dataset = batching.in_fixed_order(dataset)
-        if replicas > 1:  # each needs its share of every batch, so the last, partial one is left out
+        if replicas * self.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out
             dataset = batching.of_static_size(dataset)
-            contract.check_divisible(dataset, replicas)
+            contract.check_divisible(dataset, replicas, self.pack)
             # At the end of the data replicas would be given empty batches, which count.
             steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
         dataset.fingerprint = known and f"{known}, {steps} steps"

@@ -203,7 +203,7 @@ class Training:
         if replay:
             dataset = dataset.skip((taken - self._first) // model.batches_per_step)
         strategy = model.distribute_strategy
-        contract.check_divisible(dataset, strategy.num_replicas_in_sync)
+        contract.check_divisible(dataset, strategy.num_replicas_in_sync, model.pack)
         return iter(strategy.experimental_distribute_dataset(dataset) if self._several else dataset)
 
     def _data_state(self):

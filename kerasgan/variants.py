@@ -17,7 +17,7 @@ class WGAN(GAN):
     """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
 
     Args:
-        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
         clip: Float > 0, `c` in the paper. Defaults to `0.01`. The authors clip biases too; so do we.
         warmup: Whether the critic gets 100 updates for each of the generator's first 25 and for every 500th, as in the
             authors' code. Defaults to False.
@@ -47,7 +47,7 @@ class WGANGP(WGAN):
     """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
 
     Args:
-        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
 
     Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1 (Adam, 1e-4, beta_1 = 0,
@@ -70,7 +70,7 @@ class WGANLP(WGANGP):
     """WGAN-GP with the one-sided penalty: slopes below 1 are free.
 
     Args:
-        generator, discriminator, weight, n_critic, ema_momentum, seed: As for `WGANGP`.
+        generator, discriminator, weight, n_critic, pack, ema_momentum, seed: As for `WGANGP`.
 
     Reference: Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018.
     """
@@ -83,7 +83,7 @@ class DRAGAN(GAN):
     """The non-saturating GAN with a gradient penalty around the real images.
 
     Args:
-        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
 
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017 (Adam as DCGAN).
@@ -100,7 +100,7 @@ class LSGAN(GAN):
     """Least squares GAN.
 
     Args:
-        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
 
     Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017 (Adam, beta_1 = 0.5; its rate here is
     DCGAN's 2e-4).
@@ -115,7 +115,7 @@ class R3GAN(GAN):
     """Relativistic GAN with zero-centred penalties at real and generated images.
 
     Args:
-        generator, discriminator, n_critic, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
         gamma: Float >= 0, of both penalties. Defaults to `0.05`, the authors' for CIFAR-10; it grows with the
             resolution.
 

@@ -63,9 +63,10 @@ def build(configuration, source):
         penalty["gamma" if configuration.model == "r3gan" else "weight"] = configuration.penalty_weight
     model = MODELS[configuration.model](
         generator,
-        DISCRIMINATORS[network](shape, **other, **labels),
+        DISCRIMINATORS[network]((*shape[:-1], configuration.pack * shape[-1]), **other, **labels),
         **penalty,
         n_critic=configuration.n_critic,
+        pack=configuration.pack,
         ema_momentum=configuration.ema_momentum,
         seed=configuration.seed,
     )

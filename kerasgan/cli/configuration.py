@@ -34,7 +34,7 @@ class Configuration:
         generator_normalization, discriminator_normalization: As in `kerasgan.networks`; the second for encoders too.
         conditional: Whether both networks take labels.
         penalty_weight: Weight of the gradient penalty, gamma for `"r3gan"`; None for the paper's.
-        latent_dim, n_critic, ema_momentum, seed: As in `kerasgan.GAN`.
+        latent_dim, n_critic, pack, ema_momentum, seed: As in `kerasgan.GAN`.
         batch_size: Images per update of the discriminator, over all replicas.
         learning_rate, beta_1, beta_2: Of both optimizers: Adam, and RMSprop for `"wgan"`.
         learning_rate_decay: Whether the rate falls linearly to zero over the training.
@@ -60,6 +60,7 @@ class Configuration:
     latent_dim: int
     batch_size: int
     n_critic: int
+    pack: int
     learning_rate: float
     beta_1: float | None
     beta_2: float | None
@@ -102,6 +103,7 @@ BASE = {
     "penalty_weight": None,
     "latent_dim": 128,
     "batch_size": 64,
+    "pack": 1,
     "learning_rate_decay": False,
     "ema_momentum": 0.999,
     "steps": 20_000,
@@ -194,6 +196,11 @@ def resolve(dataset, model="wgan_gp", *, source, **flags) -> Configuration:
     # What has no meaning for these networks or this model is not in the configuration either.
     values |= {"filters": None} if network == "mlp" else {"units": None}
     values |= {"ema_momentum": None} if model == "vae" or not values["ema_momentum"] else {}
+    if values["batch_size"] % values["pack"]:
+        sizes = f"--batch_size={values['batch_size']} and --pack={values['pack']}"
+        raise ValueError(f"{sizes}: a batch is divided into packs. Give a --batch_size that is a multiple of --pack.")
+    if values["pack"] > 1 and values["conditional"]:
+        raise ValueError("--pack is for models without labels: leave out --conditional, or --pack.")
     batches = source.num_examples // values["batch_size"]
     natural = max(1, batches // values["n_critic"])
     values["steps"] = values["steps"] if epochs is None else epochs * natural
@@ -217,7 +224,11 @@ def _check(given, epochs, model, network, source):
     if len(source.example_shape) == 1 and network != "mlp":
         raise ValueError(f"{source.name} holds points, which --network={network} cannot make: use --network=mlp.")
     if model == "vae":
-        for name, reason in (("conditional", "takes no labels"), ("n_critic", "has no critic")):
+        for name, reason in (
+            ("conditional", "takes no labels"),
+            ("n_critic", "has no critic"),
+            ("pack", "has no critic"),
+        ):
             if given.get(name):
                 raise ValueError(f"--{name} is for the adversarial models: --model=vae {reason}.")
         if given.get("ema_momentum"):

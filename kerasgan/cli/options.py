@@ -174,6 +174,11 @@ def _train(define):
     define.integer(
         "n_critic", None, "Updates of the discriminator per update of the generator. By default the model's paper's."
     )
+    define.integer(
+        "pack",
+        None,
+        "Images that the discriminator judges at once, as in PacGAN: more of them against mode collapse. By default 1.",
+    )
     define.number(
         "learning_rate",
         None,
