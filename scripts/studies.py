@@ -1,9 +1,12 @@
 """What the studies `study_*.py` share: their options, results that survive a stop, figures in one style."""
 
 import argparse
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -17,11 +20,12 @@ def options(description, seeds):
     """The command line of a study."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=seeds, help=f"how many trainings of each kind; {seeds} by default")
+    parser.add_argument("--processes", type=int, default=2, help="trainings at a time, one core each; 2 by default")
     parser.add_argument("--quick", action="store_true", help="few steps and one seed: to see that it runs")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="where results and the figure go")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds = 1
+        arguments.seeds = arguments.processes = 1
     return arguments
 
 
@@ -39,11 +43,48 @@ class Results:
     def get(self, name, compute):
         """The value of this name, computed and written down where it is not there."""
         if name not in self.values:
-            self.values[name] = compute()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with files.replacing(self.path) as temporary:
-                temporary.write_text(json.dumps(self.values, indent=1))
+            self._write(name, compute())
         return self.values[name]
+
+    def all(self, function, tasks, processes):
+        """The values of many names, several computed at a time, each on one core.
+
+        Args:
+            function: A function of a module, of a task.
+            tasks: Dict: by name what `function` is given, a tuple of what can be pickled; computed in this order.
+            processes: Integer; with 1 everything is computed here.
+
+        Returns:
+            Dict by name.
+        """
+        wanting = {name: task for name, task in tasks.items() if name not in self.values}
+        if processes == 1:
+            for name, task in wanting.items():
+                self._write(name, function(*task))
+        elif wanting:
+            # A fresh process now and then, because Keras keeps what it has traced.
+            context = multiprocessing.get_context("spawn")
+            with concurrent.futures.ProcessPoolExecutor(
+                processes, context, initializer=_on_one_core, max_tasks_per_child=8
+            ) as pool:
+                futures = {pool.submit(function, *task): name for name, task in wanting.items()}
+                for future in concurrent.futures.as_completed(futures):
+                    self._write(futures[future], future.result())
+        return {name: self.values[name] for name in tasks}
+
+    def _write(self, name, value):
+        self.values[name] = value
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(self.path) as temporary:
+            temporary.write_text(json.dumps(self.values))
+        print(f"{len(self.values)}: {name}", file=sys.stderr, flush=True)
+
+
+def _on_one_core():
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def directory(arguments, name):
