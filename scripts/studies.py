@@ -92,6 +92,18 @@ def directory(arguments, name):
     return arguments.out or ROOT / "runs/studies" / (f"{name}-quick" if arguments.quick else name)
 
 
+def digits_classifier(directory, quick):
+    """Path of a classifier of the embedded digits in this directory, trained where it is not there."""
+    path = directory / "classifier.keras"
+    if not path.exists():
+        import kerasgan as kg
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source = kg.datasets.read("digits")
+        kg.metrics.train_classifier(source.images, source.labels, epochs=1 if quick else None).save(path)
+    return str(path)
+
+
 def figure(rows, columns, width=11.0, height=2.9):
     """A figure and its axes, an array `(rows, columns)`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
