@@ -25,7 +25,7 @@ def options(description, seeds):
     parser.add_argument("--out", type=pathlib.Path, default=None, help="where results and the figure go")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds = arguments.processes = 1
+        arguments.seeds, arguments.processes = 1, 0
     return arguments
 
 
@@ -52,13 +52,13 @@ class Results:
         Args:
             function: A function of a module, of a task.
             tasks: Dict: by name what `function` is given, a tuple of what can be pickled; computed in this order.
-            processes: Integer; with 1 everything is computed here.
+            processes: Integer; with 0 everything is computed here, on all cores.
 
         Returns:
             Dict by name.
         """
         wanting = {name: task for name, task in tasks.items() if name not in self.values}
-        if processes == 1:
+        if not processes:
             for name, task in wanting.items():
                 self._write(name, function(*task))
         elif wanting:
