@@ -1,0 +1,121 @@
+"""Claim 6: a GAN's samples are sharper than a VAE's, which covers more, and compresses.
+
+    python scripts/study_gan_against_vae.py          # MNIST, about forty minutes on two cores
+    python scripts/study_gan_against_vae.py --quick  # the embedded digits
+
+The VAE's decoder and the GANs' generators are one DCGAN network (16 filters, 64 latents), its encoder and their
+discriminators mirror it; batches of 64. From the VAE come the decoder's means for latents of the prior. All is measured
+on 2,000 generated and as many held-out images, in features of a classifier of the digits; sharpness is the mean square
+of the Laplacian over that of real images.
+
+Reference: Goodfellow et al., 2014; Kingma and Welling, 2013; Naeem et al., 2020 (density and coverage).
+"""
+
+import keras
+import numpy as np
+import scipy.ndimage
+import studies
+
+import kerasgan as kg
+
+LATENT_DIM, FILTERS, BATCH, COUNT = 64, 16, 64, 2_000
+# What is trained, and for how many steps.
+KINDS = {
+    "VAE": (lambda networks, seed: kg.VAE(networks["encoder"], networks["generator"], seed=seed), 4_000),
+    "GAN": (lambda networks, seed: kg.GAN(*adversaries(networks, "batch"), ema_momentum=0.999, seed=seed), 4_000),
+    "WGAN-GP": (lambda networks, seed: kg.WGANGP(*adversaries(networks), ema_momentum=0.999, seed=seed), 2_000),
+}
+COLUMNS = ("sharpness", "precision", "recall", "density", "coverage", "FD", "rarest class")
+
+
+def main():
+    arguments = studies.options(__doc__, seeds=3)
+    directory = studies.directory(arguments, "gan_against_vae")
+    results = studies.Results(directory / "results.json")
+    name, divisor, count = ("digits", 200, 200) if arguments.quick else ("mnist", 1, COUNT)
+    classifier = directory / "classifier.keras"
+    if not classifier.exists():
+        source = kg.datasets.read(name)
+        directory.mkdir(parents=True, exist_ok=True)
+        trained = kg.metrics.train_classifier(source.images, source.labels, epochs=1)
+        trained.save(classifier)
+        print(f"classifier: {trained.accuracy:.2%} of held-out images right")
+    common = (name, divisor, count, str(classifier), str(directory))
+    tasks = {f"{kind}/{seed}": (kind, seed, *common) for seed in range(arguments.seeds) for kind in KINDS}
+    runs = results.all(train, tasks, arguments.processes)
+    real = results.get("real", lambda: measured(*halves(name, count), classifier))
+    print(f"| | {' | '.join(COLUMNS)} | reconstruction |\n|{' --- |' * (len(COLUMNS) + 2)}")
+    for kind in KINDS:
+        trained = [runs[f"{kind}/{seed}"] for seed in range(arguments.seeds)]
+        cells = [f"{np.mean([run['values'][column] for run in trained]):.3g}" for column in COLUMNS]
+        error = f"{np.mean([run['reconstruction'] for run in trained]):.3f}" if kind == "VAE" else "none"
+        print(f"| {kind} | {' | '.join(cells)} | {error} |")
+    print(f"| real | {' | '.join(f'{real[column]:.3g}' for column in COLUMNS)} | |\n")
+    draw(directory, name)
+
+
+def adversaries(networks, normalization=None):
+    discriminator = kg.networks.dcgan_discriminator(networks["generator"].output_shape[1:], FILTERS, normalization)
+    return networks["generator"], discriminator
+
+
+def halves(name, count):
+    """Real images to compare with, and others of them; floats in [-1, 1]."""
+    images = kg.datasets.read(name, split="train" if name == "digits" else "test").images[: 2 * count]
+    images = images.astype("float32") / 127.5 - 1
+    return images[:count], images[count:]
+
+
+def train(kind, seed, name, divisor, count, classifier, directory):
+    source = kg.datasets.read(name)
+    shape = source.example_shape
+    keras.utils.set_random_seed(seed)
+    networks = {
+        "generator": kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS),
+        "encoder": kg.networks.dcgan_encoder(shape, LATENT_DIM, FILTERS),
+    }
+    make, steps = KINDS[kind]
+    model = make(networks, seed)
+    model.compile()
+    model.fit(
+        kg.datasets.from_arrays(source.images, batch_size=BATCH, seed=seed), steps_per_epoch=steps // divisor, verbose=0
+    )
+    real, _ = halves(name, count)
+    fake = model.generate(count, seed=0)
+    if seed == 0:
+        np.savez_compressed(f"{directory}/{kind}.npz", images=kg.images.to_uint8(fake[:64]))
+    error = None
+    if kind == "VAE":  # root mean square in [-1, 1], through the means of the latents
+        means = model.encoder.predict(real, verbose=0)[:, :LATENT_DIM]
+        error = float(np.sqrt(np.mean((model.predict(means, verbose=0) - real) ** 2)))
+    return {"values": measured(real, fake, classifier), "reconstruction": error}
+
+
+def measured(real, fake, classifier):
+    classifier = kg.metrics.Classifier.load(classifier)
+    a, b = classifier(real), classifier(fake)
+    shares = np.bincount(classifier.classes(fake), minlength=10) / len(fake)
+    return {
+        "sharpness": sharpness(fake) / sharpness(real),
+        **kg.metrics.prdc(a, b),
+        "FD": kg.metrics.frechet_distance(a, b),
+        "rarest class": float(shares.min()),
+    }
+
+
+def sharpness(images):
+    """Mean square of the Laplacian over the image."""
+    edges = scipy.ndimage.laplace(images.astype("float64"), axes=(1, 2))
+    return float(np.mean(edges**2))
+
+
+def draw(directory, name):
+    real = kg.datasets.read(name).images[:64]
+    frames = [real, *(np.load(directory / f"{kind}.npz")["images"] for kind in KINDS)]
+    sheet = kg.images.contact_sheet([kg.images.grid(one, columns=8) for one in frames], ["real", *KINDS])
+    kg.images.save_picture(directory / "gan_against_vae.png", sheet)
+    print(f"figure: {directory / 'gan_against_vae.png'}")
+
+
+if __name__ == "__main__":
+    main()
