@@ -45,6 +45,12 @@ def learning_rate(optimizer):
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
+def has_schedule(optimizer):
+    """Whether the learning rate is a function of the update, and cannot be set."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
 def gradient_scale(optimizer, strategy):
     """Factor of the objective: Keras sums gradients over replicas, so each contributes its share of the mean."""
     return optimizer.scale_loss(tf.constant(1.0 / strategy.num_replicas_in_sync))

@@ -437,3 +437,12 @@ def test_runs_are_numbered(tmp_path, monkeypatch):
     assert configurations.default_workdir("digits", "gan") == pathlib.Path("runs/digits-gan-11")
     assert configurations.default_workdir("/data/my photos/", "gan") == pathlib.Path("runs/my_photos-gan-1")
     assert configurations.default_workdir("faces.npz", "wgan_gp") == pathlib.Path("runs/faces-wgan_gp-1")
+
+
+def test_a_training_that_breaks_down_says_where_and_stops(tmp_path, capsys):
+    workdir = tmp_path / "run"
+    arguments = ["--dataset=ring", "--learning_rate=1e30", "--steps=40", "--checkpoint_every=5", "--units=8"]
+    message = refused(capsys, "train", *arguments, f"--workdir={workdir}")
+    assert "not finite at step" in message
+    assert "on_non_finite" in message
+    assert not (workdir / "model.keras").exists()

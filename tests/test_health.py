@@ -250,3 +250,12 @@ def test_a_fault_that_comes_again_is_raised_in_the_end(tmp_path):
 def test_what_it_does_not_take(arguments, message):
     with pytest.raises(ValueError, match=message):
         kg.callbacks.Health(**arguments)
+
+
+def test_a_schedule_that_cannot_be_halved_is_refused_before_the_first_step(tmp_path):
+    gan = kg.WGANGP(*networks())
+    gan.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 100)), keras.optimizers.Adam(1e-3))
+    checkpoint = kg.callbacks.Checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=r"cannot be halved.*d_optimizer"):
+        fit(gan, compiled=True, callbacks=[checkpoint], on_non_finite="roll_back", checkpoint=checkpoint)
+    assert int(gan.step.numpy()) == 0

@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 
-from kerasgan import batching, distribution, metrics
+from kerasgan import batching, distribution, metrics, optimization
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, invalid
 
@@ -38,7 +38,8 @@ class Health(keras.callbacks.Callback):
         patience: Integer >= 1. Defaults to `5`.
         num_images: Integer >= 16, generated and real examples that are compared. Defaults to `256`.
         on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out and counted in `skipped`;
-            `"roll_back"`: the training goes back to the last checkpoint, and on with half the learning rates.
+            `"roll_back"`: the training goes back to the last checkpoint, and on with half the learning rates, which
+            must not be schedules.
         checkpoint: The `kerasgan.callbacks.Checkpoint` of this `fit`, for `"roll_back"`.
         most_roll_backs: Integer, after so many the error is raised. Defaults to `5`.
         file: Where sentences are printed. Defaults to standard output.
@@ -86,6 +87,10 @@ class Health(keras.callbacks.Callback):
         if self.on_non_finite != "raise" and distribution.has_workers(model.distribute_strategy):
             expected = "'raise' on several workers, which would have to mend themselves together"
             raise invalid("on_non_finite", expected, f"on_non_finite={self.on_non_finite!r}")
+        scheduled = [name for name, one in model.optimizers.items() if optimization.has_schedule(one)]
+        if self.on_non_finite == "roll_back" and scheduled:
+            expected = "'raise' or 'skip' with a schedule of the learning rate, which cannot be halved"
+            raise invalid("on_non_finite", expected, f"'roll_back' with a schedule in {' and '.join(scheduled)}")
         if self.on_non_finite == "skip" and not model.skips_non_finite:
             model.skip_non_finite()
 

@@ -42,6 +42,7 @@ class Configuration:
         steps_per_epoch: Generator steps between two pictures.
         checkpoint_every: Generator steps between two checkpoints; None for one with each picture.
         keep_checkpoints: How many of them are kept.
+        on_non_finite: As in `kerasgan.callbacks.Health`.
         image_size, flip, dequantize, data_dir, on_bad_file: As in `kerasgan.datasets.load`.
         strategy: As in `kerasgan.distribution.strategy`.
         precision: A Keras dtype policy.
@@ -70,6 +71,7 @@ class Configuration:
     steps_per_epoch: int
     checkpoint_every: int | None
     keep_checkpoints: int
+    on_non_finite: str
     image_size: int | None
     flip: bool
     dequantize: bool
@@ -109,6 +111,7 @@ BASE = {
     "steps": 20_000,
     "checkpoint_every": None,
     "keep_checkpoints": 3,
+    "on_non_finite": "raise",
     "image_size": None,
     "flip": False,
     "dequantize": False,

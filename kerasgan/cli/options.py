@@ -193,6 +193,14 @@ def _train(define):
         upper=1.0,
     )
     define.integer("seed", 0, "The same seed gives the same training.", lower=0, upper=2**32 - 1)
+    define.choice(
+        "on_non_finite",
+        None,
+        ["raise", "skip", "roll_back"],
+        "At values that are not finite: stop; leave the update out; go back to the last checkpoint with half the "
+        "learning rates.",
+        "raise",
+    )
     define.group("Output")
     define.string(
         "workdir",

@@ -209,6 +209,13 @@ def _reports(model, configuration, data, workdir):
     ]
 
 
+def _health(model, configuration, checkpoint):
+    if distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
+        return []
+    every = max(100, configuration.steps // 200)
+    return [callbacks.Health(every, on_non_finite=configuration.on_non_finite, checkpoint=checkpoint)]
+
+
 def _fit(model, dataset, configuration, data, workdir, reports):
     """Trains. Returns the exit code: 0, or that of the signal that has ended the training."""
     held_out = None
@@ -217,7 +224,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
     checkpoint = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    said = [_Announcement(checkpoint)] if reports else []
+    said = [_Announcement(checkpoint), *_health(model, configuration, checkpoint)] if reports else []
     status = 0
     try:
         model.fit(
