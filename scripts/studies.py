@@ -1,7 +1,6 @@
 """What the studies `study_*.py` share: their options, results that survive a stop, figures in one style."""
 
 import argparse
-import concurrent.futures
 import json
 import multiprocessing
 import os
@@ -63,13 +62,10 @@ class Results:
                 self._write(name, function(*task))
         elif wanting:
             # A fresh process now and then, because Keras keeps what it has traced.
-            context = multiprocessing.get_context("spawn")
-            with concurrent.futures.ProcessPoolExecutor(
-                processes, context, initializer=_on_one_core, max_tasks_per_child=8
-            ) as pool:
-                futures = {pool.submit(function, *task): name for name, task in wanting.items()}
-                for future in concurrent.futures.as_completed(futures):
-                    self._write(futures[future], future.result())
+            with multiprocessing.get_context("spawn").Pool(processes, _on_one_core, maxtasksperchild=8) as pool:
+                calls = [(function, name, task) for name, task in wanting.items()]
+                for name, value in pool.imap_unordered(_call, calls):
+                    self._write(name, value)
         return {name: self.values[name] for name in tasks}
 
     def _write(self, name, value):
@@ -78,6 +74,11 @@ class Results:
         with files.replacing(self.path) as temporary:
             temporary.write_text(json.dumps(self.values))
         print(f"{len(self.values)}: {name}", file=sys.stderr, flush=True)
+
+
+def _call(call):
+    function, name, task = call
+    return name, function(*task)
 
 
 def _on_one_core():
