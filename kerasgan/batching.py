@@ -20,7 +20,7 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         y: Integer array `(n,)` of labels, or None.
         batch_size: Integer for arrays, 64 by default; None for a dataset.
         seed: Integer, of the order in which arrays are read.
-        training: Whether arrays are shuffled and their last, partial batch is left out.
+        training: Whether arrays are read in another order each epoch, and their last, partial batch is left out.
 
     Raises:
         DataError, DataTypeError: What came cannot be read as batches.
@@ -40,8 +40,11 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         raise invalid("y", "one label an image", f"{len(x)} images and {len(y)} labels", DataError)
     if training:
         return from_arrays(x, y, batch_size or _BATCH_SIZE, seed=seed)
-    in_order = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size or _BATCH_SIZE)
-    dataset = in_order.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
+    # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
+    order = np.random.default_rng(0).permutation(len(x))
+    parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))
+    batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size or _BATCH_SIZE)
+    dataset = batches.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
     dataset.fingerprint = fingerprint(np.asarray(x), None if y is None else np.asarray(y), (batch_size,))
     return dataset
 

@@ -50,7 +50,7 @@ def check_adversaries(generator, discriminator, pack):
         )
     shape = tuple(discriminator.outputs[0].shape)
     if shape[1:] != (1,):
-        expected = "one logit an image, an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
+        expected = "one logit an image (or pack), an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
         raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
     if _last_activation(discriminator) == "sigmoid":
         expected = "logits, because the losses hold the sigmoid: remove the last activation"

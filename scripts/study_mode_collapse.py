@@ -34,7 +34,7 @@ KINDS = {
     "R3GAN": (kg.R3GAN, {"gamma": 0.02}, 12_000, ADAM),
 }
 LONGER = {"R3GAN, four times as long": (kg.R3GAN, {"gamma": 0.02}, 48_000, ADAM)}
-COLUMNS = ("modes", "modes_held", "high_quality", "kl", "std_ratio")
+COLUMNS = ("modes", "modes_held", "high_quality", "kl", "radius_ratio")
 
 
 def main():
@@ -51,7 +51,7 @@ def main():
     runs = results.all(train, tasks, arguments.processes)
     for data, (_, centres, _) in DATA.items():
         modes = len(centres())
-        print(f"| {data} | runs | modes of {modes} | held | high quality | KL | spread |\n|{' --- |' * 7}")
+        print(f"| {data} | runs | modes of {modes} | held | high quality | KL | radius |\n|{' --- |' * 7}")
         for kind in [*KINDS, *LONGER]:
             trained = [run for name, run in runs.items() if name.startswith(f"{data}/{kind}/")]
             if trained:
@@ -64,7 +64,7 @@ def main():
 def cell(column, values):
     """Mean, lowest and highest."""
     scale, unit = (100, " %") if column == "high_quality" else (1, "")
-    digits = {"kl": 3, "std_ratio": 2}.get(column, 1)
+    digits = {"kl": 3, "radius_ratio": 2}.get(column, 1)
     mean, low, high = (f"{scale * value:.{digits}f}" for value in (np.mean(values), np.min(values), np.max(values)))
     return f"{mean}{unit} ({low} to {high})"
 

@@ -527,7 +527,7 @@ def test_the_loss_of_the_vae_is_the_gaussian_elbo_by_hand():
     model.compile()
     model.log_sigma.assign(-0.5)
     x = images(4)
-    result = model.evaluate(x, batch_size=4, verbose=0, return_dict=True)
+    result = model.evaluate(tf.data.Dataset.from_tensors(x), verbose=0, return_dict=True)
     mean, log_variance = np.split(np.asarray(model.encoder(x), "f8"), 2, axis=-1)
     noise = np.asarray(tf.random.stateless_normal((4, 3), [0, -(2**62)], alg="philox"), "f8")
     decoded = np.asarray(model.generator((mean + np.exp(log_variance / 2) * noise).astype("f4")), "f8")

@@ -337,20 +337,20 @@ def test_a_perfect_sampler_of_the_ring_and_the_grid(rng):
         assert values["modes"] == values["modes_held"] == len(centres), name
         assert values["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.008)
         assert values["kl"] == pytest.approx((len(centres) - 1) / 5_000, abs=0.01)
-        assert values["std_ratio"] == pytest.approx(1.0, abs=0.05)
+        assert values["radius_ratio"] == pytest.approx(1.0, abs=0.05)
 
 
 def test_what_is_not_a_perfect_sampler(rng):
     centres = datasets.ring_modes()
     only = metrics.mode_coverage(np.tile(centres[:2], (50, 1)), centres, 0.01)
-    assert (only["modes"], only["modes_held"], only["high_quality"], only["std_ratio"]) == (2, 2, 1.0, 0.0)
+    assert (only["modes"], only["modes_held"], only["high_quality"], only["radius_ratio"]) == (2, 2, 1.0, 0.0)
     assert only["kl"] == pytest.approx(np.log(4))
     box = metrics.mode_coverage(rng.uniform(-1.1, 1.1, (2_500, 2)), centres, 0.01)
     assert box["modes"] >= 5
     assert box["modes_held"] == 0
     none = metrics.mode_coverage(np.full((9, 2), 50.0), centres, 0.01)
     assert (none["modes"], none["kl"]) == (0, pytest.approx(np.log(8)))
-    assert np.isnan(none["std_ratio"])
+    assert np.isnan(none["radius_ratio"])
 
 
 def test_modes_by_label(rng):
@@ -400,3 +400,36 @@ def test_what_no_metric_takes(metric, case):
 def test_one_example_has_no_spread(metric):
     with pytest.raises(ValueError, match=r"`fake`. Expected 2 examples or more. Received: 1 examples"):
         metric(GOOD, GOOD[:1])
+
+
+def test_copies_are_found_among_real_examples_that_repeat_themselves():
+    rng = np.random.default_rng(0)
+    real = 100 + rng.normal(size=(300, 20)).astype("f4")
+    real[:30] = real[30:60]  # more than the quantile: the threshold is 0
+    assert metrics.copy_rate(real, real[100:200]) == 1.0
+    assert metrics.copy_rate(real, real[100:200] + 1e-3) == 0.0
+    assert metrics.nearest_distances(real[:5], real).tolist() == [0.0] * 5
+
+
+def test_copies_by_the_measure_of_held_out_examples():
+    rng = np.random.default_rng(0)
+    real, held_out, fake = (rng.normal(size=(n, 3)) for n in (2_000, 1_000, 1_000))
+    assert metrics.copy_rate(real, held_out, 0.05, held_out) == pytest.approx(0.05, abs=1e-9)
+    assert metrics.copy_rate(real, fake, 0.05, held_out) == pytest.approx(0.05, abs=0.03)
+    assert metrics.copy_rate(real, real[:100] + 1e-4, 0.05, held_out) == 1.0
+
+
+def test_a_generator_that_only_copies_has_the_worst_mifid():
+    real = np.random.default_rng(0).normal(size=(100, 5))
+    assert metrics.memorization_informed_frechet_distance(real, real) == np.inf
+
+
+def test_the_distance_at_infinity_is_0_in_many_dimensions_and_refused_with_too_few_examples():
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(2, 1_600, 200))
+    assert metrics.frechet_distance(real, fake) > 10
+    assert abs(metrics.frechet_distance_infinity(real, fake)) < 0.5
+    with pytest.raises(ValueError, match=r"800 examples or more of 200 features.*700 examples"):
+        metrics.frechet_distance_infinity(real[:700], fake)
+    with pytest.raises(ValueError, match="num_points"):
+        metrics.frechet_distance_infinity(real, fake, num_points=1)

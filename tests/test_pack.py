@@ -40,7 +40,7 @@ def test_losses_and_penalties_are_those_of_packs():
     model = wgan_gp(2)
     model.compile(**sgd())
     x = images(8)
-    logged = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
+    logged = model.evaluate(tf.data.Dataset.from_tensors(x), verbose=0, return_dict=True)
     # The same by hand: the critic's slope at points between packs, one weight for each pack.
     random = model._stream(kg.stateless.evaluation_position(tf.constant(0, tf.int64)))
     fake = model.generator(random.normal((8, 3)))
@@ -80,7 +80,7 @@ def test_an_evaluation_leaves_the_partial_batch_out():
     model = wgan_gp(4)
     model.compile()
     x = images(11)
-    values = [model.evaluate(data, batch_size=8, verbose=0) for data in (x, x[:8])]
+    values = [model.evaluate(tf.data.Dataset.from_tensor_slices(y).batch(8), verbose=0) for y in (x, x[:8])]
     assert values[0] == values[1]
 
 

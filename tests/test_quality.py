@@ -67,6 +67,20 @@ def test_no_more_images_than_wanted_are_looked_at():
     assert metric.title == "KD[pixels, n=100/100]"
 
 
+def test_images_that_are_sorted_are_not_judged_by_the_first():
+    order = np.argsort(DIGITS.labels, kind="stable")
+    seen = []
+
+    def extractor(images):
+        seen.append(images)
+        return metrics.pixels(images)
+
+    compiled(metrics.FrechetDistance(extractor, most=100)).evaluate(DIGITS.images[order], verbose=0)
+    real = np.rint((np.concatenate(seen[::2]) + 1) * 127.5).reshape(-1, 64)
+    known = {image.tobytes(): label for image, label in zip(DIGITS.images, DIGITS.labels, strict=True)}
+    assert len({int(known[image.astype("uint8").tobytes()]) for image in real}) == 10
+
+
 def test_labels_and_points():
     gan = kg.GAN(
         kg.networks.mlp_generator((8, 8, 1), 4, (8,), num_classes=10),
@@ -74,7 +88,8 @@ def test_labels_and_points():
     )
     gan.compile(metrics=[metrics.SlicedWassersteinDistance()])
     values = gan.evaluate(DIGITS.images[:100], DIGITS.labels[:100], batch_size=50, verbose=0, return_dict=True)
-    fake = np.concatenate([gan.generate(50, DIGITS.labels[:100][50 * i :][:50], seed=i) for i in range(2)])
+    labels = DIGITS.labels[:100][np.random.default_rng(0).permutation(100)]  # the order of arrays in an evaluation
+    fake = np.concatenate([gan.generate(50, labels[50 * i :][:50], seed=i) for i in range(2)])
     fake, real = (x.reshape(100, -1) / 127.5 - 1 for x in (kg.images.to_uint8(fake), DIGITS.images[:100]))
     assert values["sliced_wasserstein_distance"] == pytest.approx(
         metrics.sliced_wasserstein_distance(real, fake), rel=1e-5

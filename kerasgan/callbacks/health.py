@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 
-from kerasgan import batching, distribution, metrics, optimization
+from kerasgan import batching, distribution, metrics, optimization, penalties
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, invalid
 
@@ -17,21 +17,25 @@ _WON = 0.05
 _NORMS = (0.5, 2.0)
 _SATURATED = 0.9
 _OVERFITTED = 0.5
+# Penalties that draw the gradient's norm to 1 from both sides, alone.
+_TO_NORM_1 = [[penalties.GradientPenalty], [penalties.DRAGANPenalty]]
 
 
 class Health(keras.callbacks.Callback):
     """Looks for the illnesses of GANs, and names each at most once, with what to do.
 
-    - collapse: generated examples are far nearer to one another than real ones, or repeat themselves.
-    - a discriminator that wins too easily: its loss is near 0, and the generator learns from nothing.
+    - collapse: generated examples are far nearer to one another than real ones, or repeat themselves; modes that are
+      dropped, while others are not, are a matter of `kerasgan.metrics`.
+    - a discriminator that wins too easily: its loss is near 0, and says little of what would be better.
     - an under-trained critic: its estimate of the distance is negative.
     - a gradient norm far from the 1 that a gradient penalty draws it to.
     - saturated clipping: nearly all weights of a clipped critic sit at the edge.
     - an overfitted critic: its estimate on training images is far above that on held-out ones (`validation_data`).
     - values that are not finite, with the step, the tensor and the batch; what then happens, `on_non_finite` says.
 
-    All but the last are looked for every so often, from means since the time before, and named when they have been seen
-    `patience` times in a row: a training begins with much that looks ill and is not.
+    Overfitting is looked for after each epoch, the others but the last every so often, from means since the time
+    before; they are named when they have been seen `patience` times in a row: a training begins with much that looks
+    ill and is not.
 
     Args:
         every: Integer >= 1, steps between two looks. Defaults to `100`.
@@ -96,9 +100,9 @@ class Health(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._training = self.model.training
-        self._real = self._some_real()
+        self._real, self._labels = self._some_real()
         self._seen = {}
-        self._sums, self._counted, self._train_sums = {}, 0, {}
+        self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
         self._rolled_back = 0
 
@@ -114,6 +118,7 @@ class Health(keras.callbacks.Callback):
         self._counted += 1
         if self._training.step - self._looked >= self.every:
             means = {name: value / self._counted for name, value in self._sums.items()}
+            self._latest = means
             self._look(self._ill_while_training(means))
             self._sums, self._counted, self._looked = {}, 0, self._training.step
 
@@ -121,7 +126,7 @@ class Health(keras.callbacks.Callback):
         distance = getattr(self.model.loss, "distance", None) if hasattr(self.model, "discriminator") else None
         held_out = (logs or {}).get(f"val_{distance}")
         if held_out is not None:
-            training = logs[distance]
+            training = self._latest.get(distance, logs[distance])  # the epoch may have begun far away
             share = (training - held_out) / max(abs(training), 1e-12)
             sentence = None
             if training > 0 and share > _OVERFITTED:
@@ -146,7 +151,11 @@ class Health(keras.callbacks.Callback):
     def _ill_while_training(self, means):
         """Dict from each illness that can be looked for to a sentence, None where there is no sign of it."""
         model = self.model
-        sentences = {"collapse": self._collapse()}
+        fake = self.model.generate(len(self._real), self._labels, seed=0, batch_size=len(self._real))
+        if not _finite(fake):
+            self._not_finite(["generated examples"])
+            return {}
+        sentences = {"collapse": self._collapse(fake)}
         distance = getattr(model.loss, "distance", None) if hasattr(model, "discriminator") else None
         if distance:
             sentences["under-trained critic"] = means[distance] < 0 and (
@@ -155,10 +164,10 @@ class Health(keras.callbacks.Callback):
             )
         elif "d_loss" in means and not model.loss.relativistic:
             sentences["discriminator that wins"] = means["d_loss"] < _WON and (
-                f"the discriminator wins too easily: its loss is {means['d_loss']:.2g}, and the generator learns "
-                "next to nothing. Lower its learning rate, penalise its gradient, or use WGANGP"
+                f"the discriminator wins too easily: its loss is {means['d_loss']:.2g}, it tells nearly every "
+                "generated example from real ones. Lower its learning rate, penalise its gradient, or use WGANGP"
             )
-        if "gradient_penalty" in means:
+        if [type(penalty) for penalty in getattr(model, "penalties", ())] in _TO_NORM_1:
             norm = means["gradient_norm"]
             sentences["gradient norm"] = not _NORMS[0] <= norm <= _NORMS[1] and (
                 f"the norm of the critic's gradient is {norm:.2g}, far from 1. Raise the weight of the penalty where "
@@ -172,9 +181,8 @@ class Health(keras.callbacks.Callback):
             )
         return {name: sentence or None for name, sentence in sentences.items()}
 
-    def _collapse(self):
-        count = len(self._real)
-        fake = self.model.generate(count, seed=0, batch_size=count).reshape(count, -1)
+    def _collapse(self, fake):
+        fake = fake.reshape(len(fake), -1)
         spread = _spread(fake) / _spread(self._real)
         duplicates = metrics.duplicate_rate(self._real, fake)
         if spread >= _COLLAPSED_SPREAD and duplicates <= _COLLAPSED_DUPLICATES:
@@ -191,13 +199,15 @@ class Health(keras.callbacks.Callback):
         return float((np.abs(weights) >= 0.999 * clip).mean())
 
     def _some_real(self):
-        images = []
+        """Real examples `(n, d)`, and their labels where the model takes them."""
+        batches, count = [], 0
         for element in batching.in_fixed_order(self._training.dataset):
-            images.append(batching.split(element)[0].numpy())
-            if sum(map(len, images)) >= self.num_images:
+            batches.append([part.numpy() for part in batching.split(element) if part is not None])
+            count += len(batches[-1][0])
+            if count >= self.num_images:
                 break
-        real = np.concatenate(images)[: self.num_images]
-        return real.reshape(len(real), -1).astype(np.float64)
+        real, *labels = (np.concatenate(parts)[: self.num_images] for parts in zip(*batches, strict=True))
+        return real.reshape(len(real), -1).astype(np.float64), labels[0] if labels and self.model.conditional else None
 
     # Values that are not finite
 
@@ -219,7 +229,7 @@ class Health(keras.callbacks.Callback):
 
     def _roll_back(self, sentence):
         step = self.checkpoint.roll_back()
-        self._looked, self._sums, self._counted = step, {}, 0
+        self._looked, self._sums, self._counted, self._latest = step, {}, 0, {}
         self._say_once("non-finite values", f"{sentence}. Back to step {step:,}, and on with half the learning rates")
 
     def _batches(self):

@@ -9,6 +9,7 @@ from kerasgan import datasets, files, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import trained
+from kerasgan.datasets.pipeline import scale
 
 _K = 5
 # Standard deviations of the modes of sets whose modes are known.
@@ -16,6 +17,8 @@ _MODES = {"ring": (datasets.ring_modes, 0.01), "grid": (datasets.grid_modes, 0.0
 # Beyond so many examples an exact assignment takes minutes.
 _ASSIGNED = 2_000
 _SHOWN = 12
+# Share of real examples that count as copies.
+_COPIES = 0.01
 
 
 def run(workdir, flags) -> int:
@@ -28,7 +31,8 @@ def run(workdir, flags) -> int:
     path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
     options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
-    source = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options).train
+    data = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options)
+    source = data.train
     # Half of the real examples are for the value that real ones have against real ones.
     count = min(flags["num_images"], source.num_examples // 2)
     if count <= _K:
@@ -38,10 +42,10 @@ def run(workdir, flags) -> int:
     rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
     labels = source.labels[rows[0]] if model.conditional else None
     fake = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
-    fake = images.to_uint8(fake) if fake.ndim == 4 else fake
+    fake = images.to_uint8(fake) if fake.ndim == 4 else fake  # as a saved picture holds them
     real, other = source.images[rows[0]], source.images[rows[1]]
     classifier = _classifier(source, flags["classifier"])
-    table = _table(configuration.dataset, real, fake, other, classifier)
+    table = _table(configuration.dataset, real, fake, other, classifier) + _copies(data, fake)
     _print(table, count, classifier)
     shares = None
     if classifier is not None:
@@ -49,7 +53,7 @@ def run(workdir, flags) -> int:
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
     _write(path, flags, count, table, classifier, shares)
-    pixels = [metrics.pixels(x) / (255.0 if x.dtype == np.uint8 else 1.0) for x in (real, fake, other)]
+    pixels = [_pixels(x) for x in (real, fake, other)]
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -70,14 +74,19 @@ def _classifier(source, wanted):
     return metrics.train_classifier(source.images, source.labels) if can and wanted is not False else None
 
 
+def _pixels(examples):
+    """Features `(n, d)`: points, or pixels in [-1, 1], as metrics in `compile` have them."""
+    return metrics.pixels(scale(examples).numpy())
+
+
 def _table(dataset, real, fake, other, classifier):
     """Rows (name, value of generated against real, value of real against real)."""
-    rows = []
+    rows, known = [], {}
 
-    def compare(name, function, *extractors):
-        features = [metrics.pixels(x) if not extractors else extractors[0](x) for x in (real, fake, other)]
-        scale = 255.0 if real.dtype == np.uint8 and not extractors else 1.0
-        x, y, z = (part / scale for part in features)
+    def compare(name, function, extractor=_pixels):
+        if extractor not in known:
+            known[extractor] = [extractor(x) for x in (real, fake, other)]
+        x, y, z = known[extractor]
         values = function(x, y), function(x, z)
         if not isinstance(values[0], dict):
             values = tuple({name: value} for value in values)
@@ -92,7 +101,6 @@ def _table(dataset, real, fake, other, classifier):
     compare(f"FD[{space}]", metrics.frechet_distance)
     compare(f"KD[{space}]", metrics.kernel_distance)
     compare(f"SWD[{space}]", metrics.sliced_wasserstein_distance)
-    compare("copies", metrics.copy_rate)
     compare("duplicates", metrics.duplicate_rate)
     if real.ndim == 2 and len(real) <= _ASSIGNED:
         compare("W1", metrics.wasserstein_distance)
@@ -100,17 +108,26 @@ def _table(dataset, real, fake, other, classifier):
         centres, std = _MODES[dataset]
         compare("", lambda _, y: metrics.mode_coverage(y, centres(), std))
     if classifier is not None:
-        name = classifier.identifier
-        compare("", prdc(name), classifier)
-        compare(f"FD[{name}]", metrics.frechet_distance, classifier)
-        compare(f"KD[{name}]", metrics.kernel_distance, classifier)
-        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y)[0], classifier.logits)
+        name, features, logits = classifier.identifier, classifier.__call__, classifier.logits
+        compare("", prdc(name), features)
+        compare(f"FD[{name}]", metrics.frechet_distance, features)
+        compare(f"KD[{name}]", metrics.kernel_distance, features)
+        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y)[0], logits)
     return rows
+
+
+def _copies(data, fake):
+    """The row of the copy rate: among all training examples, by the measure of held-out ones where there are any."""
+    real = _pixels(data.train.images)
+    if data.held_out is None:
+        return [("copies", metrics.copy_rate(real, _pixels(fake)), _COPIES)]
+    held_out = _pixels(data.held_out.images)
+    return [("copies", metrics.copy_rate(real, _pixels(fake), _COPIES, held_out), _COPIES)]
 
 
 def _print(table, count, classifier):
     width = max(len(name) for name, _, _ in table)
-    print(f"{'':{width}}  generated   real        {count:,} examples each; real: against other real ones")
+    print(f"{'':{width}}  generated   real        {count:,} examples each; real: other training examples")
     for name, generated, real in table:
         print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}")
     if classifier is not None:

@@ -27,26 +27,31 @@ def nearest_distances(features, others=None):
     for rows, distances in distances_in_blocks(features, targets):
         if others is None:
             np.fill_diagonal(distances[:, rows], np.inf)
-        nearest[rows] = distances.min(axis=1)
+        # The distances of a block are rounded; that of a copy has to be 0.
+        nearest[rows] = np.linalg.norm(
+            np.subtract(features[rows], targets[distances.argmin(axis=1)], dtype="f8"), axis=1
+        )
     return nearest
 
 
-def copy_rate(real, fake, quantile=0.01):
-    """Share of generated examples that are nearer to a real one than real ones are to each other.
+def copy_rate(real, fake, quantile=0.01, held_out=None):
+    """Share of generated examples that are nearer to a training example than other real ones are.
 
-    "Nearer": below the `quantile` of the distances of real examples to their nearest other one. A perfect sampler has
-    about that quantile, a generator that repeats its training set nearly 1.
+    "Nearer": not beyond the `quantile` of the distances of other real examples to their nearest training example. A
+    perfect sampler has about that quantile, a generator that repeats its training set nearly 1.
 
     Args:
-        real: Array `(n, d)` of the training examples, n >= 2.
+        real: Array `(n, d)` of all training examples, n >= 2: what is left out cannot be found to be copied.
         fake: Array `(m, d)` of generated ones.
         quantile: Float in (0, 1). Defaults to `0.01`.
+        held_out: Array `(l, d)` of real examples that were not trained on. Defaults to the training examples, each with
+            the others.
 
     Returns:
         Float in [0, 1].
     """
     real, fake = features_.checked_pair(real, fake, least=1)
-    return float((nearest_distances(fake, real) <= _threshold(real, quantile)).mean())
+    return float((nearest_distances(fake, real) <= _threshold(real, quantile, held_out)).mean())
 
 
 def duplicate_rate(real, fake, quantile=0.01):
@@ -73,20 +78,20 @@ def memorization_informed_frechet_distance(real, fake):
         real, fake: Arrays `(n, d)` of features.
 
     Returns:
-        Float >= 0.
+        Float >= 0; infinity where the generated examples are the real ones.
 
     Reference: Bai et al., On Training Sample Memorization, 2021. The mean is over real examples, as in torchmetrics;
         Kaggle's had it over generated ones.
     """
     real, fake = features_.checked_pair(real, fake)
     distance = frechet_distance(real, fake)
-    if distance <= 1e-8:
-        return 0.0
     unit = _unit(fake)
     nearest = np.concatenate(
         [1.0 - np.abs(_unit(rows) @ unit.T).max(axis=1) for rows in features_.blocks(real, 8 * len(fake))]
     )
     memorized = nearest.mean()
+    if memorized <= _TINY:
+        return float("inf")
     return float(distance / ((memorized if memorized < _MEMORIZED else 1.0) + _TINY))
 
 
@@ -96,7 +101,7 @@ def _unit(features):
     return features / np.where(norms > 0, norms, 1.0)
 
 
-def _threshold(real, quantile):
+def _threshold(real, quantile, held_out=None):
     if not 0.0 < quantile < 1.0:
         raise invalid("quantile", "a number between 0 and 1", repr(quantile))
-    return np.quantile(nearest_distances(real), quantile)
+    return np.quantile(nearest_distances(real) if held_out is None else nearest_distances(held_out, real), quantile)

@@ -88,8 +88,9 @@ def frechet_distance(real, fake):
 
     The trace of the square root is the sum of the roots of the eigenvalues of L' S2 L, S1 = L L' by Cholesky; or of the
     singular values of a product of centred features, where there are fewer of them than dimensions, which is exact
-    where the usual ways are not. Two samples of one distribution have not 0 but about (d (d + 1) / 2 + 2 d) / n:
-    compare values of one n alone, and see `frechet_distance_infinity`.
+    where the usual ways are not. Two samples of one distribution have not 0 but, where the covariance is 1, about
+    (d (d + 1) / 2 + 2 d) / n, and in proportion to it: compare values of one n alone, and see
+    `frechet_distance_infinity`.
 
     Args:
         real, fake: Arrays `(n, d)` of features, n >= 2, or `GaussianStatistics`.
@@ -118,8 +119,9 @@ def frechet_distance_infinity(real, fake, num_points=15, seed=0):
     """The Frechet distance that an infinite number of examples would have: a line in 1 / n, at 0.
 
     Args:
-        real, fake: Arrays `(n, d)`; of the larger one a part is used.
-        num_points: Integer >= 2, how many sizes between n / 10 (at most 5,000) and n. Defaults to `15`.
+        real, fake: Arrays `(n, d)`, n >= 4 d; of the larger one a part is used.
+        num_points: Integer >= 2, how many sizes, up to n from n / 10, at most 5,000 and at least 2 d: with fewer
+            examples it is no line. Defaults to `15`.
         seed: Integer, of the random subsets.
 
     Returns:
@@ -129,8 +131,13 @@ def frechet_distance_infinity(real, fake, num_points=15, seed=0):
         real examples stay the same; here both have n, because both have a bias.
     """
     real, fake = features_.checked_pair(real, fake)
-    count = min(len(real), len(fake))
-    sizes = np.linspace(max(2, min(5_000, count // 10)), count, num_points).astype(int)
+    count, dimension = min(len(real), len(fake)), real.shape[1]
+    if count < 4 * dimension:
+        expected = f"{4 * dimension} examples or more of {dimension} features: the distance is no line in 1 / n before"
+        raise invalid("features", expected, f"{count} examples")
+    if not isinstance(num_points, int) or num_points < 2:
+        raise invalid("num_points", "an integer >= 2", f"num_points={num_points!r}")
+    sizes = np.linspace(max(2 * dimension, min(5_000, count // 10)), count, num_points).astype(int)
     rng = np.random.default_rng(seed)
     distances = [
         frechet_distance(real[rng.permutation(len(real))[:size]], fake[rng.permutation(len(fake))[:size]])

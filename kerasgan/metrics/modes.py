@@ -25,8 +25,8 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
         - `high_quality`: share of the points; a perfect sampler in two dimensions has 1 - exp(-4.5) = 0.989.
         - `kl`: KL(histogram of the points of high quality over modes || uniform), log(modes) where there are none; a
           perfect sampler has (modes - 1) / (2 n) in the mean.
-        - `std_ratio`: standard deviation of the points of high quality around their centres, over that of a perfect
-          sampler's; NaN where there are none. Far below 1, a generator knows only the centres.
+        - `radius_ratio`: root mean square distance of the points of high quality from their centres, over that of a
+          perfect sampler; NaN where there are none. Far below 1, a generator knows only the centres.
 
     Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
     """
@@ -45,7 +45,7 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
         "modes_held": int((counts >= enough).sum()),
         "high_quality": float(good.mean()),
         "kl": _kl_from_uniform(counts),
-        "std_ratio": float(np.sqrt(np.mean(distances[good] ** 2)) / scale) if good.any() else float("nan"),
+        "radius_ratio": float(np.sqrt(np.mean(distances[good] ** 2)) / scale) if good.any() else float("nan"),
     }
 
 

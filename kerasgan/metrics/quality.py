@@ -163,9 +163,12 @@ class InceptionScore(QualityMetric):
 
 
 class CopyRate(QualityMetric):
-    """`kerasgan.metrics.copy_rate`: give `evaluate` the images that were trained on."""
+    """`kerasgan.metrics.copy_rate`: give `evaluate` all images that were trained on."""
 
     default_name, symbol = "copy_rate", "copies"
+
+    def __init__(self, extractor=pixels, most=None, name=None):
+        super().__init__(extractor, most, name)
 
     def _value(self, real, fake):
         return metrics.copy_rate(real, fake)
