@@ -29,6 +29,7 @@ _WITH_TENSORFLOW = {
     "Classifier": "extractors",
     "CopyRate": "quality",
     "FrechetDistance": "quality",
+    "InceptionFeatures": "inception_2015",
     "InceptionScore": "quality",
     "KernelDistance": "quality",
     "NetworkFeatures": "extractors",

@@ -24,6 +24,7 @@ class QualityMetric(keras.metrics.Metric):
     """
 
     default_name = symbol = None
+    published = None  # its name in papers, with the features of the network of 2015 alone
     values = None  # names of the results, where there are several
 
     def __init__(self, extractor=pixels, most=10_000, name=None):
@@ -46,7 +47,9 @@ class QualityMetric(keras.metrics.Metric):
     @property
     def title(self):
         """The honest name of the value: what it was computed with."""
-        return f"{self.symbol}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
+        name = identifier(self.extractor)
+        symbol = self.symbol if not name.startswith("inception-2015-") else self.published or self.symbol
+        return f"{symbol}[{name}, n={self.num_real}/{self.num_fake}]"
 
     @property
     def num_real(self):
@@ -108,7 +111,7 @@ class QualityMetric(keras.metrics.Metric):
 class FrechetDistance(QualityMetric):
     """`kerasgan.metrics.frechet_distance` of features: FID where the features are its."""
 
-    default_name, symbol = "frechet_distance", "FD"
+    default_name, symbol, published = "frechet_distance", "FD", "FID"
 
     def _value(self, real, fake):
         return metrics.frechet_distance(real, fake)
@@ -117,7 +120,7 @@ class FrechetDistance(QualityMetric):
 class KernelDistance(QualityMetric):
     """`kerasgan.metrics.kernel_distance` of features: KID where the features are its."""
 
-    default_name, symbol = "kernel_distance", "KD"
+    default_name, symbol, published = "kernel_distance", "KD", "KID"
 
     def _value(self, real, fake):
         return metrics.kernel_distance(real, fake)
