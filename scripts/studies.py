@@ -32,18 +32,17 @@ class Results:
     """Values by name in a JSON file: what is there is not computed again.
 
     Args:
-        path: Name of the file; it is of one study with one set of options.
+        directory: Where `results.json` is, or will be.
+        protocol: What can be written as JSON and tells how values are made: values of another are not mixed with these.
     """
 
-    def __init__(self, path):
-        self.path = path
-        self.values = json.loads(path.read_text()) if path.exists() else {}
-
-    def get(self, name, compute):
-        """The value of this name, computed and written down where it is not there."""
-        if name not in self.values:
-            self._write(name, compute())
-        return self.values[name]
+    def __init__(self, directory, protocol):
+        self.path = directory / "results.json"
+        self.protocol = json.loads(json.dumps(protocol))
+        written = json.loads(self.path.read_text()) if self.path.exists() else {"protocol": self.protocol, "values": {}}
+        if written["protocol"] != self.protocol:
+            raise SystemExit(f"{self.path} holds results of another protocol: move it away, or choose another --out.")
+        self.values = written["values"]
 
     def all(self, function, tasks, processes):
         """The values of many names, several computed at a time, each on one core.
@@ -72,7 +71,7 @@ class Results:
         self.values[name] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(self.path) as temporary:
-            temporary.write_text(json.dumps(self.values))
+            temporary.write_text(json.dumps({"protocol": self.protocol, "values": self.values}))
         print(f"{len(self.values)}: {name}", file=sys.stderr, flush=True)
 
 
@@ -93,15 +92,17 @@ def directory(arguments, name):
     return arguments.out or ROOT / "runs/studies" / (f"{name}-quick" if arguments.quick else name)
 
 
-def digits_classifier(directory, quick):
-    """Path of a classifier of the embedded digits in this directory, trained where it is not there."""
-    path = directory / "classifier.keras"
+def classifier_of(name, directory, epochs=None):
+    """Path of a classifier of a dataset in this directory, trained where it is not there."""
+    path = directory / f"{name}-classifier.keras"
     if not path.exists():
         import kerasgan as kg
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        source = kg.datasets.read("digits")
-        kg.metrics.train_classifier(source.images, source.labels, epochs=1 if quick else None).save(path)
+        source = kg.datasets.read(name)
+        classifier = kg.metrics.train_classifier(source.images, source.labels, epochs=epochs)
+        classifier.save(path)
+        print(f"{path.name}: {classifier.accuracy:.2%} of held-out images right", file=sys.stderr)
     return str(path)
 
 

@@ -37,19 +37,14 @@ COLUMNS = ("edge energy", "precision", "recall", "density", "coverage", "FD", "r
 def main():
     arguments = studies.options(__doc__, seeds=3)
     directory = studies.directory(arguments, "gan_against_vae")
-    results = studies.Results(directory / "results.json")
     name, divisor, count = ("digits", 200, 200) if arguments.quick else ("mnist", 1, COUNT)
-    classifier = directory / "classifier.keras"
-    if not classifier.exists():
-        source = kg.datasets.read(name)
-        directory.mkdir(parents=True, exist_ok=True)
-        trained = kg.metrics.train_classifier(source.images, source.labels, epochs=1)
-        trained.save(classifier)
-        print(f"classifier: {trained.accuracy:.2%} of held-out images right")
-    common = (name, divisor, count, str(classifier), str(directory))
+    classifier = studies.classifier_of(name, directory, epochs=1)
+    common = (name, divisor, count, classifier, str(directory))
     tasks = {f"{kind}/{seed}": (kind, seed, *common) for seed in range(arguments.seeds) for kind in KINDS}
+    protocol = {"data": name, "kinds": {kind: [steps // divisor, adam] for kind, (_, steps, adam) in KINDS.items()}}
+    results = studies.Results(directory, {**protocol, "filters": FILTERS, "latent_dim": LATENT_DIM, "batch": BATCH})
     runs = results.all(train, tasks, arguments.processes)
-    real = results.get("real", lambda: measured(*halves(name, count), classifier))
+    real = measured(*halves(name, count), classifier)
     print(f"| | {' | '.join(COLUMNS)} | reconstruction |\n|{' --- |' * (len(COLUMNS) + 2)}")
     for kind in KINDS:
         trained = [runs[f"{kind}/{seed}"] for seed in range(arguments.seeds)]

@@ -33,7 +33,9 @@ def main():
     arguments = studies.options(__doc__, seeds=3)
     steps = 300 if arguments.quick else 6_000
     directory = studies.directory(arguments, "optimal-discriminator")
-    results = studies.Results(directory / "results.json")
+    results = studies.Results(directory, {"pairs": PAIRS, "steps": steps, "batch": BATCH})
+    tasks = {f"{name}/{seed}": (pair, steps, seed) for name, pair in PAIRS.items() for seed in range(arguments.seeds)}
+    runs = results.all(train, tasks, arguments.processes)
     print("| densities | JSD | -2 log 2 + 2 JSD | V of the trained D | mean error of D under (p + q) / 2 |")
     print("| --- | --- | --- | --- | --- |")
     figure, axes = studies.figure(1, len(PAIRS), width=13.0)
@@ -41,10 +43,7 @@ def main():
         p, q = densities(pair)
         best = p / (p + q)
         divergence = value(best, p, q) / 2 + np.log(2)
-        trained = [
-            np.array(results.get(f"{name}/{seed}", lambda pair=pair, seed=seed: train(pair, steps, seed)))
-            for seed in range(arguments.seeds)
-        ]
+        trained = [np.array(runs[f"{name}/{seed}"]) for seed in range(arguments.seeds)]
         reached = [value(d, p, q) for d in trained]
         errors = [np.sum(np.abs(d - best) * (p + q) / 2) * STEP for d in trained]
         bound = 2 * divergence - 2 * np.log(2)
@@ -85,7 +84,6 @@ def train(pair, steps, seed):
         return (tf.gather(means, which) + tf.gather(stds, which) * noise)[:, None]
 
     gan.fit(tf.data.Dataset.range(steps).map(real), epochs=1, verbose=0)
-    # The critic's logits in float64: 1 - D must not be 0 where D is nearly 1.
     logits = gan.discriminator.predict(GRID[:, None], batch_size=4_096, verbose=0)[:, 0].astype(np.float64)
     return (1.0 / (1.0 + np.exp(-logits))).tolist()
 

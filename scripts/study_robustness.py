@@ -6,8 +6,10 @@
 Random MLPs on the embedded digits, generator and discriminator drawn apart: nonlinearity (ReLU, leaky ReLU, tanh,
 softplus(2x + 2) / 2 - 1), depth (2, 4, 8, 12), width (32, 64, 128), normalisation or none (batch; in the critic of
 WGAN-GP layer). Each is trained once as a GAN and once as WGAN-GP, with the same number of updates of both networks
-together: WGAN-GP makes five of the critic for one of the generator. The score of 1,797 images is, as in the paper, an
-inception score, of a classifier of the digits; and coverage, which asks that the digits are real ones and all of them.
+together: WGAN-GP makes five of the critic for one of the generator. The score of 1,797 images is coverage, which asks
+that the digits are real ones and all of them; and, as in the paper, an inception score, of a classifier of the digits,
+which noise can have too. Both methods have one rate, 5e-4, at which a GAN (coverage 0.61; 0.59 at 2e-4) and WGAN-GP
+(0.71; 0.84 at 1e-3) train four layers of 128 with leaky rectifiers.
 
 Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, section 5 and table 2.
 """
@@ -36,20 +38,20 @@ CHOICES = {
     "normalized": (False, True),
 }
 UPDATES = 9_000
-THRESHOLDS = {"inception_score": (3.0, 5.0, 7.0, 9.0), "coverage": (0.1, 0.3, 0.5, 0.7, 0.9)}
+THRESHOLDS = {"coverage": (0.1, 0.3, 0.5, 0.7, 0.9), "inception_score": (3.0, 5.0, 7.0, 9.0)}
 
 
 def main():
     arguments = studies.options(__doc__, seeds=40)
     directory = studies.directory(arguments, "robustness")
-    results = studies.Results(directory / "results.json")
     updates = 60 if arguments.quick else UPDATES
-    classifier = studies.digits_classifier(directory, arguments.quick)
+    classifier = studies.classifier_of("digits", directory, 1 if arguments.quick else None)
     tasks = {
         f"{seed}/{kind}": (kind, seed, updates, classifier)
         for seed in range(arguments.seeds)
         for kind in ("GAN", "WGAN-GP")
     }
+    results = studies.Results(directory, {"choices": CHOICES, "updates": updates, "rate": RATE, "batch": BATCH})
     runs = results.all(train, tasks, arguments.processes)
     for score, thresholds in THRESHOLDS.items():
         print(f"| {score} at least | only GAN | only WGAN-GP | both | neither |\n|{' --- |' * 5}")
@@ -58,6 +60,10 @@ def main():
             a, b = gan >= threshold, wgan_gp >= threshold
             print(f"| {threshold} | {sum(a & ~b)} | {sum(b & ~a)} | {sum(a & b)} | {sum(~a & ~b)} |")
         print()
+    real = kg.datasets.read("digits").images
+    score, _ = kg.metrics.inception_score(kg.metrics.Classifier.load(classifier).logits(real))
+    coverage = kg.metrics.expected_coverage(len(real), len(real), 5)
+    print(f"real digits: inception score {score:.2f}; a perfect sampler: coverage {coverage:.2f}")
     draw(directory, runs, arguments.seeds)
 
 

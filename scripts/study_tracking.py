@@ -5,13 +5,15 @@
 
 GAN, WGAN (clipping) and WGAN-GP learn the grid of 25 Gaussians, and the embedded digits, by MLPs of 3 x 128 with five
 updates of the discriminator a step. Every so often the truth is taken: on the grid the exact Wasserstein distance of
-1,000 generated to 1,000 real points, on the digits the Frechet distance between features of a classifier; beside it the
-mean of what the training has logged since the last look: the critic's estimate, or for the GAN log 2 - d_loss / 2, its
-estimate of the Jensen-Shannon divergence. The number quoted is Spearman's rank correlation of the two over a training.
+1,000 generated to 1,000 real points, on the digits the Frechet distance between features of a classifier; beside it
+the mean of what the training has logged since the last look: the critic's estimate, or for the GAN log 2 - d_loss / 2,
+its estimate of the Jensen-Shannon divergence. The numbers quoted are Spearman's rank correlations of the two over a
+training, of the negative step number with the truth (a clock: the truth falls anyway), and of the changes from look to
+look.
 
 An estimate is one where the critic is near its best, so it is trained alone for the first 100 steps, and its rate is
-ten times the generator's. The penalty's weight is 1 on points, where 10 hinders the training and 0.1 leaves slopes free
-to drift, and 10 on digits.
+ten times the generator's. The penalty's weight is 1 on points, where 10 hinders the training and 0.1 leaves slopes
+free to drift, and 10 on digits.
 
 Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, figures 3 and 4.
 """
@@ -59,8 +61,7 @@ class Looks(keras.callbacks.Callback):
 def main():
     arguments = studies.options(__doc__, seeds=10)
     directory = studies.directory(arguments, "tracking")
-    results = studies.Results(directory / "results.json")
-    classifier = studies.digits_classifier(directory, arguments.quick)
+    classifier = studies.classifier_of("digits", directory, 1 if arguments.quick else None)
     divisor, looks = (50, 5) if arguments.quick else (1, LOOKS)
     tasks = {
         f"{data}/{kind}/{seed}": (data, kind, seed, STEPS[data] // divisor, looks, classifier)
@@ -68,17 +69,38 @@ def main():
         for data in STEPS
         for kind in KINDS
     }
+    protocol = {
+        "steps": STEPS,
+        "weights": WEIGHTS,
+        "alone": ALONE,
+        "rates": [CRITIC_RATE, GENERATOR_RATE],
+        "looks": looks,
+    }
+    results = studies.Results(directory, {**protocol, "units": UNITS, "n_critic": N_CRITIC, "divisor": divisor})
     runs = results.all(train, tasks, arguments.processes)
-    print("| | | Spearman's correlation, median (lowest to highest) | truth at the end, median |\n|" + " --- |" * 4)
+    columns = ("", "", "Spearman's correlation", "of a clock", "of changes between looks", "truth at the end")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for data, truth in TRUTHS.items():
         for kind in KINDS:
-            trained = [runs[f"{data}/{kind}/{seed}"] for seed in range(arguments.seeds)]
-            # The first look is over the steps in which the generator stands still.
-            ranks = [scipy.stats.spearmanr(run["estimates"][1:], run["truths"][1:]).statistic for run in trained]
-            rank = f"{np.median(ranks):.3f} ({min(ranks):.3f} to {max(ranks):.3f})"
-            end = np.median([np.mean(run["truths"][-5:]) for run in trained])
-            print(f"| {data}, {truth} | {kind} | {rank} | {end:.3f} |")
+            trained = [moving(runs[f"{data}/{kind}/{seed}"]) for seed in range(arguments.seeds)]
+            ranks = [rank(estimates, truths) for _, estimates, truths in trained]
+            clock = np.median([rank(-steps, truths) for steps, _, truths in trained])
+            changes = np.median([rank(np.diff(estimates), np.diff(truths)) for _, estimates, truths in trained])
+            end = np.median([np.mean(truths[-5:]) for _, _, truths in trained])
+            cells = f"{np.median(ranks):.3f} ({min(ranks):.3f} to {max(ranks):.3f}) | {clock:.3f} | {changes:.3f}"
+            print(f"| {data}, {truth} | {kind} | {cells} | {end:.3f} |")
     draw(directory, runs, arguments.seeds)
+
+
+def moving(run):
+    """Steps, estimates and truths of the looks over steps in which the generator moves."""
+    first = -(-ALONE // run["every"]) if run["every"] * len(run["truths"]) > 2 * ALONE else 1
+    steps = run["every"] * (1 + np.arange(len(run["truths"])))
+    return [np.array(values)[first:] for values in (steps, run["estimates"], run["truths"])]
+
+
+def rank(a, b):
+    return scipy.stats.spearmanr(a, b).statistic
 
 
 def train(data, kind, seed, steps, looks, classifier):
@@ -118,19 +140,18 @@ def draw(directory, runs, seeds):
     for number, (data, truth) in enumerate(TRUTHS.items()):
         for column, kind in enumerate(KINDS):
             top, bottom = axes[2 * number : 2 * number + 2, column]
-            run = runs[f"{data}/{kind}/0"]
-            steps = run["every"] * (2 + np.arange(len(run["truths"]) - 1))
-            top.plot(steps, run["estimates"][1:], color=studies.COLOURS[0])
+            steps, estimates, truths = moving(runs[f"{data}/{kind}/0"])
+            top.plot(steps, estimates, color=studies.COLOURS[0])
             other = top.twinx()
-            other.plot(steps, run["truths"][1:], color=studies.COLOURS[1])
+            other.plot(steps, truths, color=studies.COLOURS[1])
             other.set_ylim(0)
             other.spines["top"].set_visible(False)
             top.set_title(f"{kind}, {data}", fontsize=10)
             top.legend([*top.lines, *other.lines], ["estimate (left)", f"{truth} (right)"], fontsize=8, frameon=False)
             top.set_xlabel("steps, seed 0", fontsize=8)
             for seed in range(seeds):
-                one = runs[f"{data}/{kind}/{seed}"]
-                bottom.plot(one["truths"][1:], one["estimates"][1:], ".", markersize=3, alpha=0.6)
+                _, estimates, truths = moving(runs[f"{data}/{kind}/{seed}"])
+                bottom.plot(truths, estimates, ".", markersize=3, alpha=0.6)
             bottom.set_xlabel(f"{truth}, all seeds", fontsize=8)
             bottom.set_ylabel("estimate", fontsize=8)
     studies.save(figure, directory / "tracking.png")

@@ -17,11 +17,11 @@ import tensorflow as tf
 
 import kerasgan as kg
 
-BATCH = 256
+BATCH, WEIGHT = 256, 10.0
 LOSSES = {
     "minimax": (kg.losses.Minimax, ()),
     "non-saturating": (kg.losses.NonSaturating, ()),
-    "Wasserstein, gradient penalty": (kg.losses.Wasserstein, (kg.penalties.GradientPenalty(10.0),)),
+    "Wasserstein, gradient penalty": (kg.losses.Wasserstein, (kg.penalties.GradientPenalty(WEIGHT),)),
 }
 
 
@@ -45,16 +45,18 @@ def main():
     looks = (10, 30) if arguments.quick else (10, 30, 100, 300, 1_000, 3_000)
     thetas = (0.5, 2.0) if arguments.quick else (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
     directory = studies.directory(arguments, "vanishing-gradients")
-    results = studies.Results(directory / "results.json")
+    results = studies.Results(directory, {"looks": looks, "batch": BATCH, "weight": WEIGHT})
+    tasks = {
+        f"{loss}/{theta}/{seed}": (loss, theta, looks, seed)
+        for loss in LOSSES
+        for theta in thetas
+        for seed in range(arguments.seeds)
+    }
+    trained = results.all(train, tasks, arguments.processes)
     gradients, distances = {}, {}
     for loss in LOSSES:
         for theta in thetas:
-            runs = [
-                results.get(
-                    f"{loss}/{theta}/{seed}", lambda loss=loss, theta=theta, seed=seed: train(loss, theta, looks, seed)
-                )
-                for seed in range(arguments.seeds)
-            ]
+            runs = [trained[f"{loss}/{theta}/{seed}"] for seed in range(arguments.seeds)]
             gradients[loss, theta] = np.median([run["gradients"] for run in runs], axis=0)
             distances[loss, theta] = float(np.median([run["distance"] for run in runs]))
     print("|d loss / d theta| of the generator, medians over the seeds\n")
@@ -65,11 +67,17 @@ def main():
     print("\n| theta = W1 | " + " | ".join(map(str, thetas)) + " |\n| --- |" + " --- |" * len(thetas))
     estimates = [distances["Wasserstein, gradient penalty", theta] for theta in thetas]
     print("| critic's estimate | " + " | ".join(f"{value:.3f}" for value in estimates) + " |")
+    print("| θ + θ² / (2 weight) | " + " | ".join(f"{penalized(theta):.3f}" for theta in thetas) + " |")
     draw(directory, looks, thetas, gradients, estimates)
 
 
+def penalized(theta):
+    """What the critic of the penalised objective estimates: the slope s maximises s theta - weight (s - 1)^2."""
+    return theta * (1 + theta / (2 * WEIGHT))
+
+
 def train(loss, theta, looks, seed):
-    """Derivatives of the generator's loss after each number of steps, and the critic's estimate at the end."""
+    """Derivatives of the generator's loss after each number of steps; the mean of the critic's estimate at last."""
     keras.utils.set_random_seed(seed)
     latents = keras.Input((1,))
     make, penalties = LOSSES[loss]
@@ -108,13 +116,14 @@ def draw(directory, looks, thetas, gradients, estimates):
                 label=f"θ = {theta}",
             )
         panel.set_title(loss, fontsize=10)
-        panel.set_ylim(1e-12, 1e2)
+        panel.set_ylim(1e-12, 1e3)
         panel.set_xlabel("steps of the discriminator")
     axes[0, 0].set_ylabel("|d loss of the generator / d θ|")
     axes[0, 0].legend(fontsize=7, frameon=False, loc="lower left")
     panel = axes[0, 3]
     panel.plot(thetas, thetas, color="black", alpha=0.35, linewidth=2.6, label="W1 = θ")
-    panel.plot(thetas, estimates, "o-", color=studies.COLOURS[2], markersize=4, label="the critic's estimate")
+    panel.plot(thetas, [penalized(theta) for theta in thetas], ":", color="black", label="θ + θ² / (2 weight)")
+    panel.plot(thetas, estimates, "o", color=studies.COLOURS[2], markersize=4, label="the critic's estimate")
     panel.plot(thetas, np.full(len(thetas), np.log(2)), color=studies.COLOURS[1], label="JSD = log 2")
     panel.set_title("distances of the lines", fontsize=10)
     panel.set_xlabel("θ")
