@@ -94,12 +94,16 @@ def stacked_mnist(
 
     Reference: Metz et al., Unrolled GANs, 2017; Lin et al., PacGAN, 2018, section 4.2.
     """
-    mnist = tfds.read(tfds.find("mnist", data_dir), split=split)
-    triples = np.random.default_rng(seed).integers(mnist.num_examples, size=(num_examples, 3))
-    images = np.empty((num_examples, *mnist.example_shape[:2], 3), np.uint8)
+    return stacked(tfds.read(tfds.find("mnist", data_dir), split=split), num_examples, seed)
+
+
+def stacked(source: Source, num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Three random grey images of ten classes as the colours of one; arguments and results as of `stacked_mnist`."""
+    triples = np.random.default_rng(seed).integers(source.num_examples, size=(num_examples, 3))
+    images = np.empty((num_examples, *source.example_shape[:2], 3), np.uint8)
     for channel in range(3):
-        images[..., channel] = mnist.images[triples[:, channel], :, :, 0]
-    return images, mnist.labels[triples] @ np.array([100, 10, 1], np.int32)
+        images[..., channel] = source.images[triples[:, channel], :, :, 0]
+    return images, source.labels[triples] @ np.array([100, 10, 1], np.int32)
 
 
 def read_ring(name, *, split, image_size, channels, data_dir) -> Source:
