@@ -69,6 +69,8 @@ def main():
         for data in STEPS
         for kind in KINDS
     }
+    # What is asked of every seed comes first.
+    tasks = dict(sorted(tasks.items(), key=lambda task: task[1][2] >= 3 and task[1][:2] != ("grid", "WGAN-GP")))
     protocol = {
         "steps": STEPS,
         "weights": WEIGHTS,
