@@ -433,3 +433,13 @@ def test_the_distance_at_infinity_is_0_in_many_dimensions_and_refused_with_too_f
         metrics.frechet_distance_infinity(real[:700], fake)
     with pytest.raises(ValueError, match="num_points"):
         metrics.frechet_distance_infinity(real, fake, num_points=1)
+
+
+def test_directions_in_blocks_give_the_distance_of_all_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    for fake in (rng.normal(size=(50, 4)), rng.normal(size=(70, 4))):
+        real = rng.normal(size=(50, 4))
+        whole = metrics.sliced_wasserstein_distance(real, fake)
+        with monkeypatch.context() as patched:
+            patched.setattr("kerasgan.metrics.wasserstein._PROJECTIONS", 700)
+            assert metrics.sliced_wasserstein_distance(real, fake) == pytest.approx(whole, rel=1e-12)

@@ -10,6 +10,8 @@ from kerasgan.errors import invalid
 from kerasgan.metrics import features as features_
 
 _LARGEST_EXACT = 10_000
+# The most projections that are held at once, of either set: 128 MB.
+_PROJECTIONS = 2**24
 # The binomial filter of Burt and Adelson's pyramid.
 _BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
 
@@ -57,11 +59,17 @@ def sliced_wasserstein_distance(real, fake, num_directions=512, seed=0, directio
     if directions is None:
         directions = np.random.default_rng(seed).normal(size=(real.shape[1], num_directions))
         directions /= np.linalg.norm(directions, axis=0)
+    at_once = max(1, _PROJECTIONS // max(len(real), len(fake)))
+    parts = [directions[:, start : start + at_once] for start in range(0, directions.shape[1], at_once)]
+    return float(np.mean(np.concatenate([_along(part, real, fake) for part in parts])))
+
+
+def _along(directions, real, fake):
+    """Distances of the projections on each direction."""
     one, other = (np.sort(_projected(features, directions), axis=0) for features in (real, fake))
     if len(one) == len(other):
-        return float(np.abs(one - other).mean())
-    pairs = zip(one.T, other.T, strict=True)
-    return float(np.mean([scipy.stats.wasserstein_distance(x, y) for x, y in pairs]))
+        return np.abs(one - other).mean(axis=0)
+    return [scipy.stats.wasserstein_distance(x, y) for x, y in zip(one.T, other.T, strict=True)]
 
 
 def pyramid_sliced_wasserstein_distance(real, fake, lowest=16, num_patches=128, num_directions=512, seed=0):
