@@ -204,3 +204,12 @@ def test_networks_of_keras_applications():
 def test_what_no_classifier_is_trained_on(images, labels, message):
     with pytest.raises(ValueError, match=message):
         metrics.train_classifier(images, labels)
+
+
+@pytest.mark.parametrize(("divisor", "fix"), [(1, r"`x / 127.5 - 1`"), (255, r"`x \* 2 - 1`")])
+def test_floats_on_another_scale_are_pointed_out(divisor, fix):
+    network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    features = metrics.NetworkFeatures(network, "flat")
+    with pytest.warns(UserWarning, match=fix):
+        features(DIGITS.images / np.float32(divisor))
+    np.testing.assert_allclose(features(DIGITS.images[:4]), features(DIGITS.images[:4] / np.float32(127.5) - 1))

@@ -5,6 +5,7 @@ stands beside every value that is computed with it.
 """
 
 import hashlib
+import warnings
 
 import keras
 import numpy as np
@@ -51,15 +52,31 @@ class NetworkFeatures:
         self.identifier = f"{name}-{digest.hexdigest()[:8]}"
 
     def __call__(self, images):
-        """Features of images in [-1, 1], or uint8: float32 `(n, d)`."""
+        """Features of images in [-1, 1], or uint8: float32 `(n, d)`; floats that seem to be on another scale are warned of."""
         return self._in_batches(self.model, images)
 
     def _in_batches(self, model, images):
+        _check_range(images)
         parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([self._apply(model, tf.convert_to_tensor(scale(part))) for part in parts])
 
     def _apply(self, model, batch):
         return np.asarray(model(batch if self.preprocess is None else self.preprocess(batch), training=False))
+
+
+def _check_range(images):
+    """Warns of floats that seem to be on another scale; not an error, because generators need not be bounded."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8 or not images.size:
+        return
+    lowest, highest = float(images.min()), float(images.max())
+    if (lowest >= 0.0 and highest > 0.5) or max(-lowest, highest) > 2.0:
+        scale = "x / 127.5 - 1" if highest > 2.0 else "x * 2 - 1"
+        warnings.warn(
+            f"The images are from {lowest:.3g} to {highest:.3g}, and are taken to be in [-1, 1]. If they are on another "
+            f"scale, use `{scale}`.",
+            stacklevel=4,
+        )
 
 
 class Classifier(NetworkFeatures):
