@@ -52,7 +52,7 @@ class NetworkFeatures:
         self.identifier = f"{name}-{digest.hexdigest()[:8]}"
 
     def __call__(self, images):
-        """Features of images in [-1, 1], or uint8: float32 `(n, d)`; floats that seem to be on another scale are warned of."""
+        """Features of images in [-1, 1], or uint8: float32 `(n, d)`. Floats on another scale are warned of."""
         return self._in_batches(self.model, images)
 
     def _in_batches(self, model, images):
@@ -73,8 +73,8 @@ def _check_range(images):
     if (lowest >= 0.0 and highest > 0.5) or max(-lowest, highest) > 2.0:
         scale = "x / 127.5 - 1" if highest > 2.0 else "x * 2 - 1"
         warnings.warn(
-            f"The images are from {lowest:.3g} to {highest:.3g}, and are taken to be in [-1, 1]. If they are on another "
-            f"scale, use `{scale}`.",
+            f"The images are from {lowest:.3g} to {highest:.3g}, and are taken to be in [-1, 1]. If they are on "
+            f"another scale, use `{scale}`.",
             stacklevel=4,
         )
 
