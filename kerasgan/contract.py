@@ -38,8 +38,9 @@ def check_adversaries(generator, discriminator, pack):
     made, taken = tuple(generator.outputs[0].shape[1:]), tuple(discriminator.inputs[0].shape[1:])
     if taken != (*made[:-1], pack * made[-1]):
         received = f"the generator makes images of shape {made}, the discriminator takes {taken}"
-        fix = f"with pack={pack}, {(*made[:-1], pack * made[-1])}" if pack > 1 else "the same for both"
-        raise ModelContractError(f"The networks do not fit: {received}. Build the discriminator for {fix}.")
+        of_packs = f" pack={pack} images of that shape," if pack > 1 else ""
+        fix = f"Build the discriminator for{of_packs} {(*made[:-1], pack * made[-1])}."
+        raise ModelContractError(f"The networks do not fit: {received}. {fix}")
     if pack > 1 and len(generator.inputs) > 1:
         expected = "1 with labels, because the images of a pack would have one each"
         raise invalid("pack", expected, f"pack={pack}", ModelContractError)

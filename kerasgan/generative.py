@@ -1,6 +1,7 @@
 """What every model here shares: it maps latents to images, and is fitted on batches of images."""
 
 import inspect
+import math
 import os
 import warnings
 
@@ -14,6 +15,9 @@ from kerasgan.errors import invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
+
+# Images that are generated at a time for quality metrics.
+_GENERATED = 256
 
 
 class GenerativeModel(keras.Model):
@@ -238,18 +242,29 @@ class GenerativeModel(keras.Model):
         return {**values, **(self._measure(dataset, steps) if self.quality else {})}
 
     def _measure(self, dataset, steps):
-        """The values of the quality metrics: as many generated images as there are real ones, of seeds of their own."""
-        # Real images that have been seen are not read again, where it is known that they are the same.
+        """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
+        # Real images that have been seen are not looked at again, where it is known that they are the same.
         wanting = [metric for metric in self.quality if metric.begin(dataset.fingerprint)]
-        for number, element in enumerate(dataset if steps is None else dataset.take(steps)):
-            real, labels = batching.split(element)
-            fake = self.generate(len(real), labels if self.conditional else None, seed=number, batch_size=len(real))
+        most = max(metric.most or math.inf for metric in self.quality)
+        count, labels = 0, []
+        for element in dataset if steps is None else dataset.take(steps):
+            real, own = batching.split(element)
+            for metric in wanting:
+                metric.update_state(real)
+            count += len(real)
+            labels.append(own)
+            if count >= most:
+                break
+        labels = np.concatenate(labels) if self.conditional else None
+        # In parts of one size, so that they do not depend on that of the batches.
+        for number, start in enumerate(range(0, int(min(count, most)), _GENERATED)):
+            part = slice(start, int(min(count, most, start + _GENERATED)))
+            own = None if labels is None else labels[part]
+            fake = self.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
             if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
                 fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them
             for metric in self.quality:
-                metric.update_state(real if metric in wanting else None, fake)
-            if all(metric.full for metric in self.quality):
-                break
+                metric.update_state(fake=fake)
         return {name: value for metric in self.quality for name, value in metric.results().items()}
 
     def _for_evaluation(self, dataset, steps):
@@ -403,7 +418,7 @@ class GenerativeModel(keras.Model):
 
     @quality.setter
     def quality(self, metrics):
-        metrics = list(metrics or ())
+        metrics = [metrics] if isinstance(metrics, QualityMetric) else list(metrics or ())
         for metric in metrics:
             if not isinstance(metric, QualityMetric):
                 expected = "metrics of kerasgan.metrics, e.g. [kerasgan.metrics.FrechetDistance()]"
@@ -489,10 +504,21 @@ class GenerativeModel(keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         return list(self._trackers.values())
 
+    @property
+    def metrics_names(self):
+        """List of the names of what `evaluate` returns."""
+        own = sorted(metric.name for metric in self.metrics)  # as Keras does with the values
+        return [*own, *(name for metric in self.quality for name in metric.names)]
+
     def _log(self, values, weight):
         """Updates the epoch's means and returns this step's values."""
         for name, tracker in self._trackers.items():
-            tracker.update_state(values[name], sample_weight=weight)
+            value, count = values[name], weight
+            if self.skips_non_finite:  # a step that is left out does not count
+                value = tf.cast(value, tf.float32)
+                known = tf.math.is_finite(value)
+                value, count = tf.where(known, value, 0.0), tf.where(known, tf.cast(weight, tf.float32), 0.0)
+            tracker.update_state(value, sample_weight=count)
         return {name: values[name] for name in self._trackers}
 
     def _stream(self, position):

@@ -64,6 +64,8 @@ def evaluation(
     for (label, values), colour in zip(distances.items(), colours, strict=False):
         panels[0].hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
     panels[0].set_title("Distance to the nearest real example")
+    panels[0].set_xlabel("distance")
+    panels[0].set_ylabel("density of examples")
     panels[0].legend(loc="best", frameon=False)
     if shares is not None:
         classes = np.arange(len(shares[0]))
@@ -73,7 +75,7 @@ def evaluation(
             panels[1].bar(classes - offset, values, 0.4, color=colour, alpha=0.8, label=label)
         if class_names is not None and len(classes) <= 30:
             panels[1].set_xticks(classes, class_names, rotation=45 if max(map(len, class_names)) > 3 else 0)
-        panels[1].yaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+        panels[1].yaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
         panels[1].set_title("Share of each class, by the classifier")
         panels[1].set_ylim(0.0, 1.2 * max(map(np.max, shares)))
         panels[1].legend(loc="upper right", frameon=False, ncols=2)

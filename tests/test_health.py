@@ -132,7 +132,7 @@ class PoisonedAt(keras.callbacks.Callback):
 
 def test_the_step_the_tensor_and_the_batch_are_named():
     message = (
-        r"(?s)d_loss.*not finite at step 3; the first variable with such values is generator/000/kernel; its batches"
+        r"(?s)d_loss.*not finite at step 3; the first variable with such values is generator/000/kernel; of the data"
     )
     with pytest.raises(NonFiniteError, match=message + ".* and finite. Lower the learning rates"):
         fit(kg.WGANGP(*networks()), callbacks=[PoisonedAt(2)])
@@ -259,3 +259,22 @@ def test_a_schedule_that_cannot_be_halved_is_refused_before_the_first_step(tmp_p
     with pytest.raises(ValueError, match=r"cannot be halved.*d_optimizer"):
         fit(gan, compiled=True, callbacks=[checkpoint], on_non_finite="roll_back", checkpoint=checkpoint)
     assert int(gan.step.numpy()) == 0
+
+
+def test_one_bad_image_is_left_out_of_the_means_and_of_what_is_compared():
+    bad = DIGITS[:640].copy()
+    bad[100, 2, 2, 0] = np.nan
+    gan = kg.GAN(*networks())
+    data = tf.data.Dataset.from_tensor_slices(bad).batch(64)
+    findings, _ = fit(gan, steps=30, every=5, data=data, on_non_finite="skip")
+    assert list(findings) == ["non-finite values"]
+    assert np.isfinite(gan.history.history["d_loss"]).all()
+    assert gan.history.history["skipped"][0] > 0
+
+
+def test_when_every_update_is_left_out_the_training_ends():
+    gan = kg.GAN(*networks())
+    data = tf.data.Dataset.from_tensors(np.full((64, 8, 8, 1), np.nan, "f4")).repeat()
+    good = tf.data.Dataset.from_tensor_slices(DIGITS[:128]).batch(64)
+    with pytest.raises(NonFiniteError, match="10 in a row were left out"):
+        fit(gan, steps=40, data=good.concatenate(data), on_non_finite="skip")

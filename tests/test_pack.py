@@ -88,8 +88,8 @@ def test_an_evaluation_leaves_the_partial_batch_out():
     ("make", "message"),
     [
         (lambda: kg.GAN(*packed_networks(2), pack=0), "`pack`. Expected a positive integer.*pack=0"),
-        (lambda: kg.GAN(*networks(), pack=2), r"takes \(4, 4, 1\).*with pack=2, \(4, 4, 2\)"),
-        (lambda: kg.GAN(*packed_networks(2)), r"takes \(4, 4, 2\).*the same for both"),
+        (lambda: kg.GAN(*networks(), pack=2), r"takes \(4, 4, 1\).*pack=2 images of that shape, \(4, 4, 2\)"),
+        (lambda: kg.GAN(*packed_networks(2)), r"takes \(4, 4, 2\).*for \(4, 4, 1\)"),
         (
             lambda: kg.GAN(
                 kg.networks.mlp_generator(SHAPE, 3, (8,), num_classes=3),

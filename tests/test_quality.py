@@ -22,7 +22,7 @@ def compiled(*quality, **kwargs):
 def test_evaluate_and_validation_report_the_functions_values():
     gan = compiled(metrics.FrechetDistance(), metrics.PRDC(k=3), metrics.CopyRate(name="copies"))
     values = gan.evaluate(DIGITS.images[:300], batch_size=100, verbose=0, return_dict=True)
-    fake = np.concatenate([gan.generate(100, seed=number) for number in range(3)])
+    fake = np.concatenate([gan.generate(256, seed=0), gan.generate(44, seed=1)])
     fake = kg.images.to_uint8(fake).reshape(300, -1) / 127.5 - 1
     real = DIGITS.images[:300].reshape(300, -1) / 127.5 - 1
     assert values["frechet_distance"] == pytest.approx(metrics.frechet_distance(real, fake), rel=1e-5)
@@ -36,7 +36,8 @@ def test_evaluate_and_validation_report_the_functions_values():
         validation_batch_size=100,
         verbose=0,
     ).history
-    again = gan.evaluate(DIGITS.images[:300], batch_size=100, verbose=0, return_dict=True)
+    again = gan.evaluate(DIGITS.images[:300], batch_size=50, verbose=0, return_dict=True)
+    assert list(again) == gan.metrics_names
     assert history["val_frechet_distance"][-1] == pytest.approx(again["frechet_distance"], rel=1e-6)
     assert history["val_frechet_distance"][0] != history["val_frechet_distance"][1]
 
@@ -51,13 +52,13 @@ def test_real_images_are_looked_at_once_where_they_are_known_to_be_the_same():
     gan = compiled(metrics.FrechetDistance(spied))
     for _ in range(2):
         gan.evaluate(DIGITS.images[:128], verbose=0)
-    assert seen == [64] * 6  # real and generated, twice; then generated alone
+    assert seen == [64, 64, 128, 128]  # real and generated; then generated alone
     gan.evaluate(DIGITS.images[128:256], verbose=0)
-    assert seen == [64] * 10
+    assert seen[4:] == [64, 64, 128]
     shuffled = tf.data.Dataset.from_tensor_slices(DIGITS.images[:128] / np.float32(127.5) - 1).shuffle(128).batch(64)
     for _ in range(2):
         gan.evaluate(shuffled, verbose=0)
-    assert seen == [64] * 18
+    assert seen[7:] == [64, 64, 128] * 2
 
 
 def test_no_more_images_than_wanted_are_looked_at():
@@ -76,7 +77,7 @@ def test_images_that_are_sorted_are_not_judged_by_the_first():
         return metrics.pixels(images)
 
     compiled(metrics.FrechetDistance(extractor, most=100)).evaluate(DIGITS.images[order], verbose=0)
-    real = np.rint((np.concatenate(seen[::2]) + 1) * 127.5).reshape(-1, 64)
+    real = np.rint((np.concatenate(seen[:-1]) + 1) * 127.5).reshape(-1, 64)
     known = {image.tobytes(): label for image, label in zip(DIGITS.images, DIGITS.labels, strict=True)}
     assert len({int(known[image.astype("uint8").tobytes()]) for image in real}) == 10
 
@@ -89,7 +90,7 @@ def test_labels_and_points():
     gan.compile(metrics=[metrics.SlicedWassersteinDistance()])
     values = gan.evaluate(DIGITS.images[:100], DIGITS.labels[:100], batch_size=50, verbose=0, return_dict=True)
     labels = DIGITS.labels[:100][np.random.default_rng(0).permutation(100)]  # the order of arrays in an evaluation
-    fake = np.concatenate([gan.generate(50, labels[50 * i :][:50], seed=i) for i in range(2)])
+    fake = gan.generate(100, labels, seed=0)
     fake, real = (x.reshape(100, -1) / 127.5 - 1 for x in (kg.images.to_uint8(fake), DIGITS.images[:100]))
     assert values["sliced_wasserstein_distance"] == pytest.approx(
         metrics.sliced_wasserstein_distance(real, fake), rel=1e-5
@@ -213,3 +214,23 @@ def test_floats_on_another_scale_are_pointed_out(divisor, fix):
     with pytest.warns(UserWarning, match=fix):
         features(DIGITS.images / np.float32(divisor))
     np.testing.assert_allclose(features(DIGITS.images[:4]), features(DIGITS.images[:4] / np.float32(127.5) - 1))
+
+
+def test_an_extractor_that_loses_images_is_refused():
+    with pytest.raises(ValueError, match=r"one row of features an image.*\(3, 2\) for 64 images"):
+        compiled(metrics.FrechetDistance(lambda images: np.ones((3, 2)))).evaluate(DIGITS.images[:64], verbose=0)
+
+
+def test_an_error_names_the_metric():
+    with pytest.raises(ValueError, match=r"Metric 'prdc', of 4 real and 4 generated images: .*6 examples"):
+        compiled(metrics.PRDC()).evaluate(DIGITS.images[:4], verbose=0)
+
+
+def test_the_inception_score_takes_a_classifier_by_its_logits():
+    classifier = metrics.train_classifier(DIGITS.images[:300], DIGITS.labels[:300], epochs=1, filters=4)
+    values = [
+        compiled(metrics.InceptionScore(extractor)).evaluate(DIGITS.images[:64], verbose=0)[-1]
+        for extractor in (classifier, classifier.logits)
+    ]
+    assert values[0] == values[1]
+    assert metrics.InceptionScore(classifier).title.startswith(f"IS[{classifier.identifier}, ")

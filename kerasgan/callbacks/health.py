@@ -104,7 +104,7 @@ class Health(keras.callbacks.Callback):
         self._seen = {}
         self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
-        self._rolled_back = 0
+        self._rolled_back = self._left_out = 0  # the latter in a row
 
     # When
 
@@ -113,6 +113,7 @@ class Health(keras.callbacks.Callback):
         if not all(np.isfinite(value) for value in values.values()):
             self._not_finite([name for name, value in values.items() if not np.isfinite(value)])
             return
+        self._left_out = 0
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._counted += 1
@@ -160,7 +161,7 @@ class Health(keras.callbacks.Callback):
         if distance:
             sentences["under-trained critic"] = means[distance] < 0 and (
                 f"the critic is under-trained: its estimate of the distance is {means[distance]:.3g}, and a distance "
-                "is not below 0. Raise n_critic or the discriminator's learning rate, or train it before (`warmup`)"
+                "is not below 0. Raise n_critic or the discriminator's learning rate"
             )
         elif "d_loss" in means and not model.loss.relativistic:
             sentences["discriminator that wins"] = means["d_loss"] < _WON and (
@@ -187,9 +188,13 @@ class Health(keras.callbacks.Callback):
         duplicates = metrics.duplicate_rate(self._real, fake)
         if spread >= _COLLAPSED_SPREAD and duplicates <= _COLLAPSED_DUPLICATES:
             return None
+        advice = "Use a smaller learning rate"
+        if hasattr(self.model, "discriminator"):
+            other = "more updates of the critic" if self.model.loss.distance else "WGANGP, R3GAN or packs"
+            advice += f", or {other}"
         return (
-            f"the generator collapses: its examples are {spread:.2g} times as far from one another as real ones, "
-            f"{duplicates:.0%} are duplicates. Use WGANGP or R3GAN, more critic updates, or a smaller learning rate"
+            f"the generator collapses: its examples are {spread:.2g} times as far from one another as real ones, and "
+            f"{duplicates:.0%} of them all but repeat another. {advice}"
         )
 
     def _share_at_edge(self, clip):
@@ -206,8 +211,10 @@ class Health(keras.callbacks.Callback):
             count += len(batches[-1][0])
             if count >= self.num_images:
                 break
-        real, *labels = (np.concatenate(parts)[: self.num_images] for parts in zip(*batches, strict=True))
-        return real.reshape(len(real), -1).astype(np.float64), labels[0] if labels and self.model.conditional else None
+        real, *labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        real = real.reshape(len(real), -1).astype(np.float64)
+        good = np.flatnonzero(np.isfinite(real).all(axis=1))[: self.num_images]
+        return real[good], labels[0][good] if labels and self.model.conditional else None
 
     # Values that are not finite
 
@@ -217,26 +224,41 @@ class Health(keras.callbacks.Callback):
         first = next((name for name, value in weights.items() if not _finite(value.numpy())), None)
         tensor = f"; the first variable with such values is {first}" if first else "; all weights are finite still"
         sentence = f"{', '.join(names)} not finite at step {training.step:,}{tensor}{self._batches()}"
-        if self.on_non_finite == "skip" and not first:
+        if self.on_non_finite == "skip" and not first and self._left_out < self.every:
+            self._left_out += 1
             self._say_once("non-finite values", f"{sentence}. The update was left out, as others after it will be")
             return
         if self.on_non_finite == "roll_back" and self._rolled_back < self.most_roll_backs:
             self._rolled_back += 1
             training.after_batch = lambda: self._roll_back(sentence)
             return
-        advice = "Lower the learning rates, look at the data, or pass on_non_finite='skip' or 'roll_back'"
+        advice = {
+            "raise": "Lower the learning rates, look at the data, or pass on_non_finite='skip' or 'roll_back'",
+            "skip": f"Of the last updates {self._left_out} in a row were left out",
+            "roll_back": f"It has been rolled back {self._rolled_back} times, to the rates {self._rates()}",
+        }[self.on_non_finite]
+        if self.on_non_finite == "skip" and first:
+            advice = "Leaving out gradients cannot mend weights: lower the learning rates, or use 'roll_back'"
         raise NonFiniteError(f"{sentence}. {advice}.")
 
     def _roll_back(self, sentence):
         step = self.checkpoint.roll_back()
         self._looked, self._sums, self._counted, self._latest = step, {}, 0, {}
-        self._say_once("non-finite values", f"{sentence}. Back to step {step:,}, and on with half the learning rates")
+        self._say(
+            "non-finite values",
+            f"{sentence}. Back to step {step:,}, and on with half the learning rates: {self._rates()}",
+        )
+
+    def _rates(self):
+        rates = {name: optimization.learning_rate(one) for name, one in self.model.optimizers.items()}
+        return ", ".join(f"{rate:.3g} ({name})" for name, rate in rates.items())
 
     def _batches(self):
         """Which batches of the data the step has taken, and whether the fault is in them."""
         dataset, model = self._training.dataset, self.model
         last, count = model.batches_taken, model.batches_per_step
-        which = f"; its batches are number {last - count} to {last - 1} of the data"
+        numbers = f"number {last - 1}" if count == 1 else f"numbers {last - count} to {last - 1}"
+        which = f"; of the data it has taken batch {numbers}"
         if not batching.seekable(dataset):
             return which
         for number, element in enumerate(dataset.starting_at(last - count).take(count), last - count):

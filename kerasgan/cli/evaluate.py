@@ -37,7 +37,8 @@ def run(workdir, flags) -> int:
     count = min(flags["num_images"], source.num_examples // 2)
     if count <= _K:
         raise ValueError(
-            f"{configuration.dataset} has {source.num_examples} examples: too few, {2 * _K + 2} are needed."
+            f"{_K + 1} examples or more are needed for {_K} neighbours: there are {source.num_examples // 2}, half of "
+            f"{configuration.dataset}, and --num_images={flags['num_images']}."
         )
     rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
     labels = source.labels[rows[0]] if model.conditional else None

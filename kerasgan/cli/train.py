@@ -109,6 +109,8 @@ def prepare(configuration, data, strategy):
 
 
 def _finish(model, configuration, source, workdir, begun):
+    for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
+        (workdir / name).unlink(missing_ok=True)
     quality = _quality(model, configuration, source)
     _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun

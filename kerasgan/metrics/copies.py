@@ -24,6 +24,8 @@ def nearest_distances(features, others=None):
     features = features_.checked(features, "features", least=2 if others is None else 1)
     nearest = np.empty(len(features))
     targets = features if others is None else features_.checked(others, "others", least=1)
+    if targets.shape[1] != features.shape[1]:
+        raise invalid("others", f"{features.shape[1]} features, as `features` has", f"{targets.shape[1]} features")
     for rows, distances in distances_in_blocks(features, targets):
         if others is None:
             np.fill_diagonal(distances[:, rows], np.inf)

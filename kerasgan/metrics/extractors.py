@@ -19,7 +19,8 @@ _BATCH = 256
 
 def identifier(extractor):
     """The name of a feature extractor, for the names of values."""
-    return getattr(extractor, "identifier", None) or getattr(extractor, "__name__", type(extractor).__name__)
+    owner = getattr(extractor, "__self__", extractor)  # of a method
+    return getattr(owner, "identifier", None) or getattr(extractor, "__name__", type(extractor).__name__)
 
 
 def pixels(images):
@@ -134,6 +135,7 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
         ValueError: These are no images with labels, or all of one class.
     """
     images, labels = np.asarray(images), np.asarray(labels)
+    _check_range(images)
     if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         expected = "one integer an image, with images (n, height, width, channels)"
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")

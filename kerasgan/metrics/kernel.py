@@ -28,7 +28,7 @@ def kernel_distance(real, fake):
         eq. 3.
     """
     real, fake = features_.checked_pair(real, fake)
-    return _within(real) + _within(fake) - 2.0 * _sum(real, fake) / (len(real) * len(fake))
+    return float(_within(real) + _within(fake) - 2.0 * _sum(real, fake) / (len(real) * len(fake)))
 
 
 def kernel_distance_of_subsets(real, fake, subset_size=1_000, num_subsets=100, seed=2020):

@@ -59,11 +59,6 @@ class QualityMetric(keras.metrics.Metric):
     def num_fake(self):
         return sum(map(len, self._fake))
 
-    @property
-    def full(self):
-        """Whether it takes no more images."""
-        return self.most is not None and min(self.num_real, self.num_fake) >= self.most
-
     def begin(self, key=None):
         """Forgets all images but the real ones of the same key.
 
@@ -89,7 +84,11 @@ class QualityMetric(keras.metrics.Metric):
             if self.most is not None:
                 room = min(room, self.most - sum(map(len, features)))
             if room > 0:
-                features.append(np.asarray(self.extractor(np.asarray(images)[:room])))
+                made = np.asarray(self.extractor(np.asarray(images)[:room]))
+                if made.shape[:1] != (room,):
+                    received = f"an array of shape {made.shape} for {room} images"
+                    raise invalid("extractor", "a function that returns one row of features an image", received)
+                features.append(made)
 
     def result(self):
         """Float, or dict from name to float where there are several values."""
@@ -98,7 +97,11 @@ class QualityMetric(keras.metrics.Metric):
 
     def results(self):
         """Dict from name in the logs to float."""
-        value = self._value(np.concatenate(self._real), np.concatenate(self._fake))
+        try:
+            value = self._value(np.concatenate(self._real), np.concatenate(self._fake))
+        except ValueError as error:
+            counts = f"{self.num_real} real and {self.num_fake} generated images"
+            raise type(error)(f"Metric {self.name!r}, of {counts}: {error}") from error
         return dict(zip(self.names, [value[key] for key in self.values] if self.values else [value], strict=True))
 
     def _value(self, real, fake):
@@ -157,9 +160,17 @@ class SlicedWassersteinDistance(QualityMetric):
 
 
 class InceptionScore(QualityMetric):
-    """`kerasgan.metrics.inception_score`; the extractor gives logits, e.g. `classifier.logits`."""
+    """`kerasgan.metrics.inception_score` of generated images.
+
+    Args:
+        extractor: A `kerasgan.metrics.Classifier`, or a callable, images -> logits `(n, classes)`.
+        most, name: As in `QualityMetric`.
+    """
 
     default_name, symbol = "inception_score", "IS"
+
+    def __init__(self, extractor, most=10_000, name=None):
+        super().__init__(getattr(extractor, "logits", extractor), most, name)
 
     def _value(self, real, fake):
         return metrics.inception_score(fake)[0]
