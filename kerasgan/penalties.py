@@ -44,6 +44,9 @@ class Penalty:
         ValueError: `weight` is negative.
     """
 
+    # The norm that the gradient is drawn to from both sides; None where a penalty does not.
+    target = None
+
     def __init__(self, weight, name):
         if not weight >= 0:
             raise ValueError(f"Invalid value for the weight of a penalty. Expected a number >= 0. Received: {weight}")
@@ -96,6 +99,8 @@ class GradientPenalty(Penalty):
     Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, eq. 3.
     """
 
+    target = 1.0
+
     def __init__(self, weight=10.0, name="gradient_penalty"):
         super().__init__(weight, name)
 
@@ -121,6 +126,8 @@ class LipschitzPenalty(GradientPenalty):
     Reference: Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018, eq. 8.
     """
 
+    target = None
+
     def __init__(self, weight=10.0, name="lipschitz_penalty"):
         super().__init__(weight, name)
 
@@ -143,6 +150,8 @@ class DRAGANPenalty(Penalty):
 
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017, algorithm 1.
     """
+
+    target = 1.0
 
     def __init__(self, weight=10.0, scale=0.5, name="dragan_penalty"):
         super().__init__(weight, name)

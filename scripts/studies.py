@@ -121,6 +121,18 @@ def figure(rows, columns, width=11.0, height=2.9):
     return result, axes
 
 
+def save_sheet(directory, name, first, kinds):
+    """Saves grids of 64 images beside one another: of `first`, dict by title, and of `KIND.npz` of each kind."""
+    import numpy as np
+
+    import kerasgan as kg
+
+    frames = first | {kind: np.load(directory / f"{kind}.npz")["images"] for kind in kinds}
+    sheet = kg.images.contact_sheet([kg.images.grid(one, columns=8) for one in frames.values()], list(frames))
+    kg.images.save_picture(directory / f"{name}.png", sheet)
+    print(f"figure: {directory / name}.png")
+
+
 def save(result, path):
     with files.replacing(path) as temporary:
         result.savefig(temporary)

@@ -52,7 +52,7 @@ def main():
         error = cell([run["reconstruction"] for run in trained]) if kind == "VAE" else "none"
         print(f"| {kind} | {' | '.join(cells)} | {error} |")
     print(f"| real | {' | '.join(f'{real[column]:.3g}' for column in COLUMNS)} | |\n")
-    draw(directory, name)
+    studies.save_sheet(directory, "gan_against_vae", {"real": kg.datasets.read(name).images[:64]}, KINDS)
 
 
 def cell(values):
@@ -118,14 +118,6 @@ def edge_energy(images):
     """Mean square of the Laplacian over the image."""
     edges = scipy.ndimage.laplace(images.astype("float64"), axes=(1, 2))
     return float(np.mean(edges**2))
-
-
-def draw(directory, name):
-    real = kg.datasets.read(name).images[:64]
-    frames = [real, *(np.load(directory / f"{kind}.npz")["images"] for kind in KINDS)]
-    sheet = kg.images.contact_sheet([kg.images.grid(one, columns=8) for one in frames], ["real", *KINDS])
-    kg.images.save_picture(directory / "gan_against_vae.png", sheet)
-    print(f"figure: {directory / 'gan_against_vae.png'}")
 
 
 if __name__ == "__main__":

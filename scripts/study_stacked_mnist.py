@@ -48,10 +48,7 @@ def main():
         print(f"| {kind} | {steps // divisor:,} | {modes:.0f} | {held:.0f} | {kl:.2f} |")
     real = measured(data(name, count, seed=1), classifier)
     print(f"| real | | {real['modes']} | {real['modes_held']} | {real['kl']:.3f} |\n")
-    frames = [np.load(directory / f"{kind}.npz")["images"] for kind in KINDS]
-    sheet = kg.images.contact_sheet([kg.images.grid(one, columns=8) for one in frames], list(KINDS))
-    kg.images.save_picture(directory / "stacked_mnist.png", sheet)
-    print(f"figure: {directory / 'stacked_mnist.png'}")
+    studies.save_sheet(directory, "stacked_mnist", {}, KINDS)
 
 
 def data(name, count, seed=0):

@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 
-from kerasgan import batching, distribution, metrics, optimization, penalties
+from kerasgan import batching, distribution, metrics, optimization
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, invalid
 
@@ -17,8 +17,6 @@ _WON = 0.05
 _NORMS = (0.5, 2.0)
 _SATURATED = 0.9
 _OVERFITTED = 0.5
-# Penalties that draw the gradient's norm to 1 from both sides, alone.
-_TO_NORM_1 = [[penalties.GradientPenalty], [penalties.DRAGANPenalty]]
 
 
 class Health(keras.callbacks.Callback):
@@ -168,7 +166,7 @@ class Health(keras.callbacks.Callback):
                 f"the discriminator wins too easily: its loss is {means['d_loss']:.2g}, it tells nearly every "
                 "generated example from real ones. Lower its learning rate, penalise its gradient, or use WGANGP"
             )
-        if [type(penalty) for penalty in getattr(model, "penalties", ())] in _TO_NORM_1:
+        if [penalty.target for penalty in getattr(model, "penalties", ())] == [1.0]:
             norm = means["gradient_norm"]
             sentences["gradient norm"] = not _NORMS[0] <= norm <= _NORMS[1] and (
                 f"the norm of the critic's gradient is {norm:.2g}, far from 1. Raise the weight of the penalty where "

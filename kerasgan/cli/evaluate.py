@@ -46,7 +46,8 @@ def run(workdir, flags) -> int:
     fake = images.to_uint8(fake) if fake.ndim == 4 else fake  # as a saved picture holds them
     real, other = source.images[rows[0]], source.images[rows[1]]
     classifier = _classifier(source, flags["classifier"])
-    table = _table(configuration.dataset, real, fake, other, classifier) + _copies(data, fake)
+    pixels = [_pixels(x) for x in (real, fake, other)]
+    table = _table(configuration.dataset, pixels, (real, fake, other), classifier) + _copies(data, pixels[1])
     _print(table, count, classifier)
     shares = None
     if classifier is not None:
@@ -54,7 +55,6 @@ def run(workdir, flags) -> int:
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
     _write(path, flags, count, table, classifier, shares)
-    pixels = [_pixels(x) for x in (real, fake, other)]
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -80,20 +80,24 @@ def _pixels(examples):
     return metrics.pixels(scale(examples).numpy())
 
 
-def _table(dataset, real, fake, other, classifier):
-    """Rows (name, value of generated against real, value of real against real)."""
-    rows, known = [], {}
+def _table(dataset, pixels, examples, classifier):
+    """Rows (name, value of generated against real, value of real against real).
 
-    def compare(name, function, extractor=_pixels):
-        if extractor not in known:
-            known[extractor] = [extractor(x) for x in (real, fake, other)]
-        x, y, z = known[extractor]
+    Args:
+        dataset: Name.
+        pixels, examples: Real, generated and other real ones, as features and as they are.
+        classifier: `kerasgan.metrics.Classifier`, or None.
+    """
+    rows = []
+
+    def compare(name, function, features=pixels):
+        x, y, z = features
         values = function(x, y), function(x, z)
         if not isinstance(values[0], dict):
             values = tuple({name: value} for value in values)
         rows.extend((key, values[0][key], values[1][key]) for key in values[0])
 
-    space = "pixels" if real.ndim == 4 else "points"
+    space = "pixels" if examples[0].ndim == 4 else "points"
 
     def prdc(suffix):
         return lambda x, y: {f"{name}[{suffix}]": value for name, value in metrics.prdc(x, y, _K).items()}
@@ -103,13 +107,14 @@ def _table(dataset, real, fake, other, classifier):
     compare(f"KD[{space}]", metrics.kernel_distance)
     compare(f"SWD[{space}]", metrics.sliced_wasserstein_distance)
     compare("duplicates", metrics.duplicate_rate)
-    if real.ndim == 2 and len(real) <= _ASSIGNED:
+    if space == "points" and len(pixels[0]) <= _ASSIGNED:
         compare("W1", metrics.wasserstein_distance)
     if dataset in _MODES:
         centres, std = _MODES[dataset]
         compare("", lambda _, y: metrics.mode_coverage(y, centres(), std))
     if classifier is not None:
-        name, features, logits = classifier.identifier, classifier.__call__, classifier.logits
+        name = classifier.identifier
+        features, logits = ([function(x) for x in examples] for function in (classifier, classifier.logits))
         compare("", prdc(name), features)
         compare(f"FD[{name}]", metrics.frechet_distance, features)
         compare(f"KD[{name}]", metrics.kernel_distance, features)
@@ -119,11 +124,8 @@ def _table(dataset, real, fake, other, classifier):
 
 def _copies(data, fake):
     """The row of the copy rate: among all training examples, by the measure of held-out ones where there are any."""
-    real = _pixels(data.train.images)
-    if data.held_out is None:
-        return [("copies", metrics.copy_rate(real, _pixels(fake)), _COPIES)]
-    held_out = _pixels(data.held_out.images)
-    return [("copies", metrics.copy_rate(real, _pixels(fake), _COPIES, held_out), _COPIES)]
+    held_out = None if data.held_out is None else _pixels(data.held_out.images)
+    return [("copies", metrics.copy_rate(_pixels(data.train.images), fake, _COPIES, held_out), _COPIES)]
 
 
 def _print(table, count, classifier):

@@ -72,10 +72,10 @@ def _check_range(images):
         return
     lowest, highest = float(images.min()), float(images.max())
     if (lowest >= 0.0 and highest > 0.5) or max(-lowest, highest) > 2.0:
-        scale = "x / 127.5 - 1" if highest > 2.0 else "x * 2 - 1"
+        fix = "x / 127.5 - 1" if highest > 2.0 else "x * 2 - 1"
         warnings.warn(
             f"The images are from {lowest:.3g} to {highest:.3g}, and are taken to be in [-1, 1]. If they are on "
-            f"another scale, use `{scale}`.",
+            f"another scale, use `{fix}`.",
             stacklevel=4,
         )
 

@@ -38,6 +38,9 @@ class InceptionFeatures(NetworkFeatures):
         Inception Architecture for Computer Vision, 2016.
     """
 
+    # Whether values with these features have the names that papers give them.
+    of_papers = True
+
     def __init__(self, path):
         content = pathlib.Path(path).read_bytes()
         graph = _checked(content, path)
@@ -45,18 +48,16 @@ class InceptionFeatures(NetworkFeatures):
         def network(images):
             return tf.import_graph_def(graph, {f"{_INPUT}:0": images}, [f"{_OUTPUT}:0"])[0]
 
-        self._function = tf.compat.v1.wrap_function(network, [tf.TensorSpec((None, None, None, 3), tf.float32)])
+        function = tf.compat.v1.wrap_function(network, [tf.TensorSpec((None, None, None, 3), tf.float32)])
+        self.model = lambda images, training: tf.reshape(function(images), (-1, _DIMENSION))
+        self.preprocess = _colours
         self.identifier = f"inception-2015-{hashlib.sha256(content).hexdigest()[:8]}"
 
-    def __call__(self, images):
-        """Features of images in [-1, 1], or uint8, `(n, height, width, 1 or 3)`: float32 `(n, 2048)`."""
-        return self._in_batches(self._features, images)
 
-    def _features(self, images, training):
-        images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
-        return tf.reshape(self._function(127.5 * (images + 1.0)), (-1, _DIMENSION))
-
-    preprocess = None
+def _colours(images):
+    """What the network takes: three channels from 0 to 255."""
+    images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
+    return 127.5 * (images + 1.0)
 
 
 def _checked(content, path):

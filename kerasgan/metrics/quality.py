@@ -24,7 +24,7 @@ class QualityMetric(keras.metrics.Metric):
     """
 
     default_name = symbol = None
-    published = None  # its name in papers, with the features of the network of 2015 alone
+    published = None  # its name in papers, with the features that have `of_papers` alone
     values = None  # names of the results, where there are several
 
     def __init__(self, extractor=pixels, most=10_000, name=None):
@@ -47,9 +47,8 @@ class QualityMetric(keras.metrics.Metric):
     @property
     def title(self):
         """The honest name of the value: what it was computed with."""
-        name = identifier(self.extractor)
-        symbol = self.symbol if not name.startswith("inception-2015-") else self.published or self.symbol
-        return f"{symbol}[{name}, n={self.num_real}/{self.num_fake}]"
+        symbol = (getattr(self.extractor, "of_papers", False) and self.published) or self.symbol
+        return f"{symbol}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
 
     @property
     def num_real(self):
