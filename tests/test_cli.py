@@ -252,6 +252,28 @@ def test_debug_shows_the_traceback(capsys):
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+def test_json_is_all_that_standard_output_holds(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--steps=4", *SMALL, "--workdir=run", "--json"]) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert (report["workdir"], report["steps"]) == ("run", 4)
+    assert report["coverage"] == json.loads((tmp_path / "run/metrics.json").read_text())["coverage"]
+    assert "samples    run/samples.png" in printed.err
+    assert main(["inspect", "nowhere", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"error": printed.err.strip().removeprefix("kerasgan inspect: "), "exit_code": 2}
+
+
+def test_a_closed_pipe_ends_without_a_traceback():
+    code = "import sys; sys.argv = ['kerasgan', '--help']; from kerasgan.cli import main; sys.exit(main())"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_help_needs_no_tensorflow_and_less_than_a_second():
     # argv[0] as the console script has it; CPU time, so that a busy machine does not fail the test.
     code = (

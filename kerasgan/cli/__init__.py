@@ -1,9 +1,12 @@
-"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `inspect`.
+"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `inspect` and more.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
 
+import contextlib
 import importlib
+import json
+import os
 import sys
 import traceback
 
@@ -35,10 +38,19 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: Its name and arguments. Defaults to those of the process.
 
-    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C, 143
-        for SIGTERM in a training.
+    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C, 141
+        for a closed pipe, 143 for SIGTERM in a training.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        exit_code = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return exit_code
+    except BrokenPipeError:  # as `| head` leaves it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        return 141
+
+
+def _main(arguments):
     name = arguments.pop(0) if arguments else "--help"
     if name in ("-h", "--help", "help"):
         print(_USAGE)
@@ -48,31 +60,37 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _fail("kerasgan", f"unknown command {name!r}. Expected {', '.join(COMMANDS)}.")
-    debug = "--debug" in arguments
+    debug, as_json = "--debug" in arguments, "--json" in arguments
     try:
-        return _run(name, arguments)
+        # With --json what is for people goes to standard error, and standard output holds one JSON object.
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            report = _run(name, arguments)
+        if as_json and report:
+            print(json.dumps(report), flush=True)
+        return report.get("exit_code", 0)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         _show_traceback(debug)
-        _fail(f"kerasgan {name}", "interrupted")
-        return 130
+        return _fail(f"kerasgan {name}", "interrupted", as_json, 130)
     except Exception as error:
         if not isinstance(error, _MISTAKES) and type(error).__name__ != "ResourceExhaustedError":
             raise
         _show_traceback(debug)
         advice = f". See `kerasgan {name} --help`" if isinstance(error, flags.Error) else ""
-        return _fail(f"kerasgan {name}", _explain(error) + advice)
+        return _fail(f"kerasgan {name}", _explain(error) + advice, as_json)
 
 
 def _run(name, arguments):
     options = Flags(COMMANDS[name])
     if any(argument in ("-h", "--help", "-help") for argument in arguments):
         print(options.help())
-        return 0
+        return {}
     values, rest = options.parse(arguments)
-    expected = options.command.argument
-    if len(rest) != (1 if expected else 0):
-        received = " ".join(rest) or "nothing"
-        raise ValueError(f"expected {expected or 'flags alone'}. Received: {received}. Usage: {options.command.usage}")
+    expected = options.command.arguments
+    if len(rest) != len(expected):
+        wanted, received = " ".join(expected) or "flags alone", " ".join(rest) or "nothing"
+        raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.command.usage}")
     quiet.import_tensorflow()
     command = importlib.import_module(f"kerasgan.cli.{name}")
     return command.run(*rest, values)
@@ -86,9 +104,12 @@ def _explain(error):
     return str(error)
 
 
-def _fail(command, message):
-    print(f"{command}: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _fail(command, message, as_json=False, exit_code=2):
+    message = " ".join(message.split())
+    print(f"{command}: {message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message, "exit_code": exit_code}))
+    return exit_code
 
 
 def _show_traceback(debug):

@@ -21,8 +21,8 @@ _SHOWN = 12
 _COPIES = 0.01
 
 
-def run(workdir, flags) -> int:
-    """Evaluates, and returns the exit code.
+def run(workdir, flags) -> dict:
+    """Evaluates, and returns what `--json` prints.
 
     Args:
         workdir: Run directory of `kerasgan train`.
@@ -54,7 +54,7 @@ def run(workdir, flags) -> int:
         classes = np.arange(source.num_classes)
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
-    _write(path, flags, count, table, classifier, shares)
+    report = _write(path, flags, count, table, classifier, shares)
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -64,7 +64,7 @@ def run(workdir, flags) -> int:
     if fake.ndim == 4:
         images.save_picture(path / "nearest.png", _nearest(source.images, fake[:_SHOWN]))
         print(f"nearest    {path / 'nearest.png'}: generated images, and the nearest real one of each below")
-    return 0
+    return report
 
 
 def _classifier(source, wanted):
@@ -154,6 +154,7 @@ def _write(path, flags, count, table, classifier, shares):
     with files.replacing(written) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     print(f"\nvalues     {written}")
+    return summary["evaluation"]
 
 
 def _finite(value):

@@ -9,8 +9,8 @@ from kerasgan import images
 from kerasgan.cli.build import trained
 
 
-def run(workdir, flags) -> int:
-    """Generates, and returns the exit code.
+def run(workdir, flags) -> dict:
+    """Generates, and returns what `--json` prints.
 
     Args:
         workdir: Run directory of `kerasgan train`.
@@ -27,7 +27,7 @@ def run(workdir, flags) -> int:
     examples = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
     write(out, examples if points else images.to_uint8(examples))
     print(f"{count:,} {'points' if points else 'images'}: {out}")
-    return 0
+    return {"out": str(out), "num_images": count, "seed": flags["seed"]}
 
 
 def _writer(out):

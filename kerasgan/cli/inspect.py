@@ -13,8 +13,8 @@ _SIZES_LISTED = 5
 _CLASSES_LISTED = 20
 
 
-def run(dataset, flags) -> int:
-    """Reports, and returns the exit code: 1 if there are files that cannot be read.
+def run(dataset, flags) -> dict:
+    """Says it, and returns what `--json` prints; its exit code is 1 if there are files that cannot be read.
 
     Args:
         dataset: Name or path.
@@ -31,7 +31,16 @@ def run(dataset, flags) -> int:
     rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
     images.save_picture(out, images.picture(source.images[rows]))
     print(f"{'picture':<10} {out}")
-    return 1 if bad else 0
+    return {
+        "dataset": source.name,
+        "num_examples": source.num_examples,
+        "example_shape": source.example_shape,
+        "num_classes": source.num_classes,
+        "class_names": source.class_names,
+        "unreadable": bad,
+        "picture": str(out),
+        "exit_code": 1 if bad else 0,
+    }
 
 
 def _report(source, sizes, bad):

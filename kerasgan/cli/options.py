@@ -14,10 +14,10 @@ _COLUMN = 30  # where the explanation of a flag begins
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command: usage, its argument if it takes one, what it does, examples, and what defines its flags."""
+    """A command: usage, what arguments it takes, what it does, examples, and what defines its flags."""
 
     usage: str
-    argument: str | None
+    arguments: tuple[str, ...]
     purpose: str
     examples: tuple[str, ...]
     define: Callable[["Flags"], None]
@@ -34,6 +34,7 @@ class Flags:
         command.define(self)
         self.group("Other")
         self.boolean("help", False, "This help; -h too.", short_name="h")
+        self.boolean("json", False, "One JSON object on standard output; what is for people goes to standard error.")
         self.boolean("debug", False, "Show the traceback of an error.")
 
     def group(self, title):
@@ -257,7 +258,7 @@ def _inspect(define):
 COMMANDS = {
     "train": Command(
         "kerasgan train [flags]",
-        None,
+        (),
         "Trains a model on a dataset. Samples, curves and the model go to a run directory; the last lines say where "
         "they are and how good they are.",
         (
@@ -269,7 +270,7 @@ COMMANDS = {
     ),
     "resume": Command(
         "kerasgan resume WORKDIR [flags]",
-        "WORKDIR",
+        ("WORKDIR",),
         "Goes on with the training in WORKDIR from its newest checkpoint, to what it would have come to without a "
         "stop. Of a complete training it says so, and does nothing.",
         (
@@ -280,7 +281,7 @@ COMMANDS = {
     ),
     "generate": Command(
         "kerasgan generate WORKDIR [flags]",
-        "WORKDIR",
+        ("WORKDIR",),
         "Generates images by the model that `kerasgan train` left in WORKDIR.",
         (
             "kerasgan generate runs/digits-wgan_gp-1",
@@ -290,7 +291,7 @@ COMMANDS = {
     ),
     "evaluate": Command(
         "kerasgan evaluate WORKDIR [flags]",
-        "WORKDIR",
+        ("WORKDIR",),
         "Says how good what the model in WORKDIR generates is: distances, precision and recall, copies, classes; and "
         "beside each value the one that real examples have. Adds them to metrics.json, and plots.",
         (
@@ -301,7 +302,7 @@ COMMANDS = {
     ),
     "inspect": Command(
         "kerasgan inspect DATASET [flags]",
-        "DATASET",
+        ("DATASET",),
         "Says what a dataset holds and which files of it cannot be read, and saves a grid of its images. Ends with "
         "exit code 1 if there is such a file.",
         ("kerasgan inspect digits", "kerasgan inspect photos/ --out=photos.png"),

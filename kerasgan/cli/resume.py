@@ -11,8 +11,8 @@ from kerasgan.cli import data as data_
 from kerasgan.cli.train import prepare, train, versions
 
 
-def run(workdir, flags) -> int:
-    """Trains on, and returns the exit code.
+def run(workdir, flags) -> dict:
+    """Trains on, and returns what `--json` prints.
 
     Args:
         workdir: The run directory.
@@ -32,7 +32,7 @@ def run(workdir, flags) -> int:
     if _steps_done(workdir) >= configuration.steps:
         done = _steps_done(workdir)
         print(f"{workdir} is complete: {done:,} steps. For more pass --steps with a number above {done}.")
-        return 0
+        return {"workdir": str(workdir), "steps": done}
     data = data_.read(
         configuration.dataset,
         image_size=configuration.image_size,

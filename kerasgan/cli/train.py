@@ -40,8 +40,8 @@ OUTPUTS = (
 )
 
 
-def run(flags) -> int:
-    """Trains, and returns the exit code.
+def run(flags) -> dict:
+    """Trains, and returns what `--json` prints.
 
     Args:
         flags: Dict of the command's flags by name.
@@ -52,42 +52,43 @@ def run(flags) -> int:
     workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"], strategy)
     names = ("image_size", "data_dir", "on_bad_file")
     data = data_.read(flags["dataset"], **{name: flags[name] for name in names if flags[name] is not None})
-    own = ("dry_run", "workdir", "overwrite", "debug", "help")
+    own = ("dry_run", "workdir", "overwrite", "json", "debug", "help")
     chosen = {name: value for name, value in flags.items() if name not in own}
     chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
     configuration = configurations.resolve(source=data.train, **chosen)
     model, dataset = prepare(configuration, data, strategy)
     if flags["dry_run"]:
         _describe(configuration, data, model)
-        return 0
+        return configuration.to_json()
     if chief:
         workdir = _make_workdir(workdir, configuration, flags["overwrite"])
         configurations.write(workdir / "config.json", configuration, versions())
     return train(model, dataset, configuration, data, workdir, begun)
 
 
-def train(model, dataset, configuration, data, workdir, begun) -> int:
-    """Trains in a run directory, from its newest checkpoint if it has one, and returns the exit code."""
+def train(model, dataset, configuration, data, workdir, begun) -> dict:
+    """Trains in a run directory, from its newest checkpoint if it has one, and returns what `--json` prints."""
     strategy = model.distribute_strategy
     if not distribution.is_chief(strategy):
         status = _fit(model, dataset, configuration, data, workdir, [])
         distribution.wait(strategy)
-        return status
+        return {"exit_code": status}
     _print_header(configuration, data, model, workdir)
     status = _fit(model, dataset, configuration, data, workdir, _reports(model, configuration, data, workdir))
     step = int(model.step.numpy())
     if status:
         print(f"\nstopped at step {step:,} of {configuration.steps:,}; go on by: kerasgan resume {workdir}", flush=True)
+    report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
-        return status
+        return report
     with files.replacing(workdir / "model.keras") as temporary:
         model.save(temporary)
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
-        return status
-    _finish(model, configuration, data.train, workdir, begun)
+        return report
+    report |= _finish(model, configuration, data.train, workdir, begun)
     distribution.wait(strategy)
-    return 0
+    return report
 
 
 def prepare(configuration, data, strategy):
@@ -118,6 +119,7 @@ def _finish(model, configuration, source, workdir, begun):
     with files.replacing(workdir / "metrics.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     _print_result(workdir, quality, source, seconds)
+    return summary
 
 
 # The run directory
