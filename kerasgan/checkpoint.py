@@ -25,6 +25,7 @@ import zipfile
 
 import numpy as np
 
+from kerasgan import files
 from kerasgan._version import __version__
 from kerasgan.errors import (
     CheckpointCorruptError,
@@ -42,7 +43,6 @@ except ImportError:  # not on Windows, where a directory is not locked
 
 FORMAT = 1
 _ARRAYS, _VALUES, _MANIFEST, _LOCK = "state.npz", "training.json", "manifest.json", ".lock"
-_TEMPORARY = ".tmp-"
 _NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
 # What the header of an array may take in the file.
 _HEADER_BYTES = 4096
@@ -65,29 +65,24 @@ def write(directory, step, epoch, arrays, values):
     """
     directory = pathlib.Path(directory)
     path = directory / f"step-{step:08d}-epoch-{epoch:04d}"
-    temporary = directory / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        with _flushed(temporary / _ARRAYS) as file:
-            np.savez(file, **arrays)
-        with _flushed(temporary / _VALUES) as file:
-            file.write(json.dumps(values).encode())
-        files = {name: _described(temporary / name) for name in (_ARRAYS, _VALUES)}
-        with _flushed(temporary / _MANIFEST) as file:
-            manifest = {"format": FORMAT, "kerasgan": __version__, "step": step, "epoch": epoch, "files": files}
-            file.write(_signed(manifest))
-        _flush_directory(temporary)
-        if path.exists():  # and was passed over, or it would not be written again
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-        _flush_directory(directory)
+        with files.temporary_directory(directory) as temporary:
+            with _flushed(temporary / _ARRAYS) as file:
+                np.savez(file, **arrays)
+            with _flushed(temporary / _VALUES) as file:
+                file.write(json.dumps(values).encode())
+            written = {name: _described(temporary / name) for name in (_ARRAYS, _VALUES)}
+            with _flushed(temporary / _MANIFEST) as file:
+                manifest = {"format": FORMAT, "kerasgan": __version__, "step": step, "epoch": epoch, "files": written}
+                file.write(_signed(manifest))
+            files.flush_directory(temporary)
+            if path.exists():  # and was passed over, or it would not be written again
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        files.flush_directory(directory)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise _write_error(error, path, sum(array.nbytes for array in arrays.values())) from error
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return path
 
 
@@ -144,7 +139,7 @@ def verify(path):
         del manifest["sha256"]
         if content != _signed(manifest):
             raise CheckpointCorruptError(f"{path}: {_MANIFEST} is not what was written: its SHA-256 is another.")
-        version, files = manifest["format"], manifest["files"]
+        version, described = manifest["format"], manifest["files"]
         if version != FORMAT:
             raise CheckpointVersionError(
                 f"{path} has format {version}; kerasgan {__version__} reads format {FORMAT}. Go on with kerasgan "
@@ -152,7 +147,7 @@ def verify(path):
             )
         if number(path) != (manifest["step"], manifest["epoch"]):
             raise CheckpointCorruptError(f"{path}: the manifest is that of step {manifest['step']}.")
-        expected = {name: (files[name]["bytes"], files[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
+        expected = {name: (described[name]["bytes"], described[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
     except FileNotFoundError as error:
         raise CheckpointCorruptError(f"{path}: {_MANIFEST} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -214,14 +209,14 @@ def prune(directory, keep):
     """Removes all but the newest `keep` checkpoints."""
     for path in checkpoints(directory)[keep:]:
         # Renamed first: what is half removed is no checkpoint.
-        doomed = path.with_name(f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex}")
+        doomed = path.with_name(f"{files.TEMPORARY}{path.name}-{uuid.uuid4().hex}")
         os.replace(path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
 
 def sweep(directory):
     """Removes what killed processes have left half written; only for who has locked the directory."""
-    for path in pathlib.Path(directory).glob(f"{_TEMPORARY}*"):
+    for path in pathlib.Path(directory).glob(f"{files.TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -263,16 +258,6 @@ def _flushed(path):
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush_directory(path):
-    """Renamed files survive a loss of power once their directory is flushed, where it can be."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _signed(manifest):

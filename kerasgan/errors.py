@@ -49,5 +49,9 @@ class CheckpointMismatchError(CheckpointError, ValueError):
     """The checkpoint is of another training than the one that is to go on."""
 
 
+class ExportError(Exception):
+    """What was exported does not compute what the model computes."""
+
+
 class RunDirError(FileExistsError):
     """Another training is using the directory."""

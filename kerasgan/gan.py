@@ -98,10 +98,10 @@ class GAN(GenerativeModel):
     def optimizers(self):
         return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer} if self.compiled else {}
 
-    def call(self, inputs, training=False):
-        """Images for `latents`, or for `[latents, labels]`, by the averaged generator if there is one."""
-        network = self.generator if self.ema_generator is None else self.ema_generator
-        return network(inputs, training=training)
+    @property
+    def sampler(self):
+        """The averaged generator if there is one, else the generator."""
+        return self.generator if self.ema_generator is None else self.ema_generator
 
     # Compilation
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, optimization, saving, stateless
+from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import invalid
 from kerasgan.images import to_uint8
@@ -51,6 +51,7 @@ class GenerativeModel(keras.Model):
         self._quality = []
         self.skips_non_finite = False
         self.training = None  # the `Training` that is running
+        self._in_float32 = None  # the `Sampler` of `generate`
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
 
@@ -82,19 +83,28 @@ class GenerativeModel(keras.Model):
                 return layer.input_dim
         return None
 
-    def call(self, inputs, training=False):
-        """Images for `latents`, or for `[latents, labels]`."""
-        return self.generator(inputs, training=training)
+    @property
+    def sampler(self):
+        """The network that images come from: the average of the generator's weights, if there is one."""
+        return self.generator
 
-    def generate(self, num_images, labels=None, seed=None, batch_size=64):
-        """Generates images.
+    def call(self, inputs, training=False):
+        """Images for `latents`, or for `[latents, labels]`, by `sampler`."""
+        return self.sampler(inputs, training=training)
+
+    def generate(self, num_images=None, labels=None, seed=None, batch_size=64, *, seeds=None, truncation=None):
+        """Generates images, in float32 whatever the policy of the training is.
 
         Args:
-            num_images: Integer >= 0.
+            num_images: Integer >= 0. May be left out where `seeds` tell it.
             labels: Integer array `(num_images,)`, or one integer for all, for a conditional model; by default the
                 classes in turn.
             seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
             batch_size: Integer >= 1, how many are made at a time.
+            seeds: Integer array `(num_images,)`, each >= 0, instead of `seed`: one an image, which then does not depend
+                on the others. It is the first image of `generate(seed=...)`, and that of the exported model.
+            truncation: Float > 0, or array `(num_images,)`: latents are cut off at so many standard deviations, for
+                more usual images of fewer kinds. Defaults to none.
 
         Returns:
             Float32 array `(num_images, ...)`, in the generator's range: [-1, 1] for images.
@@ -102,20 +112,77 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: An argument is out of its range.
         """
+        if seeds is not None:
+            seeds = self._seeds("seeds", seeds)
+            num_images = len(seeds) if num_images is None else num_images
         for name, value, lowest in (("num_images", num_images, 0), ("batch_size", batch_size, 1)):
-            if not isinstance(value, int | np.integer) or value < lowest:
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < lowest:
                 raise invalid(name, f"an integer >= {lowest}", f"{name}={value!r}")
-        if seed is None:
-            seed = int.from_bytes(os.urandom(7), "big")
-        labels = self._labels(labels, num_images)
-        key = tf.constant([seed, 0], tf.int64)
-        latents = tf.random.stateless_normal((num_images, self.latent_dim), key, alg="philox")
+        if seeds is None:
+            seed = int.from_bytes(os.urandom(7), "big") if seed is None else int(self._seeds("seed", [seed])[0])
+            key = tf.constant([seed, 0], tf.int64)
+            latents = tf.random.stateless_normal((num_images, self.latent_dim), key, alg="philox")
+        elif seed is not None or len(seeds) != num_images:
+            expected = f"{num_images} of them, one an image, and no `seed` beside them"
+            raise invalid("seeds", expected, f"{len(seeds)} seeds, seed={seed!r}")
+        else:
+            latents = inference.latents_of(tf.constant(seeds), self.latent_dim)
+        if truncation is not None:
+            truncation = np.broadcast_to(np.asarray(truncation, "float32"), (num_images,))
+            if not (truncation > 0).all():
+                raise invalid("truncation", "numbers > 0", f"truncation from {truncation.min()} to {truncation.max()}")
+            latents = inference.truncated(latents, tf.constant(truncation))
+        return self._sampled(latents, self._labels(labels, num_images), batch_size)
+
+    def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=64):
+        """Generates images on the way from one to another, along the great circle of their latents.
+
+        Args:
+            seeds, other_seeds: Integer arrays `(n,)`, as in `generate`.
+            positions: Float array `(n,)` in [0, 1]: 0 gives the image of `seeds`, 1 that of `other_seeds`.
+            labels: As in `generate`.
+            batch_size: Integer >= 1, how many are made at a time.
+
+        Returns:
+            Float32 array `(n, ...)`, in the generator's range.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        seeds, other_seeds = self._seeds("seeds", seeds), self._seeds("other_seeds", other_seeds)
+        positions = np.asarray(positions, "float32")
+        if not seeds.shape == other_seeds.shape == positions.shape:
+            shapes = f"shapes {seeds.shape}, {other_seeds.shape} and {positions.shape}"
+            raise invalid("positions", "as many as `seeds` and `other_seeds`", shapes)
+        if not ((positions >= 0) & (positions <= 1)).all():
+            raise invalid("positions", "numbers in [0, 1]", f"positions from {positions.min()} to {positions.max()}")
+        ends = [inference.latents_of(tf.constant(some), self.latent_dim) for some in (seeds, other_seeds)]
+        latents = inference.interpolated(*ends, tf.constant(positions))
+        return self._sampled(latents, self._labels(labels, len(seeds)), batch_size)
+
+    @staticmethod
+    def _seeds(name, seeds):
+        values = np.asarray(seeds)
+        integers = values.size == 0 or np.issubdtype(values.dtype, np.integer)
+        if values.ndim != 1 or not integers or (values.astype(np.int64) < 0).any():
+            raise invalid(name, "integers in [0, 2**63)", f"{name}={seeds!r}")
+        return values.astype(np.int64)
+
+    def _sampled(self, latents, labels, batch_size):
+        if self._in_float32 is None:
+            self._in_float32 = inference.Sampler(self.sampler)
+        sampler = self._in_float32.refreshed()
         images = [np.zeros((0, *self.image_shape), "float32")]
-        for start in range(0, num_images, batch_size):
+        for start in range(0, len(latents), batch_size):
             part = slice(start, start + batch_size)
-            inputs = latents[part] if labels is None else [latents[part], labels[part]]
-            images.append(np.asarray(self._generate(inputs)))
+            images.append(sampler(latents[part], None if labels is None else labels[part]).numpy())
         return np.concatenate(images)
+
+    def export(self, filepath, **kwargs):
+        """Writes the next version of the model in TF Serving's layout: see `kerasgan.serving.export`."""
+        from kerasgan import serving
+
+        return serving.export(self, filepath, **kwargs)
 
     def predict(self, x, **kwargs):
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
@@ -123,10 +190,6 @@ class GenerativeModel(keras.Model):
             expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
             raise invalid("x", expected, f"images of shape {tuple(x.shape)}")
         return super().predict(x, **kwargs)
-
-    @tf.function(reduce_retracing=True)
-    def _generate(self, inputs):
-        return tf.cast(self(inputs, training=False), tf.float32)
 
     def _labels(self, labels, num_images):
         if not self.conditional:

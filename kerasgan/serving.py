@@ -1,0 +1,377 @@
+"""A trained generator for those who have neither kerasgan nor Keras: signatures, and TF Serving's layout.
+
+    saved_models/mnist/1/saved_model.pb, variables/     the signatures of `Signatures`
+                         assets.extra/                  one warm-up request a signature
+                         model_card.json, samples.png   what it is, and what it makes
+                         generator.keras, .onnx, ...    what was asked for besides
+
+Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RESTful API".
+"""
+
+import contextlib
+import datetime
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import _version, contract, distribution, files, images, inference
+from kerasgan.errors import ExportError, invalid
+
+# The name of each format that `export` writes besides, its file, and what it needs.
+FORMATS = {
+    "keras": ("generator.keras", ()),
+    "litert": ("generator.tflite", ()),
+    "onnx": ("generator.onnx", ("onnx", "tf2onnx")),
+}
+_WARMUP = "assets.extra/tf_serving_warmup_requests"
+_CHECKED, _SHOWN, _POINTS_SHOWN = 4, 64, 2_000
+# How far apart two implementations of one network may be, for outputs in [-1, 1].
+_TOLERANCE = 1e-5
+_MOST_CHANNELS_OF_PNG = 4
+
+
+def export(model, filepath, also=(), max_batch_size=4_096, card=None):
+    """Writes the next version of a model in TF Serving's layout. It appears whole or not at all.
+
+    Args:
+        model: `kerasgan.GAN` or `kerasgan.VAE`. Its average of the generator's weights is exported if there is one, in
+            float32 whatever the policy of the training was.
+        filepath: Directory of the model, whose versions are the directories 1, 2, ... in it.
+        also: Sequence of `"keras"`, `"litert"` and `"onnx"`: the generator in these formats too.
+        max_batch_size: Integer, the most images a request may ask for.
+        card: Dict that JSON can hold, added to `model_card.json`: data, licence, ...
+
+    Returns:
+        `pathlib.Path` of the version.
+
+    Raises:
+        ExportError: What was written does not compute what the model does; nothing is left.
+        ValueError: An argument is out of its range.
+        OSError: It cannot be written; nothing is left.
+    """
+    base = pathlib.Path(filepath).expanduser()
+    _check(model, base, also, max_batch_size)
+    signatures = Signatures(model, max_batch_size)
+    base.mkdir(parents=True, exist_ok=True)
+    with files.temporary_directory(base) as temporary:
+        tf.saved_model.save(signatures.module(), temporary, signatures.functions)
+        _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
+        _verify(temporary, model, signatures.examples)
+        for name in also:
+            _write_format(name, temporary / FORMATS[name][0], signatures.generator)
+        if signatures.are_images or model.image_shape == (2,):
+            images.save_picture(temporary / "samples.png", _picture(model))
+        values = {**_card(model, signatures), **(card or {})}
+        (temporary / "model_card.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        files.flush_tree(temporary)
+        return _numbered(temporary, base)
+
+
+def _check(model, base, also, max_batch_size):
+    if base.name.isdecimal():
+        raise invalid("filepath", "the directory of the model; its versions are numbered in it", str(base))
+    if base.exists() and not base.is_dir():
+        raise invalid("filepath", "a directory, new or not", f"the file {base}")
+    unknown = [name for name in also if name not in FORMATS] if not isinstance(also, str) else [also]
+    if unknown:
+        raise invalid("also", f"a sequence of {', '.join(FORMATS)}", f"also={also!r}")
+    if not isinstance(max_batch_size, int) or max_batch_size < 1:
+        raise invalid("max_batch_size", "an integer >= 1", f"max_batch_size={max_batch_size!r}")
+    for name in also:
+        missing = [package for package in FORMATS[name][1] if importlib.util.find_spec(package) is None]
+        if missing:
+            raise invalid("also", f"the packages of {name!r}: `pip install 'kerasgan[{name}]'`", f"no {missing[0]}")
+    if not distribution.is_chief(model.distribute_strategy):
+        raise ValueError("`export` writes on the chief alone. Call it where `kerasgan.distribution.is_chief()`.")
+
+
+class Signatures:
+    """What an exported model answers, as functions of tensors, without Keras.
+
+    Every signature takes any number of rows, of which none depends on another, so that a server may batch requests.
+
+    Args:
+        model: `kerasgan.GAN` or `kerasgan.VAE`.
+        max_batch_size: Integer, the most rows.
+
+    Attributes:
+        functions: Dict of `tf.function` by the name of its signature.
+        examples: Dict by signature of a valid input, dict of arrays of one row by name.
+        generator, discriminator: The networks in float32; the second is None where there is none that judges one image.
+        bounds: `(lowest, highest)` of pixels.
+    """
+
+    def __init__(self, model, max_batch_size):
+        self.generator = inference.copy_in_float32(model.sampler)
+        scores = model.pack == 1 and "discriminator" in model.networks
+        self.discriminator = inference.copy_in_float32(model.discriminator) if scores else None
+        self.bounds = contract.range_of(self.generator) or (-1.0, 1.0)
+        self.are_images = len(model.image_shape) == 3
+        self._latent_dim, self._num_classes = model.latent_dim, model.num_classes
+        self._conditional, self._most = model.conditional, max_batch_size
+        # One graph for all signatures.
+        self._images = tf.function(self._generated)
+        self.examples, self.functions = {}, {}
+        seed = np.zeros(1, "int64")
+        self._add(self.serving_default, latents=np.zeros((1, self._latent_dim), "float32"))
+        self._add(self.generate, seed=seed)
+        self._add(self.generate_truncated, seed=seed, truncation=np.ones(1, "float32"))
+        self._add(self.interpolate, seed=seed, other_seed=seed + 1, position=np.full(1, 0.5, "float32"))
+        if self.are_images and model.image_shape[-1] <= _MOST_CHANNELS_OF_PNG:
+            self._add(self.generate_png, seed=seed)
+        if self.discriminator is not None:
+            self._add(self.score, images=np.zeros((1, *model.image_shape), "float32"))
+
+    def module(self):
+        """The functions with their variables, as `tf.saved_model.save` takes them."""
+        networks = [network for network in (self.generator, self.discriminator) if network is not None]
+        module = tf.Module()
+        module.weights = [variable.value for network in networks for variable in network.variables]
+        return module
+
+    def _add(self, function, **example):
+        """A signature of this function, with the dtypes and shapes of an example."""
+        if self._conditional:
+            example["labels"] = np.zeros(1, "int32")
+        specs = [tf.TensorSpec((None, *value.shape[1:]), value.dtype, name) for name, value in example.items()]
+        self.examples[function.__name__] = example
+        self.functions[function.__name__] = tf.function(function, input_signature=specs)
+
+    # The signatures: dicts of tensors
+
+    def serving_default(self, latents, labels=None):
+        """Latents -> float32 images, in the generator's range."""
+        return {"images": self._images(*self._checked(latents=latents, labels=labels))}
+
+    def generate(self, seed, labels=None):
+        """One seed an image -> images, uint8; points are float32."""
+        seed, labels = self._checked(seed=seed, labels=labels)
+        return {"images": self._shown(self._latents(seed), labels)}
+
+    def generate_png(self, seed, labels=None):
+        """One seed an image -> PNG files."""
+        return {"image_bytes": tf.io.encode_png(self.generate(seed, labels)["images"])}
+
+    def generate_truncated(self, seed, truncation, labels=None):
+        """As `generate`, with latents cut off at `truncation` standard deviations."""
+        seed, truncation, labels = self._checked(seed=seed, truncation=truncation, labels=labels)
+        return {"images": self._shown(inference.truncated(self._latents(seed), truncation), labels)}
+
+    def interpolate(self, seed, other_seed, position, labels=None):
+        """As `generate`, on the great circle from one seed to another."""
+        seed, other, position, labels = self._checked(
+            seed=seed, other_seed=other_seed, position=position, labels=labels
+        )
+        return {
+            "images": self._shown(inference.interpolated(self._latents(seed), self._latents(other), position), labels)
+        }
+
+    def score(self, images, labels=None):
+        """Float32 images, in the generator's range -> the discriminator's logits, larger for more real ones."""
+        images, labels = self._checked(images=images, labels=labels)
+        return {"logits": tf.cast(_without_empty_batches(self.discriminator, images, labels), tf.float32)[:, 0]}
+
+    # What they are made of
+
+    def _latents(self, seed):
+        return inference.latents_of(seed, self._latent_dim)
+
+    def _shown(self, latents, labels):
+        images = self._images(latents, labels)
+        return inference.levels(images, self.bounds) if self.are_images else images
+
+    def _generated(self, latents, labels):
+        return tf.cast(_without_empty_batches(self.generator, latents, labels), tf.float32)
+
+    def _checked(self, **inputs):
+        """The inputs, once they are seen to be in their ranges: nothing is computed before."""
+        given = {name: value for name, value in inputs.items() if value is not None}
+        rows = tf.shape(next(iter(given.values())))[0]
+        checks = [_assert(rows <= self._most, f"expected at most {self._most} rows. Received:", rows)]
+        for name, value in given.items():
+            expected, holds = self._range(name, value)
+            own = tf.shape(value)[0]
+            checks.append(_assert(own == rows, f"{name}: expected one row for each of the others'. Received:", own))
+            checks.append(_assert(holds, f"{name}: expected {expected}. Received:", value))
+        with tf.control_dependencies(checks):
+            return [None if value is None else tf.identity(value) for value in inputs.values()]
+
+    def _range(self, name, value):
+        """What is expected of an input, and whether its elements are so."""
+        if name in ("seed", "other_seed"):
+            return "integers >= 0", value >= 0
+        if name == "truncation":
+            return "numbers > 0", value > 0
+        if name == "position":
+            return "numbers in [0, 1]", (value >= 0) & (value <= 1)
+        if name == "images" and self.are_images:
+            low, high = self.bounds
+            return f"pixels in [{low:g}, {high:g}]", (value >= low - 1e-3) & (value <= high + 1e-3)
+        if name == "labels" and self._num_classes is not None:
+            return f"integers in [0, {self._num_classes})", (value >= 0) & (value < self._num_classes)
+        if name == "labels":
+            return "integers >= 0", value >= 0
+        return "finite numbers", tf.math.is_finite(value)
+
+
+def _assert(holds, message, received):
+    return tf.debugging.Assert(tf.reduce_all(holds), [message, received], summarize=8)
+
+
+def _without_empty_batches(network, values, labels):
+    """What a network gives; for no rows no rows, where oneDNN's convolutions give them a wrong shape."""
+    rows = tf.shape(values)[0]
+    more = tf.cast(rows == 0, tf.int32)
+    inputs = [tf.pad(x, [[0, more]] + [[0, 0]] * (x.shape.rank - 1)) for x in (values, labels) if x is not None]
+    return network(inputs if len(inputs) > 1 else inputs[0], training=False)[:rows]
+
+
+# What lies beside the signatures
+
+
+def _write_warmup(path, examples, name):
+    """A request for each signature, which a server runs before it takes others, in TF Serving's format."""
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, example in examples.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            for key, value in example.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def _verify(directory, model, examples):
+    """Loads what was written, and asks each signature for nothing, and for what the model itself makes."""
+    loaded = tf.saved_model.load(directory)
+    for name, example in examples.items():
+        answer = loaded.signatures[name](**{key: tf.constant(value[:0]) for key, value in example.items()})
+        for key, value in answer.items():
+            if len(value):
+                raise ExportError(f"Signature {name!r} answers {key} of shape {value.shape} to an empty batch.")
+        loaded.signatures[name](**{key: tf.constant(value) for key, value in example.items()})
+    seeds = np.arange(_CHECKED)
+    labels = {"labels": tf.zeros(_CHECKED, tf.int32)} if model.conditional else {}
+    served = loaded.signatures["serving_default"](latents=inference.latents_of(seeds, model.latent_dim), **labels)
+    expected = model.generate(seeds=seeds, labels=0 if model.conditional else None)
+    _compare("The SavedModel", served["images"].numpy(), expected)
+
+
+def _compare(what, values, expected):
+    difference = np.abs(values - expected).max()
+    if not difference <= _TOLERANCE * max(1.0, np.abs(expected).max()):
+        raise ExportError(
+            f"{what} makes images that differ by {difference:.2g} from the model's. Nothing was exported."
+        )
+
+
+def _write_format(name, path, generator):
+    """The generator in another format, read again and compared."""
+    latents = np.random.default_rng(0).normal(size=(_CHECKED, generator.inputs[0].shape[-1])).astype("float32")
+    labels = [np.zeros(_CHECKED, one.dtype) for one in generator.inputs[1:]]
+    inputs = {tensor.name: value for tensor, value in zip(generator.inputs, [latents, *labels], strict=True)}
+    run = {"keras": _keras, "litert": _litert, "onnx": _onnx}[name]
+    try:
+        with _quiet():
+            made = run(path, generator, inputs)
+    except Exception as error:
+        raise ExportError(f"The generator cannot be exported as {name!r}: {error}") from error
+    _compare(path.name, made, _keras_images(generator, inputs))
+
+
+def _keras(path, generator, inputs):
+    generator.save(path)
+    return _keras_images(keras.models.load_model(path), inputs)
+
+
+def _keras_images(generator, inputs):
+    first, *others = inputs.values()
+    return generator([first, *others] if others else first, training=False).numpy()
+
+
+def _litert(path, generator, inputs):
+    generator.export(path, format="litert", verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package that is to replace tf.lite
+        runner = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
+    return next(iter(runner(**inputs).values()))
+
+
+def _onnx(path, generator, inputs):
+    from onnx import reference
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tf2onnx, about NumPy
+        generator.export(path, format="onnx", verbose=False)
+    return reference.ReferenceEvaluator(str(path)).run(None, inputs)[0]
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without the greetings of converters."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def _picture(model):
+    count = _POINTS_SHOWN if model.image_shape == (2,) else _SHOWN
+    return images.picture(model.generate(seeds=np.arange(count)))
+
+
+def _card(model, signatures):
+    """What is known of the model itself."""
+    generator = signatures.generator
+    return {
+        "model": type(model).__name__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "steps": int(model.step.numpy()),
+        "latent_dim": model.latent_dim,
+        "image_shape": list(model.image_shape),
+        "range": list(signatures.bounds) if signatures.are_images else None,
+        "num_classes": model.num_classes,
+        "averaged_weights": model.sampler is not model.generator,
+        "parameters": generator.count_params(),
+        "weights_sha256": weights_sha256(generator),
+        "signatures": {
+            name: {
+                "inputs": {spec.name: [spec.dtype.name, list(spec.shape)] for spec in function.input_signature},
+                "outputs": sorted(function.get_concrete_function().structured_outputs),
+            }
+            for name, function in signatures.functions.items()
+        },
+        "versions": {"kerasgan": _version.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+
+
+def weights_sha256(network):
+    """String: the hash of a network's weights, whatever its variables are called."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(f"{weight.dtype}{weight.shape}".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _numbered(temporary, base):
+    """Renames a directory to the next version."""
+    while True:
+        versions = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
+        path = base / str(max(versions, default=0) + 1)
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            if not path.exists():
+                raise
+        else:
+            files.flush_directory(base)
+            return path

@@ -1,0 +1,157 @@
+"""From seeds to images: closed forms, and that images depend on nothing but their own seed."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+import kerasgan as kg
+from kerasgan import images, inference
+
+LATENT_DIM = 6
+
+
+@pytest.fixture(scope="module")
+def gan():
+    return made()
+
+
+def made(policy="float32", num_classes=None, output="tanh"):
+    keras.utils.set_random_seed(1)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        generator = kg.networks.mlp_generator(
+            (4, 4, 1), LATENT_DIM, (16,), num_classes=num_classes, output_activation=output
+        )
+        return kg.GAN(generator, kg.networks.mlp_discriminator((4, 4, 1), (8,), num_classes=num_classes))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_an_image_depends_on_its_own_seed_alone(gan):
+    alone = np.concatenate([gan.generate(seeds=[seed]) for seed in (3, 2**62, 0)])
+    together = gan.generate(seeds=[3, 2**62, 0])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(gan.generate(seeds=[9, 9, 0, 3], batch_size=3)[[3, 2]], together[[0, 2]], atol=1e-6)
+    np.testing.assert_allclose(gan.generate(5, seed=3)[0], together[0], atol=1e-6)
+    assert np.abs(together[0] - together[2]).max() > 0.1
+
+
+def test_latents_of_seeds_are_normal_and_independent():
+    latents = inference.latents_of(tf.range(4_000, dtype=tf.int64), LATENT_DIM).numpy()
+    assert latents.shape == (4_000, LATENT_DIM)
+    assert scipy.stats.kstest(latents.ravel(), "norm").pvalue > 1e-3
+    of_columns, of_neighbours = np.corrcoef(latents.T), np.corrcoef(latents[:-1, 0], latents[1:, 0])
+    assert np.abs(of_columns - np.eye(LATENT_DIM)).max() < 0.06
+    assert abs(of_neighbours[0, 1]) < 0.06
+
+
+@pytest.mark.parametrize("t", [0.3, 1.0, 2.5])
+def test_truncated_latents_are_of_the_truncated_normal_distribution(t):
+    z = tf.random.stateless_normal((2_000, 2), [0, 0])
+    moved = inference.truncated(z, tf.fill((2_000,), t)).numpy()
+    assert np.abs(moved).max() <= t
+    assert scipy.stats.kstest(moved.ravel(), scipy.stats.truncnorm(-t, t).cdf).pvalue > 1e-3
+    expected = scipy.stats.truncnorm.ppf(scipy.stats.norm.cdf(z.numpy().astype("f8")), -t, t)
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+
+
+def test_a_large_truncation_changes_nothing_in_the_far_tails_either():
+    z = tf.constant([[0.0, 1e-3, -3.0, 5.5, -6.0, 20.0]])
+    np.testing.assert_allclose(inference.truncated(z, tf.constant([1e6])), z, atol=1e-5)
+    assert np.abs(inference.truncated(z, tf.constant([2.0]))).max() <= 2.0
+
+
+def test_interpolation_goes_along_the_great_circle():
+    a, b = tf.constant([[3.0, 0.0]]), tf.constant([[0.0, 3.0]])
+    for t in (0.0, 0.25, 1 / 3, 1.0):
+        expected = [[3 * np.cos(t * np.pi / 2), 3 * np.sin(t * np.pi / 2)]]
+        np.testing.assert_allclose(inference.interpolated(a, b, tf.constant([t])), expected, atol=1e-6)
+    for other, t, expected in ((a, 0.3, [[3.0, 0.0]]), (2 * a, 0.5, [[4.5, 0.0]]), (-a, 0.25, [[1.5, 0.0]])):
+        np.testing.assert_allclose(inference.interpolated(a, other, tf.constant([t])), expected, atol=1e-5)
+
+
+def test_interpolated_images_begin_and_end_at_those_of_the_seeds(gan):
+    walk = gan.interpolate([4, 4, 4], [7, 7, 7], [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(walk[[0, 2]], gan.generate(seeds=[4, 7]), atol=1e-6)
+    assert np.abs(walk[1] - walk[[0, 2]]).max(axis=(1, 2, 3)).min() > 1e-2
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 1.0)])
+def test_levels_are_those_of_saved_pictures(bounds):
+    low, high = bounds
+    x = np.concatenate([np.linspace(-1.2, 1.2, 5_000), [np.nan, np.inf, -np.inf]]).astype("float32")
+    own = ((x + np.float32(1)) / np.float32(2) * np.float32(high - low) + np.float32(low)).astype("float32")
+    difference = inference.levels(own, bounds).numpy().astype(int) - images.to_uint8(x).astype(int)
+    assert np.abs(difference).max() <= (bounds == (0.0, 1.0))  # the map of the test itself rounds
+    assert inference.levels(tf.constant([-1.0, 1.0, np.nan]), (-1.0, 1.0)).numpy().tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
+def test_generate_computes_in_float32_whatever_the_policy(policy):
+    gan, reference = made(policy), made()
+    reference.generator.set_weights(gan.generator.get_weights())
+    expected = reference.generate(seeds=range(8))
+    np.testing.assert_allclose(gan.generate(seeds=range(8)), expected, atol=1e-6)
+    assert (
+        np.abs(gan.predict(inference.latents_of(tf.range(8, dtype=tf.int64), LATENT_DIM), verbose=0) - expected).max()
+        > 1e-5
+    )
+    # and with the weights of the moment
+    gan.generator.set_weights([0.5 * weight for weight in gan.generator.get_weights()])
+    reference.generator.set_weights(gan.generator.get_weights())
+    np.testing.assert_allclose(gan.generate(seeds=range(8)), reference.generate(seeds=range(8)), atol=1e-6)
+
+
+def test_a_copy_in_float32_reaches_into_nested_models():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        inner = keras.Sequential([keras.Input((LATENT_DIM,)), keras.layers.Dense(8), kg.layers.LeakyReLU()])
+        latents = keras.Input((LATENT_DIM,), name="latents")
+        network = keras.Model(latents, keras.layers.Dense(2, dtype="float32")(inner(latents)))
+        copy = inference.copy_in_float32(network)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert not inference.computes_in_float32(network)
+    assert inference.computes_in_float32(copy)
+    for mine, own in zip(copy.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, own)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "`num_images`. Expected an integer >= 0"),
+        ({"seeds": [-1]}, r"`seeds`. Expected integers in \[0, 2\*\*63\)"),
+        ({"seeds": [0.5]}, "`seeds`"),
+        ({"seeds": 3}, "`seeds`"),
+        ({"seeds": [[3]]}, "`seeds`"),
+        ({"num_images": 1, "seed": np.uint64(2**63)}, "`seed`"),
+        ({"num_images": 2, "seeds": [1]}, "`seeds`. Expected 2 of them, one an image"),
+        ({"seed": 1, "seeds": [1]}, "no `seed` beside them"),
+        ({"num_images": 1, "truncation": 0.0}, "`truncation`. Expected numbers > 0"),
+        ({"num_images": 1, "truncation": np.nan}, "`truncation`"),
+        ({"num_images": True}, "`num_images`"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(gan, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gan.generate(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1], [2], [1.1]), r"`positions`. Expected numbers in \[0, 1\]"),
+        (([1], [2, 3], [0.5]), "`positions`. Expected as many"),
+    ],
+)
+def test_positions_out_of_range_are_refused(gan, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gan.interpolate(*arguments)
+
+
+def test_a_batch_of_nothing_is_nothing(gan):
+    assert gan.generate(0).shape == gan.generate(seeds=[]).shape == gan.interpolate([], [], []).shape == (0, 4, 4, 1)
