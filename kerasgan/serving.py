@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import warnings
 
 import keras
@@ -37,7 +38,7 @@ _TOLERANCE = 1e-5
 _MOST_CHANNELS_OF_PNG = 4
 
 
-def export(model, filepath, also=(), max_batch_size=4_096, card=None):
+def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None):
     """Writes the next version of a model in TF Serving's layout. It appears whole or not at all.
 
     Args:
@@ -45,6 +46,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, card=None):
             float32 whatever the policy of the training was.
         filepath: Directory of the model, whose versions are the directories 1, 2, ... in it.
         also: Sequence of `"keras"`, `"litert"` and `"onnx"`: the generator in these formats too.
+        score: Whether the discriminator is exported too, as the signature `score`.
         max_batch_size: Integer, the most images a request may ask for.
         card: Dict that JSON can hold, added to `model_card.json`: data, licence, ...
 
@@ -58,7 +60,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, card=None):
     """
     base = pathlib.Path(filepath).expanduser()
     _check(model, base, also, max_batch_size)
-    signatures = Signatures(model, max_batch_size)
+    signatures = Signatures(model, score, max_batch_size)
     base.mkdir(parents=True, exist_ok=True)
     with files.temporary_directory(base) as temporary:
         tf.saved_model.save(signatures.module(), temporary, signatures.functions)
@@ -99,19 +101,20 @@ class Signatures:
 
     Args:
         model: `kerasgan.GAN` or `kerasgan.VAE`.
+        score: Whether there is a signature for the discriminator, if it judges images one by one.
         max_batch_size: Integer, the most rows.
 
     Attributes:
         functions: Dict of `tf.function` by the name of its signature.
         examples: Dict by signature of a valid input, dict of arrays of one row by name.
-        generator, discriminator: The networks in float32; the second is None where there is none that judges one image.
+        generator, discriminator: The networks in float32; the second may be None.
         bounds: `(lowest, highest)` of pixels.
     """
 
-    def __init__(self, model, max_batch_size):
+    def __init__(self, model, score, max_batch_size):
         self.generator = inference.copy_in_float32(model.sampler)
-        scores = model.pack == 1 and "discriminator" in model.networks
-        self.discriminator = inference.copy_in_float32(model.discriminator) if scores else None
+        score = score and model.pack == 1 and "discriminator" in model.networks
+        self.discriminator = inference.copy_in_float32(model.discriminator) if score else None
         self.bounds = contract.range_of(self.generator) or (-1.0, 1.0)
         self.are_images = len(model.image_shape) == 3
         self._latent_dim, self._num_classes = model.latent_dim, model.num_classes
@@ -344,13 +347,19 @@ def _card(model, signatures):
         "weights_sha256": weights_sha256(generator),
         "signatures": {
             name: {
-                "inputs": {spec.name: [spec.dtype.name, list(spec.shape)] for spec in function.input_signature},
-                "outputs": sorted(function.get_concrete_function().structured_outputs),
+                "inputs": {spec.name: _described(spec) for spec in function.input_signature},
+                "outputs": {
+                    key: _described(spec) for key, spec in function.get_concrete_function().structured_outputs.items()
+                },
             }
             for name, function in signatures.functions.items()
         },
         "versions": {"kerasgan": _version.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
+
+
+def _described(spec):
+    return f"{spec.dtype.name} [{', '.join('n' if size is None else str(size) for size in spec.shape)}]"
 
 
 def weights_sha256(network):
@@ -360,6 +369,88 @@ def weights_sha256(network):
         digest.update(f"{weight.dtype}{weight.shape}".encode())
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+class Served:
+    """A model that `export` has written, by its signatures alone.
+
+    Args:
+        path: Directory of the model, of which the newest version is taken, or of a version.
+
+    Attributes:
+        card: Dict, `model_card.json`; empty where there is none.
+        image_shape: Tuple of integers.
+        conditional: Whether it takes labels.
+        num_classes: Number of classes; None where the card does not tell it.
+
+    Raises:
+        ValueError: There is no such model, or it has not these signatures.
+    """
+
+    def __init__(self, path):
+        self.path = version_in(path)
+        if self.path is None:
+            raise invalid("path", "a directory that `export` has made", str(path))
+        self._signatures = tf.saved_model.load(str(self.path)).signatures
+        missing = {"serving_default", "generate", "generate_truncated", "interpolate"} - set(self._signatures)
+        if missing:
+            raise invalid("path", "a model that kerasgan has exported", f"{path}, without signature {min(missing)!r}")
+        card = self.path / "model_card.json"
+        self.card = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+        self.image_shape = tuple(self._signatures["serving_default"].structured_outputs["images"].shape[1:])
+        self.conditional = "labels" in self._signatures["generate"].structured_input_signature[1]
+        self.num_classes = self.card.get("num_classes")
+
+    def generate(self, seeds, labels=None, truncation=None, batch_size=256):
+        """As `GAN.generate` with `seeds`, but images are uint8.
+
+        Args:
+            seeds: Integer array `(n,)`.
+            labels: Integer array `(n,)`, for a conditional model; by default the classes in turn.
+            truncation: Float > 0, or None.
+            batch_size: Integer, images a request.
+
+        Returns:
+            Uint8 array `(n, height, width, channels)`, or float32 points.
+        """
+        inputs = {"seed": np.asarray(seeds, np.int64)}
+        if truncation is not None:
+            inputs["truncation"] = np.full(len(inputs["seed"]), truncation, np.float32)
+        return self._asked("generate" if truncation is None else "generate_truncated", inputs, labels, batch_size)
+
+    def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=256):
+        """As `GAN.interpolate`, but images are uint8; labels as in `generate`."""
+        ends = {"seed": np.asarray(seeds, np.int64), "other_seed": np.asarray(other_seeds, np.int64)}
+        return self._asked("interpolate", {**ends, "position": np.asarray(positions, np.float32)}, labels, batch_size)
+
+    def _asked(self, signature, inputs, labels, batch_size):
+        count = len(inputs["seed"])
+        if labels is not None and not self.conditional:
+            raise invalid("labels", "None, because the model takes no labels", "labels")
+        if labels is None and self.conditional:
+            if self.num_classes is None:
+                raise invalid("labels", "one an image: nothing tells the number of classes", "labels=None")
+            labels = np.arange(count) % self.num_classes
+        if labels is not None:
+            inputs["labels"] = np.asarray(labels, np.int32)
+        parts = []
+        for start in range(0, max(count, 1), batch_size):
+            part = {name: tf.constant(value[start : start + batch_size]) for name, value in inputs.items()}
+            try:
+                parts.append(self._signatures[signature](**part)["images"].numpy())
+            except tf.errors.InvalidArgumentError as error:
+                found = re.search(r"assertion failed: \[(.*)\] (\[.*\])", str(error))
+                raise ValueError(f"{self.path}: {f'{found[1]} {found[2]}' if found else error}") from error
+        return np.concatenate(parts)
+
+
+def version_in(path):
+    """The newest version in the directory of a model, the directory itself if it is a version, or None."""
+    path = pathlib.Path(path).expanduser()
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = [one for one in path.glob("*") if one.name.isdecimal() and (one / "saved_model.pb").is_file()]
+    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def _numbered(temporary, base):

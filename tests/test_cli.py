@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasgan import callbacks, datasets
+from kerasgan import callbacks, datasets, serving
+from kerasgan import images as kerasgan_images
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import main
 from kerasgan.cli.build import build
@@ -219,7 +220,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "unknown command 'trian'. Expected train, resume, generate, evaluate, inspect."),
+        (["trian"], "unknown command 'trian'. Expected train, resume, generate, "),
         (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
         (["train", "digits"], "expected flags alone. Received: digits."),
         (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),
@@ -234,7 +235,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--batch_size=5000"], "Not one full batch"),
         (["train", "--model=wgangp"], "value should be one of"),
         (["train", "--workdir=/dev/null/run"], "/dev/null/run: Not a directory"),
-        (["generate"], "expected WORKDIR"),
+        (["generate"], "expected SOURCE"),
         (["generate", "nowhere"], "no such directory: nowhere"),
         (["generate", "."], "holds no model.keras"),
         (["inspect", "./nowhere"], "No such file or folder"),
@@ -468,3 +469,117 @@ def test_a_training_that_breaks_down_says_where_and_stops(tmp_path, capsys):
     assert "not finite at step" in message
     assert "on_non_finite" in message
     assert not (workdir / "model.keras").exists()
+
+
+def arrays(*arguments, out):
+    assert main([*arguments, f"--out={out}"]) == 0
+    return np.load(out)["images"]
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("labelled") / "run"
+    assert main(["train", "--conditional", "--steps=5", *SMALL, f"--workdir={path}"]) == 0
+    return path
+
+
+def test_an_exported_model_generates_what_the_run_does(run, labelled, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for path, more in ((run, []), (labelled, []), (labelled, ["--labels=7,2"])):
+        to = f"--to=saved_models/{path.parent.name}"
+        assert main(["export", str(path), to]) == 0
+        for flags in ([], ["--truncation=0.5"], ["--seed=5"]):
+            own, exported = (
+                arrays("generate", source, "--num_images=12", *more, *flags, out=f"{name}.npz")
+                for name, source in (("own", str(path)), ("exported", to.removeprefix("--to=")))
+            )
+            assert own.dtype == exported.dtype == np.uint8
+            # Another CPU kernel may round the last place of a float otherwise, at the edge of a grey level.
+            assert np.abs(own.astype(int) - exported).max() <= 1
+            assert np.mean(own != exported) < 1e-3
+    assert [path.name for path in sorted((tmp_path / "saved_models" / labelled.parent.name).iterdir())] == ["1", "2"]
+
+
+def test_an_image_is_the_same_among_others_and_alone(run, tmp_path):
+    many = arrays("generate", str(run), "--num_images=10", out=tmp_path / "many.npz")
+    np.testing.assert_array_equal(
+        arrays("generate", str(run), "--num_images=1", "--seed=7", out=tmp_path / "one.npz")[0], many[7]
+    )
+
+
+def test_interpolate_writes_an_endless_walk_through_the_images_of_the_seeds(labelled, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(labelled)]) == 0  # saved_models/digits, by the dataset
+    flags = ["--num_images=2", "--stops=3", "--frames=4", "--labels=4", "--seed=10", "--json"]
+    for source in (labelled, "saved_models/digits"):
+        capsys.readouterr()
+        assert main(["interpolate", str(source), *flags]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["num_frames"] == 12
+        with Image.open(report["out"]) as gif:
+            assert (gif.n_frames, gif.info["loop"]) == (12, 0)
+            gif.seek(4)  # the second stop
+            frame = np.asarray(gif.convert("L"), dtype=int)
+        images_ = keras.models.load_model(labelled / "model.keras").generate(seeds=[12, 13], labels=4)
+        expected = kerasgan_images.grid(images_)[..., 0]
+        assert np.abs(frame - expected).mean() < 2
+    assert (tmp_path / "interpolation.gif").is_file()
+    assert (labelled / "interpolation.gif").is_file()
+
+
+def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["export", str(labelled), f"--to={tmp_path / 'm'}", "--license=CC-BY-4.0", "--noscore", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    card = json.loads((tmp_path / "m/1/model_card.json").read_text())
+    assert (report["version"], card["license"]) == (str(tmp_path / "m/1"), "CC-BY-4.0")
+    assert card["data"] == {
+        "dataset": "digits",
+        "num_examples": 1797,
+        "example_shape": [8, 8, 1],
+        "num_classes": 10,
+        "class_names": [str(digit) for digit in range(10)],
+    }
+    assert card["training"]["steps"] == card["steps"] == 5
+    assert card["metrics"] == json.loads((labelled / "metrics.json").read_text())
+    assert set(card["signatures"]) == {
+        "serving_default",
+        "generate",
+        "generate_truncated",
+        "interpolate",
+        "generate_png",
+    }
+    assert card["signatures"]["generate"] == {
+        "inputs": {"seed": "int64 [n]", "labels": "int32 [n]"},
+        "outputs": {"images": "uint8 [n, 8, 8, 1]"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "MODEL", "--labels=10"], "labels: expected integers in [0, 10). Received: [10"),
+        (["generate", "MODEL", "--truncation=0"], "--truncation"),
+        (["interpolate", "MODEL", "--out=walk.png"], "expected a name that ends in .gif"),
+        (["interpolate", "MODEL", "--stops=1"], "--stops"),
+        (["export", "MODEL"], "holds no model.keras"),
+        (["export", "RUN", "--to=models/7"], "its versions are numbered in it"),
+        (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, with commas"),
+        (["generate", "."], "holds no model.keras"),
+    ],
+)
+def test_mistakes_about_exported_models_are_one_line(labelled, arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(labelled), "--to=model"]) == 0
+    capsys.readouterr()
+    assert message in refused(capsys, *({"MODEL": "model", "RUN": str(labelled)}.get(a, a) for a in arguments))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_formats_of_the_flag_are_those_of_export():
+    assert tuple(serving.FORMATS) == configurations.FORMATS
+
+
+def test_python_dash_m_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "kerasgan", "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "kerasgan")

@@ -15,7 +15,7 @@ from absl import flags
 from kerasgan._version import __version__
 from kerasgan.cli import quiet
 from kerasgan.cli.options import COMMANDS, Flags
-from kerasgan.errors import DataError, DataTypeError, ModelContractError
+from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError
 
 _USAGE = """Usage: kerasgan COMMAND [flags]
 
@@ -23,13 +23,15 @@ GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
 
   train      train a model on a dataset: `kerasgan train` alone learns handwritten digits
   resume     go on with a training that was stopped
-  generate   generate images by a trained model
+  generate   generate images by a trained or exported model
+  interpolate  show how images turn into others, as a GIF
   evaluate   say how good the images of a trained model are
+  export     write a trained model for TF Serving
   inspect    say what a dataset holds
 
   kerasgan COMMAND --help      the flags of a command
   kerasgan --version"""
-_MISTAKES = (DataError, DataTypeError, ModelContractError, ValueError, OSError, MemoryError, flags.Error)
+_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, MemoryError, flags.Error)
 
 
 def main(argv: list[str] | None = None) -> int:

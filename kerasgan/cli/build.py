@@ -4,7 +4,7 @@ import pathlib
 
 import keras
 
-from kerasgan import gan, networks, optimization, vae, variants
+from kerasgan import gan, networks, optimization, serving, vae, variants
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -83,6 +83,18 @@ def _optimizer(configuration, updates):
     if configuration.model == "wgan":
         return optimization.rmsprop(rate)
     return optimization.adam(rate, configuration.beta_1, configuration.beta_2)
+
+
+def opened(path):
+    """What generates, in a run directory or in one that `kerasgan export` has made.
+
+    Returns:
+        Where what it makes goes by default, the run directory or the current one, and the model or a
+        `kerasgan.serving.Served`.
+    """
+    if serving.version_in(path) is not None:
+        return pathlib.Path(), serving.Served(path)
+    return trained(path)
 
 
 def trained(workdir):

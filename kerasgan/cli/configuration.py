@@ -19,6 +19,7 @@ _LARGEST_FOR_MLP = 16
 
 MODEL_NAMES = ("wgan_gp", "wgan", "wgan_lp", "gan", "dragan", "lsgan", "r3gan", "vae")
 NETWORK_NAMES = ("mlp", "dcgan", "resnet")
+FORMATS = ("keras", "litert", "onnx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,17 +247,23 @@ def _check(given, epochs, model, network, source):
 
 def default_workdir(dataset: str, model: str, parent: str = "runs") -> pathlib.Path:
     """`runs/<dataset>-<model>-<n>` with the next free number."""
-    name = re.sub(r"[^\w.-]+", "_", pathlib.Path(dataset).stem if "." in dataset else pathlib.Path(dataset).name)
-    stem = f"{name or 'data'}-{model}"
+    stem = f"{name_of(dataset)}-{model}"
     parent = pathlib.Path(parent)
     taken = [re.fullmatch(re.escape(stem) + r"-(\d+)", path.name) for path in parent.glob(f"{stem}-*")]
     return parent / f"{stem}-{1 + max((int(match[1]) for match in taken if match), default=0)}"
 
 
-def write(path: pathlib.Path, configuration: Configuration, versions: dict) -> None:
-    """Writes `config.json`."""
+def name_of(dataset: str) -> str:
+    """A name for directories, of the name or the path of a dataset."""
+    name = pathlib.Path(dataset).stem if "." in dataset else pathlib.Path(dataset).name
+    return re.sub(r"[^\w.-]+", "_", name) or "data"
+
+
+def write(path: pathlib.Path, configuration: Configuration, versions: dict, source) -> None:
+    """Writes `config.json`: the configuration, versions by package, and what the data are."""
     with files.replacing(path) as temporary:
-        values = {**configuration.to_json(), "versions": versions}
+        data = {name: getattr(source, name) for name in ("num_examples", "example_shape", "num_classes", "class_names")}
+        values = {**configuration.to_json(), "data": data, "versions": versions}
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""`kerasgan generate`: images from the model of a run directory."""
+"""`kerasgan generate`: images from a trained or exported model."""
 
 import pathlib
 
@@ -6,17 +6,17 @@ import numpy as np
 from PIL import Image
 
 from kerasgan import images
-from kerasgan.cli.build import trained
+from kerasgan.cli.build import opened
 
 
-def run(workdir, flags) -> dict:
+def run(source, flags) -> dict:
     """Generates, and returns what `--json` prints.
 
     Args:
-        workdir: Run directory of `kerasgan train`.
+        source: Run directory of `kerasgan train`, or directory of an exported model.
         flags: Dict of the command's flags by name.
     """
-    path, model = trained(workdir)
+    path, model = opened(source)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     write = _writer(out)
     points = len(model.image_shape) == 1
@@ -24,7 +24,8 @@ def run(workdir, flags) -> dict:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
     count = flags["num_images"]
     labels = None if flags["labels"] is None else np.resize(flags["labels"], count)
-    examples = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
+    seeds = flags["seed"] + np.arange(count)
+    examples = model.generate(seeds=seeds, labels=labels, truncation=flags["truncation"], batch_size=256)
     write(out, examples if points else images.to_uint8(examples))
     print(f"{count:,} {'points' if points else 'images'}: {out}")
     return {"out": str(out), "num_images": count, "seed": flags["seed"]}

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from absl import flags
 
-from kerasgan.cli.configuration import BASE, DATASETS, MODEL_NAMES, NETWORK_NAMES, RECIPES
+from kerasgan.cli.configuration import BASE, DATASETS, FORMATS, MODEL_NAMES, NETWORK_NAMES, RECIPES
 
+# So that as many images as one likes can come after it.
+_LARGEST_SEED = 2**62
 _COLUMN = 30  # where the explanation of a flag begins
 
 
@@ -57,11 +59,19 @@ class Flags:
         self._add(name, flags.DEFINE_enum, (default, choices, text), shown or default, f" One of {', '.join(choices)}.")
 
     def integers(self, name, text, shown):
+        holds = lambda value: value.strip().isdigit()
+        self._list(name, text, shown, holds, "integers, separated by commas")
+
+    def choices(self, name, choices, text):
+        known = ", ".join(choices)
+        self._list(name, f"{text} Of {known}.", "NAME,...", choices.__contains__, f"some of {known}, with commas")
+
+    def _list(self, name, text, shown, holds, expected):
         self._add(name, flags.DEFINE_list, (None, text), shown)
         flags.register_validator(
             name,
-            lambda values: values is None or (values and all(value.strip().isdigit() for value in values)),
-            message="expected integers, separated by commas",
+            lambda values: values is None or (values and all(map(holds, values))),
+            message=f"expected {expected}",
             flag_values=self.values,
         )
 
@@ -77,7 +87,7 @@ class Flags:
 
     def _value(self, name):
         value = self.values[name].value
-        return tuple(int(part) for part in value) if isinstance(value, list) else value
+        return tuple(int(part) if part.isdigit() else part for part in value) if isinstance(value, list) else value
 
     def help(self) -> str:
         """The whole help of the command."""
@@ -219,19 +229,51 @@ def _train(define):
     define.choice("jit_compile", None, ["auto", "true", "false"], "XLA. auto: on a GPU or TPU.", "auto")
 
 
-def _generate(define):
+def _images(define, num_images):
     define.group("Images")
-    define.integer("num_images", 64, "How many.")
-    define.integer("seed", 0, "The same seed gives the same images.", lower=0, upper=2**63 - 1)
+    define.integer("num_images", num_images, "How many.")
+    define.integer("seed", 0, "Of the first image; the others have the numbers after it.", lower=0, upper=_LARGEST_SEED)
     define.integers("labels", "Classes, in turn, for a conditional model. By default all of them.", "N,N,...")
+
+
+def _generate(define):
+    _images(define, num_images=64)
+    define.number(
+        "truncation",
+        None,
+        "Latents are cut off at so many standard deviations: more usual images, of fewer kinds.",
+        "X",
+        lower=1e-6,
+    )
     define.group("Output")
     define.string(
         "out",
         None,
         "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, height, width, "
-        "channels); a name without a suffix is a folder, one PNG an image. By default WORKDIR/generated.png.",
+        "channels); a name without a suffix is a folder, one PNG an image. By default SOURCE/generated.png, or "
+        "generated.png here for an exported model.",
         "PATH",
     )
+
+
+def _interpolate(define):
+    _images(define, num_images=16)
+    define.integer("stops", 4, "Images that each cell goes through before it is back at its first.", lower=2)
+    define.integer("frames", 16, "Frames from one stop to the next.")
+    define.group("Output")
+    define.string("out", None, "A .gif. By default SOURCE/interpolation.gif, or here for an exported model.", "PATH")
+
+
+def _export(define):
+    define.group("Output")
+    define.string(
+        "to", None, "Directory of the model; its versions are 1, 2, ... By default saved_models/DATASET.", "PATH"
+    )
+    define.choices("also", FORMATS, "The generator in other formats too, in the directory of the version.")
+    define.boolean("score", True, "Export the discriminator too; --noscore for a smaller model.")
+    define.string("license", None, "What model_card.json says of it.", "TEXT")
+    define.group("Server")
+    define.integer("max_batch_size", 4_096, "The most images that a request may ask for.")
 
 
 def _evaluate(define):
@@ -280,14 +322,38 @@ COMMANDS = {
         _resume,
     ),
     "generate": Command(
-        "kerasgan generate WORKDIR [flags]",
-        ("WORKDIR",),
-        "Generates images by the model that `kerasgan train` left in WORKDIR.",
+        "kerasgan generate SOURCE [flags]",
+        ("SOURCE",),
+        "Generates images by the model in SOURCE: a directory of `kerasgan train` or of `kerasgan export`. Every image "
+        "has a seed of its own, and is the same in any number of others, trained or exported.",
         (
             "kerasgan generate runs/digits-wgan_gp-1",
             "kerasgan generate runs/digits-wgan_gp-1 --num_images=10000 --seed=1 --out=digits.npz",
+            "kerasgan generate saved_models/digits --truncation=1.5",
         ),
         _generate,
+    ),
+    "interpolate": Command(
+        "kerasgan interpolate SOURCE [flags]",
+        ("SOURCE",),
+        "Shows images that turn into others, on great circles between their latents, as an endless GIF. SOURCE is a "
+        "directory of `kerasgan train` or of `kerasgan export`.",
+        (
+            "kerasgan interpolate runs/digits-wgan_gp-1",
+            "kerasgan interpolate saved_models/digits --num_images=1 --stops=8 --out=walk.gif",
+        ),
+        _interpolate,
+    ),
+    "export": Command(
+        "kerasgan export WORKDIR [flags]",
+        ("WORKDIR",),
+        "Writes the next version of a model for TF Serving: a SavedModel, for which neither kerasgan nor Keras is "
+        "needed, with a card and a picture. It appears whole or not at all.",
+        (
+            "kerasgan export runs/digits-wgan_gp-1 --to=saved_models/digits",
+            "kerasgan export runs/photos --to=saved_models/photos --also=onnx,litert --license=CC-BY-4.0",
+        ),
+        _export,
     ),
     "evaluate": Command(
         "kerasgan evaluate WORKDIR [flags]",

@@ -41,7 +41,7 @@ def run(workdir, flags) -> dict:
     )
     model, dataset = prepare(configuration, data, strategy)
     if flags["steps"] is not None and distribution.is_chief(strategy):
-        configurations.write(path, configuration, versions())
+        configurations.write(path, configuration, versions(), data.train)
     return train(model, dataset, configuration, data, workdir, begun)
 
 

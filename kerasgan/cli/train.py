@@ -62,7 +62,7 @@ def run(flags) -> dict:
         return configuration.to_json()
     if chief:
         workdir = _make_workdir(workdir, configuration, flags["overwrite"])
-        configurations.write(workdir / "config.json", configuration, versions())
+        configurations.write(workdir / "config.json", configuration, versions(), data.train)
     return train(model, dataset, configuration, data, workdir, begun)
 
 
@@ -354,4 +354,5 @@ def _print_result(workdir, quality, source, seconds):
     print(f"history    {workdir / 'contact_sheet.png'}, {workdir / 'training.gif'}")
     print(f"curves     {workdir / 'curves.png'}, {workdir / 'metrics.csv'}")
     print(f"model      {workdir / 'model.keras'}")
-    print(f"more       kerasgan generate {workdir}", flush=True)
+    print(f"more       kerasgan generate {workdir}")
+    print(f"serve      kerasgan export {workdir}", flush=True)

@@ -1,0 +1,39 @@
+"""`kerasgan export`: the model of a run directory, for TF Serving."""
+
+import json
+import pathlib
+
+from kerasgan import serving
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli.build import trained
+
+
+def run(workdir, flags) -> dict:
+    """Exports, and returns what `--json` prints.
+
+    Args:
+        workdir: Run directory of `kerasgan train`.
+        flags: Dict of the command's flags by name.
+    """
+    path, model = trained(workdir)
+    written = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    to = (
+        pathlib.Path("saved_models") / configurations.name_of(written["dataset"])
+        if flags["to"] is None
+        else flags["to"]
+    )
+    summary = path / "metrics.json"
+    card = {
+        "license": flags["license"],
+        "data": {"dataset": written.pop("dataset"), **written.pop("data", {})},
+        "training": written,
+        "metrics": json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else None,
+    }
+    version = serving.export(model, to, flags["also"] or (), flags["score"], flags["max_batch_size"], card)
+    megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
+    print(f"version    {version}: {megabytes:.1f} MB")
+    print(f"card       {version / 'model_card.json'}")
+    print(f"picture    {version / 'samples.png'}")
+    print(f"more       kerasgan generate {to}; docs/serving.md tells how to serve it")
+    card = json.loads((version / "model_card.json").read_text(encoding="utf-8"))
+    return {"version": str(version), "weights_sha256": card["weights_sha256"]}
