@@ -1,0 +1,72 @@
+"""Images a second: the exported signature `serving_default` against the generator called in Keras.
+
+    python scripts/benchmark_serving.py --pairs=15
+
+Batches of 64 latents, by the default networks of `kerasgan train`: digits (MLP) and MNIST (DCGAN), with weights as they
+begin. Every pair times, one after the other, the signature as `tf.saved_model.load` gives it, the generator called by
+itself, the same inside a `tf.function`, and `predict`. Quoted are medians of the ratios of times, theirs to ours.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+import kerasgan as kg
+
+BATCH = 64
+NETWORKS = {
+    "digits": lambda: (
+        kg.networks.mlp_generator((8, 8, 1), 32, (256, 256, 256)),
+        kg.networks.mlp_discriminator((8, 8, 1), (256, 256, 256)),
+    ),
+    "mnist": lambda: (
+        kg.networks.dcgan_generator((28, 28, 1), 128, 32),
+        kg.networks.dcgan_discriminator((28, 28, 1), 32),
+    ),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=15, help="how often each of the four is timed")
+    parser.add_argument("--calls", type=int, default=30, help="batches each time")
+    arguments = parser.parse_args()
+    print("| | batches a second | called in Keras | in a tf.function | `predict` |\n| --- | --- | --- | --- | --- |")
+    for name, make in NETWORKS.items():
+        gan = kg.WGANGP(*make())
+        with tempfile.TemporaryDirectory() as directory:
+            signature = tf.saved_model.load(str(gan.export(f"{directory}/{name}"))).signatures["serving_default"]
+        graph = tf.function(lambda latents, network=gan.generator: network(latents, training=False))
+        latents = tf.random.normal((BATCH, gan.latent_dim))
+        ways = {
+            "served": lambda signature=signature, latents=latents: signature(latents=latents)["images"],
+            "called": lambda network=gan.generator, latents=latents: network(latents, training=False),
+            "graph": lambda graph=graph, latents=latents: graph(latents),
+            "predict": lambda gan=gan, latents=latents: gan.generator.predict_on_batch(latents),
+        }
+        first = ways["served"]().numpy()
+        for way in ways.values():
+            np.testing.assert_allclose(way(), first, atol=1e-5)
+        times = [{way: timed(call, arguments.calls) for way, call in ways.items()} for _ in range(arguments.pairs)]
+        served = statistics.median(pair["served"] for pair in times)
+        ratios = [statistics.median(pair[way] / pair["served"] for pair in times) for way in list(ways)[1:]]
+        print(f"| {name} | {1 / served:,.0f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True)
+
+
+def timed(call, calls):
+    """Seconds a call."""
+    begun = time.perf_counter()
+    for _ in range(calls):
+        np.asarray(call())
+    return (time.perf_counter() - begun) / calls
+
+
+if __name__ == "__main__":
+    main()
