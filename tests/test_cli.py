@@ -281,7 +281,7 @@ def test_help_needs_no_tensorflow_and_less_than_a_second():
         "import sys, time; sys.argv = ['kerasgan']\n"
         "from kerasgan.cli import main\n"
         "assert main([]) == main(['--version']) == 0\n"
-        "for command in ('train', 'generate', 'inspect'): assert main([command, '--help']) == 0\n"
+        "for command in ('train', 'generate', 'compare', 'inspect'): assert main([command, '--help']) == 0\n"
         "heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'numpy', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "assert time.process_time() < 1, time.process_time()\n"

@@ -20,8 +20,8 @@ def axes_of(monkeypatch):
 
     monkeypatch.setattr("matplotlib.figure.Figure", Kept)
 
-    def plot(log, path):
-        plots.curves(log, path)
+    def plot(*arguments, function=plots.curves):
+        function(*arguments)
         return figures[-1].axes
 
     return plot
@@ -90,3 +90,85 @@ def test_one_step_is_enough_and_none_is_not(tmp_path):
     assert Image.open(tmp_path / "curves.png").size == (1200, 1260)
     with pytest.raises(ValueError, match="holds no row"):
         plots.curves(write_log(tmp_path / "metrics.csv", 0), tmp_path / "curves.png")
+
+
+def samples(height=60):
+    return np.full((height, 100, 3), 200, np.uint8)
+
+
+def compared(axes_of, tmp_path, first, second, pictures=(None, None)):
+    """The panels of a comparison of two logs."""
+    logs = {"A": plots.read_log(first), "B": plots.read_log(second)}
+    shown = dict(zip(logs, pictures, strict=True))
+    return axes_of(logs, shown, tmp_path / "pair.png", function=plots.comparison)
+
+
+def colours_of(panel):
+    return {line.get_color() for line in panel.lines if len(line.get_xdata()) > 2}
+
+
+def test_a_comparison_has_a_panel_for_each_quantity_that_either_has(axes_of, tmp_path):
+    first = write_log(tmp_path / "first.csv", 30, held_out=True)
+    second = write_log(tmp_path / "second.csv", 50, names=("d_loss", "g_loss", "skipped"))
+    panels = compared(axes_of, tmp_path, first, second)
+    assert [panel.get_title() for panel in panels] == [
+        "Wasserstein estimate of the critic",
+        "Gradient norm of the discriminator",
+        "Loss: discriminator",
+        "Loss: generator",
+        "Skipped",
+    ]
+    blue, red = "#1f5a93", "#d1495b"
+    assert [colours_of(panel) for panel in panels] == [{blue}, {blue}, {blue, red}, {blue, red}, {red}]
+    assert {panel.get_xlim() for panel in panels} == {(0, 50)}
+    assert [panel.get_xlabel() for panel in panels] == ["", "", "", "steps", "steps"]
+    held_out = [line for line in panels[0].lines if line.get_linestyle() == "--"]
+    assert [list(line.get_xdata()) for line in held_out] == [[1, 6, 11, 16, 21, 26]]
+    assert [text.get_text() for text in panels[0].figure.figure.subfigs[0].legends[0].get_texts()] == [
+        "A",
+        "B",
+        "every row of the log",
+        "its running median",
+        "held out",
+    ]
+
+
+def test_held_out_values_are_in_sight_however_far_they_are_from_those_of_training(axes_of, tmp_path):
+    log = write_log(tmp_path / "metrics.csv", 30, held_out=True)
+    log.write_text(log.read_text().replace(",0.5\n", ",-20.5\n"))
+    low, high = axes_of(log, tmp_path / "curves.png")[0].get_ylim()
+    assert low < -20.5 < 1 < high
+
+
+def test_what_only_held_out_data_have_is_a_panel_too(axes_of, tmp_path):
+    log = write_log(tmp_path / "log.csv", 30, names=("d_loss",), held_out=True)
+    panels = compared(axes_of, tmp_path, log, log)
+    assert [panel.get_title() for panel in panels] == ["Loss: discriminator", "Wasserstein estimate of the critic"]
+
+
+def test_a_short_training_is_in_view_beside_a_long_one(axes_of, tmp_path):
+    for name, rows, value in (("short", 4, 9.0), ("long", 5000, 1.0)):
+        lines = [f"{step},1,0.1,{value + 0.01 * (step % 3)}" for step in range(1, rows + 1)]
+        (tmp_path / name).write_text("\n".join(["step,epoch,seconds,d_loss", *lines, ""]))
+    (panel,) = compared(axes_of, tmp_path, tmp_path / "short", tmp_path / "long")
+    low, high = panel.get_ylim()
+    assert low < 1.0
+    assert 9.02 < high < 12.0
+
+
+def test_the_samples_of_both_are_above_the_curves(axes_of, tmp_path):
+    log = write_log(tmp_path / "log.csv", 30)
+    axes = compared(axes_of, tmp_path, log, log, (samples(), None))
+    assert [panel.get_title() for panel in axes[:2]] == ["A", "B"]
+    assert (axes[0].images[0].get_array() == 200).all()
+    assert [text.get_text() for text in axes[1].texts] == ["no samples yet"]
+    with_samples = Image.open(tmp_path / "pair.png").size
+    compared(axes_of, tmp_path, log, log)
+    without = Image.open(tmp_path / "pair.png").size
+    assert with_samples[0] == without[0] == 1800
+    assert with_samples[1] - without[1] == pytest.approx(150 * (0.4 + 5.7 * 0.6), abs=2)
+
+
+def test_a_name_that_no_picture_has_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"Expected a name that ends in one of .*\.png.* Received: .*curves\.mp4"):
+        plots.curves(write_log(tmp_path / "metrics.csv", 5), tmp_path / "curves.mp4")

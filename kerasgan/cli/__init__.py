@@ -1,4 +1,4 @@
-"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `inspect` and more.
+"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `compare`, `inspect`.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
@@ -21,13 +21,14 @@ _USAGE = """Usage: kerasgan COMMAND [flags]
 
 GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
 
-  train      train a model on a dataset: `kerasgan train` alone learns handwritten digits
-  resume     go on with a training that was stopped
-  generate   generate images by a trained or exported model
+  train        train a model on a dataset: `kerasgan train` alone learns handwritten digits
+  resume       go on with a training that was stopped
+  evaluate     say how good the images of a trained model are
+  compare      set two trainings side by side: settings, values, curves, samples
+  generate     generate images by a trained or exported model
   interpolate  show how images turn into others, as a GIF
-  evaluate   say how good the images of a trained model are
-  export     write a trained model for TF Serving
-  inspect    say what a dataset holds
+  export       write a trained model for TF Serving
+  inspect      say what a dataset holds
 
   kerasgan COMMAND --help      the flags of a command
   kerasgan --version"""

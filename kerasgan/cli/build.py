@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from kerasgan import gan, networks, optimization, serving, vae, variants
+from kerasgan.cli import configuration as configurations
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -106,9 +107,7 @@ def trained(workdir):
     Returns:
         The path of the directory, and the model.
     """
-    path = pathlib.Path(workdir).expanduser()
-    if not path.is_dir():
-        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
+    path = configurations.directory(workdir)
     if not (path / "model.keras").is_file():
         raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
     return path, keras.models.load_model(path / "model.keras")

@@ -269,4 +269,30 @@ def write(path: pathlib.Path, configuration: Configuration, versions: dict, sour
 
 def read(path: pathlib.Path) -> Configuration:
     """Reads `config.json`."""
-    return Configuration.from_json(json.loads(path.read_text(encoding="utf-8")))
+    values = read_json(path)
+    try:
+        return Configuration.from_json(values)
+    except (KeyError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{path} is no configuration of `kerasgan train`: {reason}. Restore it, or train again."
+        ) from error
+
+
+def read_json(path: pathlib.Path) -> dict:
+    """Reads the object in a JSON file of a run directory."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. Restore it, or train again.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object. Restore it, or train again.")
+    return values
+
+
+def directory(workdir: str) -> pathlib.Path:
+    """The path of a directory that is there."""
+    path = pathlib.Path(workdir).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
+    return path

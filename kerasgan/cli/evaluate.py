@@ -139,7 +139,7 @@ def _print(table, count, classifier):
 
 def _write(path, flags, count, table, classifier, shares):
     written = path / "metrics.json"
-    summary = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
+    summary = configurations.read_json(written) if written.is_file() else {}
     summary["evaluation"] = {
         "num_real": count,
         "num_fake": count,

@@ -1,6 +1,5 @@
 """`kerasgan export`: the model of a run directory, for TF Serving."""
 
-import json
 import pathlib
 
 from kerasgan import serving
@@ -16,7 +15,7 @@ def run(workdir, flags) -> dict:
         flags: Dict of the command's flags by name.
     """
     path, model = trained(workdir)
-    written = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    written = configurations.read_json(path / "config.json")
     to = (
         pathlib.Path("saved_models") / configurations.name_of(written["dataset"])
         if flags["to"] is None
@@ -27,7 +26,7 @@ def run(workdir, flags) -> dict:
         "license": flags["license"],
         "data": {"dataset": written.pop("dataset"), **written.pop("data", {})},
         "training": written,
-        "metrics": json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else None,
+        "metrics": configurations.read_json(summary) if summary.is_file() else None,
     }
     version = serving.export(model, to, flags["also"] or (), flags["score"], flags["max_batch_size"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
@@ -35,5 +34,5 @@ def run(workdir, flags) -> dict:
     print(f"card       {version / 'model_card.json'}")
     print(f"picture    {version / 'samples.png'}")
     print(f"more       kerasgan generate {to}; docs/serving.md tells how to serve it")
-    card = json.loads((version / "model_card.json").read_text(encoding="utf-8"))
+    card = configurations.read_json(version / "model_card.json")
     return {"version": str(version), "weights_sha256": card["weights_sha256"]}

@@ -290,6 +290,17 @@ def _evaluate(define):
     )
 
 
+def _compare(define):
+    define.group("Output")
+    define.string(
+        "out",
+        None,
+        "Picture of the samples and curves of both, outside of their directories. By default compare-A-B.png, by the "
+        "names of the directories.",
+        "PATH",
+    )
+
+
 def _inspect(define):
     define.group("Data")
     _data(define)
@@ -365,6 +376,18 @@ COMMANDS = {
             "kerasgan evaluate runs/mnist-wgan_gp-1 --num_images=10000",
         ),
         _evaluate,
+    ),
+    "compare": Command(
+        "kerasgan compare A B [flags]",
+        ("A", "B"),
+        "Sets two run directories of `kerasgan train` side by side: the settings in which they differ, the values at "
+        "the end and those of `kerasgan evaluate`, and a picture of both samples and of their curves over each other. "
+        "Either may still be training. Nothing is written in them.",
+        (
+            "kerasgan compare runs/digits-wgan_gp-1 runs/digits-gan-1",
+            "kerasgan compare runs/digits-wgan_gp-1 runs/digits-wgan_gp-2 --out=seeds.png",
+        ),
+        _compare,
     ),
     "inspect": Command(
         "kerasgan inspect DATASET [flags]",

@@ -1,7 +1,6 @@
 """`kerasgan resume`: a training goes on from its newest checkpoint."""
 
 import dataclasses
-import json
 import pathlib
 import time
 
@@ -48,4 +47,4 @@ def run(workdir, flags) -> dict:
 def _steps_done(workdir):
     """Steps of a training that has come to its end; 0 before."""
     path = workdir / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8"))["steps"] if path.is_file() else 0
+    return configurations.read_json(path).get("steps", 0) if path.is_file() else 0
