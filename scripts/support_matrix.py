@@ -26,7 +26,7 @@ ROWS = {
     "`save`, `load_model`, then `fit`: bit for bit": ["save_load_and_fit[{}]"],
     "`save_weights`, `load_weights`, then `fit`: bit for bit": ["save_weights_load_and_fit[{}]"],
     "stop and resume: bit for bit": ["stop_and_resume[{}]"],
-    "`generator.export`, then `tf.saved_model.load`": ["export[{}]"],
+    "`export`, then `tf.saved_model.load`": ["export[{}]"],
     "`steps_per_execution`": ["steps_per_execution[{}]"],
     "`run_eagerly`": ["run_eagerly[{}]"],
 } | {

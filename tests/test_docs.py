@@ -1,13 +1,20 @@
 """The code of documentation pages does what they say."""
 
+import hashlib
+import json
 import pathlib
 import re
 import subprocess
 import sys
 
+import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+from kerasgan import images, serving
+
+README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
+DOCS = README.parent / "docs"
 
 
 def blocks(page, language):
@@ -39,6 +46,42 @@ def test_the_commands_of_the_tutorial_run(tmp_path):
 
 
 def test_the_pictures_of_every_page_are_there():
-    for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
+    for page in [*DOCS.glob("*.md"), README]:
         for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).is_file(), f"{page.name}: {target}"
+
+
+def test_the_model_in_the_repository_needs_tensorflow_alone(tmp_path):
+    (code,) = (
+        code
+        for code in re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+        if "served" in code
+    )
+    code = "import sys\nsys.modules['kerasgan'] = sys.modules['keras'] = None\n" + code
+    code += "import numpy\nnumpy.save(sys.argv[1], images)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "images.npy"],
+        cwd=README.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    picture = np.asarray(Image.open(README.parent / "saved_models/digits/1/samples.png"))
+    made = images.grid(np.load(tmp_path / "images.npy"))[..., 0]
+    assert np.abs(picture.astype(int) - made).max() <= 1  # a grey level, on another processor
+
+
+def test_the_model_in_the_repository_has_the_weights_of_its_card():
+    version = README.parent / "saved_models/digits/1"
+    card = json.loads((version / "model_card.json").read_text())
+    served = serving.Served(version)
+    assert served.card == card
+    assert card["training"]["seed"] == 0
+    assert card["metrics"]["coverage"] > 0.9
+    loaded = tf.saved_model.load(str(version))
+    digest = hashlib.sha256()
+    for weight in loaded.weights[: len(loaded.weights) // 2]:  # those of the discriminator come after them
+        digest.update(f"{weight.dtype.name}{tuple(weight.shape)}".encode())
+        digest.update(weight.numpy().tobytes())
+    assert digest.hexdigest() == card["weights_sha256"]
