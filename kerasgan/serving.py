@@ -195,7 +195,7 @@ class Signatures:
 
     def _checked(self, **inputs):
         """The inputs, once they are seen to be in their ranges: nothing is computed before."""
-        given = {name: value for name, value in inputs.items() if value is not None}
+        given = {name: _of_its_shape(name, value) for name, value in inputs.items() if value is not None}
         rows = tf.shape(next(iter(given.values())))[0]
         checks = [_assert(rows <= self._most, f"expected at most {self._most} rows. Received:", rows)]
         for name, value in given.items():
@@ -204,7 +204,7 @@ class Signatures:
             checks.append(_assert(own == rows, f"{name}: expected one row for each of the others'. Received:", own))
             checks.append(_assert(holds, f"{name}: expected {expected}. Received:", value))
         with tf.control_dependencies(checks):
-            return [None if value is None else tf.identity(value) for value in inputs.values()]
+            return [tf.identity(given[name]) if name in given else None for name in inputs]
 
     def _range(self, name, value):
         """What is expected of an input, and whether its elements are so."""
@@ -222,6 +222,11 @@ class Signatures:
         if name == "labels":
             return "integers >= 0", value >= 0
         return "finite numbers", tf.math.is_finite(value)
+
+
+def _of_its_shape(name, value):
+    """The value, once it is seen to have the shape of the signature, which a session does not look at."""
+    return tf.ensure_shape(value, value.shape, name=name)
 
 
 def _assert(holds, message, received):

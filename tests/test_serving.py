@@ -447,6 +447,9 @@ def test_there_is_a_request_of_each_signature_to_warm_up_with(exported, variant)
 # Inputs that are wrong
 
 WRONG = {
+    "a rank": ("generate", {"seed": SEEDS[:, None]}, "tensor seed"),
+    "a rank of labels": ("generate", {"labels": LABELS[:, None]}, "tensor labels"),
+    "a shape": ("score", {"images": np.zeros((3, 14, 56, 1), "float32")}, "tensor images"),
     "a dtype": ("generate", {"seed": SEEDS.astype("float32")}, "expected to be a int64 tensor"),
     "a label": ("generate", {"labels": np.array([0, CLASSES, 0], "int32")}, r"labels: expected integers in \[0, 3\)"),
     "a label below": ("score", {"labels": np.array([0, -1, 0], "int32")}, r"labels: expected integers in \[0, 3\)"),
@@ -491,9 +494,9 @@ def before(operation):
 def test_nothing_is_computed_before_all_inputs_are_checked():
     for signature, function in serving.Signatures(small(num_classes=CLASSES), 8).functions.items():
         operations = function.get_concrete_function().graph.get_operations()
-        checks = {one for one in operations if one.type in ("Assert", "If")}
+        checks = {one for one in operations if one.type in ("EnsureShape", "Assert", "If")}
         costly = [one for one in operations if re.search("While|PartitionedCall|MatMul|RandomNormal", one.type)]
-        assert len(checks) >= 5, signature
+        assert len(checks) >= 7, signature
         assert costly, signature
         for operation in costly:
             assert checks <= before(operation), (signature, operation.name)
@@ -518,6 +521,14 @@ def test_what_is_wrong_is_refused_by_the_c_api_and_the_next_request_is_answered(
         assert re.search(message, error), (error, message)
     assert done.stdout == "uint8 3 28 28 1\n"
     one.check("generate", {"images": c_answer(done.stdout, tmp_path / "right" / "images.out")})
+
+
+def test_a_shape_with_as_many_elements_is_refused_too(exported, compiled, tmp_path):
+    one = exported("unit interval")  # its discriminator flattens its images, and would take them
+    words = c_run(one.path, "score", {"images": np.zeros((3, 2, 8, 1), "float32")}, tmp_path / "images")
+    done = alone([compiled, one.path, *words], tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"score_images\S* \[3,2,8,1\] is not compatible with expected shape \[\?,4,4,1\]", done.stderr)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
