@@ -10,6 +10,7 @@ Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RES
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import importlib.util
 import json
@@ -63,8 +64,9 @@ def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None
     signatures = Signatures(model, score, max_batch_size)
     base.mkdir(parents=True, exist_ok=True)
     with files.temporary_directory(base) as temporary:
-        tf.saved_model.save(signatures.module(), temporary, signatures.functions)
-        _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
+        with _errors_of_the_system(base):
+            tf.saved_model.save(signatures.module(), temporary, signatures.functions)
+            _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
         _verify(temporary, model, signatures.examples)
         for name in also:
             _write_format(name, temporary / FORMATS[name][0], signatures.generator)
@@ -239,6 +241,16 @@ def _without_empty_batches(network, values, labels):
     more = tf.cast(rows == 0, tf.int32)
     inputs = [tf.pad(x, [[0, more]] + [[0, 0]] * (x.shape.rank - 1)) for x in (values, labels) if x is not None]
     return network(inputs if len(inputs) > 1 else inputs[0], training=False)[:rows]
+
+
+@contextlib.contextmanager
+def _errors_of_the_system(path):
+    """What TensorFlow says of a disk, which is full perhaps, as an `OSError`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+        raise OSError(code, error.message, str(path)) from error
 
 
 # What lies beside the signatures

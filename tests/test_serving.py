@@ -11,6 +11,7 @@ import operator
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -668,9 +669,11 @@ def raising(error):
 
 
 MESSAGE = "No space left on device"
-FULL = OSError(errno.ENOSPC, MESSAGE)
+FULL, FULL_TO_TENSORFLOW = OSError(errno.ENOSPC, MESSAGE), tf.errors.ResourceExhaustedError(None, None, MESSAGE)
 # What is called by `kerasgan.serving`, and what it raises then.
 FULL_DISKS = {
+    "the graph": ("tf.saved_model.save", FULL_TO_TENSORFLOW),
+    "the requests": ("tf.io.TFRecordWriter", FULL_TO_TENSORFLOW),
     "the picture": ("images.save_picture", FULL),
     "the card": ("pathlib.Path.write_text", FULL),
     "the buffers": ("os.fsync", FULL),
@@ -818,6 +821,23 @@ def test_two_exports_at_once_are_two_versions(processes, tmp_path):
     assert [process.exitcode for process in both] == [0, 0]
     assert versions(tmp_path) == [1, 2]
     assert not list(tmp_path.glob(f"{files.TEMPORARY}*"))
+
+
+def of_small_files(directory, size):
+    """Exports where no file may be larger; the status is the number of the error."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        small().export(directory)
+    except OSError as error:
+        sys.exit(error.errno)
+
+
+@pytest.mark.parametrize("size", [100, 20_000])
+def test_what_the_system_refuses_tensorflow_is_an_error_of_the_system(processes, tmp_path, size):
+    process = started(processes, of_small_files, tmp_path, size)
+    process.join(120)
+    assert process.exitcode == errno.EIO
+    assert not list(tmp_path.iterdir())
 
 
 def test_versions_follow_the_largest_number_that_is_there(tmp_path):
