@@ -304,6 +304,8 @@ def _write_format(name, path, generator):
     try:
         with _quiet():
             made = run(path, generator, inputs)
+    except OSError:
+        raise
     except Exception as error:
         raise ExportError(f"The generator cannot be exported as {name!r}: {error}") from error
     _compare(path.name, made, _keras_images(generator, inputs))

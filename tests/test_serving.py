@@ -674,6 +674,7 @@ FULL, FULL_TO_TENSORFLOW = OSError(errno.ENOSPC, MESSAGE), tf.errors.ResourceExh
 FULL_DISKS = {
     "the graph": ("tf.saved_model.save", FULL_TO_TENSORFLOW),
     "the requests": ("tf.io.TFRecordWriter", FULL_TO_TENSORFLOW),
+    "another format": ("keras.Model.save", FULL),
     "the picture": ("images.save_picture", FULL),
     "the card": ("pathlib.Path.write_text", FULL),
     "the buffers": ("os.fsync", FULL),
