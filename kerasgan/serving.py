@@ -67,7 +67,7 @@ def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None
         with _errors_of_the_system(base):
             tf.saved_model.save(signatures.module(), temporary, signatures.functions)
             _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
-        _verify(temporary, model, signatures.examples)
+        _verify(temporary, model, signatures.examples, min(_CHECKED, max_batch_size))
         for name in also:
             _write_format(name, temporary / FORMATS[name][0], signatures.generator)
         if signatures.are_images or model.image_shape == (2,):
@@ -271,7 +271,7 @@ def _write_warmup(path, examples, name):
             writer.write(log.SerializeToString())
 
 
-def _verify(directory, model, examples):
+def _verify(directory, model, examples, count):
     """Loads what was written, and asks each signature for nothing, and for what the model itself makes."""
     loaded = tf.saved_model.load(directory)
     for name, example in examples.items():
@@ -280,8 +280,8 @@ def _verify(directory, model, examples):
             if len(value):
                 raise ExportError(f"Signature {name!r} answers {key} of shape {value.shape} to an empty batch.")
         loaded.signatures[name](**{key: tf.constant(value) for key, value in example.items()})
-    seeds = np.arange(_CHECKED)
-    labels = {"labels": tf.zeros(_CHECKED, tf.int32)} if model.conditional else {}
+    seeds = np.arange(count)
+    labels = {"labels": tf.zeros(count, tf.int32)} if model.conditional else {}
     served = loaded.signatures["serving_default"](latents=inference.latents_of(seeds, model.latent_dim), **labels)
     expected = model.generate(seeds=seeds, labels=0 if model.conditional else None)
     _compare("The SavedModel", served["images"].numpy(), expected)

@@ -532,6 +532,15 @@ def test_a_shape_with_as_many_elements_is_refused_too(exported, compiled, tmp_pa
     assert re.search(r"score_images\S* \[3,2,8,1\] is not compatible with expected shape \[\?,4,4,1\]", done.stderr)
 
 
+def test_a_model_is_asked_for_no_more_than_it_was_exported_for(tmp_path):
+    one = Exported(small(), tmp_path / "few", max_batch_size=2)
+    for signature, inputs in one.requests().items():
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"at most 2 rows. Received:\] \[3\]"):
+            one.served.answer(signature, **inputs)
+        (value,) = one.served.answer(signature, **{name: value[:2] for name, value in inputs.items()}).values()
+        assert len(value) == 2
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nothing_is_made_of_nothing(exported, variant):
     one = exported(variant)
