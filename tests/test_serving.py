@@ -1,6 +1,7 @@
 """What is exported is served the same everywhere: in Python without Keras, by a console script, by the C API."""
 
 import base64
+import contextlib
 import errno
 import importlib.util
 import io
@@ -18,15 +19,18 @@ import subprocess
 import sys
 import types
 
+import grpc
 import keras
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from served import Served
+from google.protobuf import text_format
+from served import Served, grpc_server, rest_server
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.lib.io import file_io
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
 
 import kerasgan as kg
 from kerasgan import files, serving
@@ -854,3 +858,111 @@ def test_versions_follow_the_largest_number_that_is_there(tmp_path):
     for name in ("7", "latest", "9.old"):
         (tmp_path / name).mkdir()
     assert small().export(tmp_path) == tmp_path / "8"
+
+
+# docs/serving.md
+
+PAGE = (HERE.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory):
+    """The model of the page, exported by its code."""
+    directory = tmp_path_factory.mktemp("page")
+    gan = small(shape=SHAPE, num_classes=10)
+    (directory / "runs" / "mnist-wgan_gp-1").mkdir(parents=True)
+    gan.save(directory / "runs" / "mnist-wgan_gp-1" / "model.keras")
+    code = blocks("python")[0]
+    with contextlib.chdir(directory):
+        names = run(code)
+    assert f"# {names['path']}\n" in code
+    return types.SimpleNamespace(model=gan, served=Served(directory / names["path"]), path=directory / names["path"])
+
+
+def run(code):
+    names = {}
+    exec(compile(code, "docs/serving.md", "exec"), names)
+    return names
+
+
+def test_the_page_lists_what_an_export_holds(mnist):
+    (layout,) = [block for block in blocks("") if "saved_model.pb" in block]
+    held = [path.relative_to(mnist.path) for path in mnist.path.rglob("*") if path.is_file()]
+    assert {path.parts[0] if path.parts[0] == "variables" else str(path) for path in held} == set(
+        re.findall(r"(?<=[ /])variables(?=/)|\S+(?:\.pb|_requests|\.json|\.png)", layout)
+    )
+
+
+def test_the_page_lists_the_signatures_as_they_are(mnist):
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+    sizes = {"n": None, "latent_dim": LATENT_DIM, "height": 28, "width": 28, "channels": 1}
+
+    def listed(text):
+        found = re.findall(r"`(\w+)` (\w+) `\((.*?)\)`", text)
+        return {name: (dtype, [sizes[size] for size in re.findall(r"\w+", shape)]) for name, dtype, shape in found}
+
+    def of(specs):
+        return {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in specs.items()}
+
+    assert sorted(name for name, *_ in rows) == sorted(mnist.served.signatures)
+    for name, inputs, outputs in rows:
+        signature = mnist.served.signatures[name]
+        assert {**listed(inputs), "labels": ("int32", [None])} == of(mnist.served.specs(name))
+        assert listed(outputs) == of(signature.structured_outputs)
+
+
+def test_the_bodies_of_the_page_are_answered(mnist):
+    bodies = [*blocks("json"), *re.findall(r"-d '(.*?)'", PAGE)]
+    assert len(bodies) == 3
+    rows, columns, png = [json.loads(mnist.served.rest(body)) for body in bodies]
+    expected = mnist.model.generate(seeds=[1, 2], labels=np.array([3, 5]))
+    assert_levels(np.array(rows["predictions"], "uint8"), expected, (-1.0, 1.0))
+    expected = mnist.model.generate(seeds=[1, 2], labels=np.array([3, 5]), truncation=0.5)
+    assert_levels(np.array(columns["outputs"], "uint8"), expected, (-1.0, 1.0))
+    expected = mnist.model.generate(seeds=[1], labels=7)
+    assert_levels(decoded(base64.b64decode(png["predictions"][0]["b64"]))[None], expected, (-1.0, 1.0))
+
+
+def test_the_rest_client_of_the_page_writes_pictures(mnist, tmp_path, capsys):
+    with contextlib.chdir(tmp_path), rest_server("mnist", mnist.served) as port:
+        run(blocks("python")[1].replace("localhost:8501", f"127.0.0.1:{port}"))
+    made = np.stack([decoded((tmp_path / f"seven-{number}.png").read_bytes()) for number in range(3)])
+    assert_levels(made, mnist.model.generate(seeds=[1, 2, 3], labels=7), (-1.0, 1.0))
+    assert re.search(r"^400 .*labels: expected integers in \[0, 10\)", capsys.readouterr().out, re.DOTALL)
+
+
+def test_the_curl_command_of_the_page_writes_a_picture(mnist, tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("no curl")
+    (command,) = [block for block in blocks("sh") if block.startswith("curl")]
+    with rest_server("mnist", mnist.served) as port:
+        command = command.replace("localhost:8501", f"127.0.0.1:{port}").replace("python", sys.executable)
+        subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    made = decoded((tmp_path / "seven.png").read_bytes())[None]
+    assert_levels(made, mnist.model.generate(seeds=[1], labels=7), (-1.0, 1.0))
+
+
+def test_the_grpc_client_of_the_page_walks_from_one_image_to_another(mnist):
+    with grpc_server("mnist", mnist.served) as port:
+        names = run(blocks("python")[2].replace("localhost:8500", f"127.0.0.1:{port}"))
+        names["request"].inputs["labels"].CopyFrom(tf.make_tensor_proto(np.full(9, 10, "int32")))
+        with pytest.raises(grpc.RpcError, match=r"labels: expected integers in \[0, 10\)"):
+            names["service"].Predict(names["request"], timeout=10.0)
+        names["channel"].close()
+    expected = mnist.model.interpolate(np.full(9, 3), np.full(9, 8), np.linspace(0, 1, 9), labels=4)
+    assert_levels(names["walk"], expected, (-1.0, 1.0))
+    assert f"uint8, {names['walk'].shape}" in PAGE
+
+
+def test_the_configurations_of_the_page_are_the_servers(mnist):
+    batching, models = blocks("proto")
+    values = {name: int(value) for name, value in re.findall(r"^(\w+) \{ value: (\d+) \}$", batching, re.MULTILINE)}
+    assert set(values) == {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
+    assert values["max_batch_size"] <= 4096
+    (config,) = text_format.Parse(models, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+    assert (config.name, config.base_path) == ("mnist", "/models/mnist")
+    assert set(config.version_labels.values()) == set(config.model_version_policy.specific.versions)
