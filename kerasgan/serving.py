@@ -39,7 +39,7 @@ _TOLERANCE = 1e-5
 _MOST_CHANNELS_OF_PNG = 4
 
 
-def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None):
+def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None):
     """Writes the next version of a model in TF Serving's layout. It appears whole or not at all.
 
     Args:
@@ -47,8 +47,8 @@ def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None
             float32 whatever the policy of the training was.
         filepath: Directory of the model, whose versions are the directories 1, 2, ... in it.
         also: Sequence of `"keras"`, `"litert"` and `"onnx"`: the generator in these formats too.
-        score: Whether the discriminator is exported too, as the signature `score`.
         max_batch_size: Integer, the most images a request may ask for.
+        score: Whether the discriminator is exported too, as the signature `score`.
         card: Dict that JSON can hold, added to `model_card.json`: data, licence, ...
 
     Returns:
@@ -61,7 +61,7 @@ def export(model, filepath, also=(), score=True, max_batch_size=4_096, card=None
     """
     base = pathlib.Path(filepath).expanduser()
     _check(model, base, also, max_batch_size)
-    signatures = Signatures(model, score, max_batch_size)
+    signatures = Signatures(model, max_batch_size, score)
     base.mkdir(parents=True, exist_ok=True)
     with files.temporary_directory(base) as temporary:
         with _errors_of_the_system(base):
@@ -103,8 +103,8 @@ class Signatures:
 
     Args:
         model: `kerasgan.GAN` or `kerasgan.VAE`.
-        score: Whether there is a signature for the discriminator, if it judges images one by one.
         max_batch_size: Integer, the most rows.
+        score: Whether there is a signature for the discriminator, if it judges images one by one.
 
     Attributes:
         functions: Dict of `tf.function` by the name of its signature.
@@ -113,7 +113,7 @@ class Signatures:
         bounds: `(lowest, highest)` of pixels.
     """
 
-    def __init__(self, model, score, max_batch_size):
+    def __init__(self, model, max_batch_size, score=True):
         self.generator = inference.copy_in_float32(model.sampler)
         score = score and model.pack == 1 and "discriminator" in model.networks
         self.discriminator = inference.copy_in_float32(model.discriminator) if score else None

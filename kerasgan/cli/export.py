@@ -28,7 +28,7 @@ def run(workdir, flags) -> dict:
         "training": written,
         "metrics": configurations.read_json(summary) if summary.is_file() else None,
     }
-    version = serving.export(model, to, flags["also"] or (), flags["score"], flags["max_batch_size"], card)
+    version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
     print(f"version    {version}: {megabytes:.1f} MB")
     print(f"card       {version / 'model_card.json'}")
