@@ -62,8 +62,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
     base = pathlib.Path(filepath).expanduser()
     _check(model, base, also, max_batch_size)
     signatures = Signatures(model, max_batch_size, score)
-    base.mkdir(parents=True, exist_ok=True)
-    with files.temporary_directory(base) as temporary:
+    with _directory(base), files.temporary_directory(base) as temporary:
         with _errors_of_the_system(base):
             tf.saved_model.save(signatures.module(), temporary, signatures.functions)
             _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
@@ -241,6 +240,20 @@ def _without_empty_batches(network, values, labels):
     more = tf.cast(rows == 0, tf.int32)
     inputs = [tf.pad(x, [[0, more]] + [[0, 0]] * (x.shape.rank - 1)) for x in (values, labels) if x is not None]
     return network(inputs if len(inputs) > 1 else inputs[0], training=False)[:rows]
+
+
+@contextlib.contextmanager
+def _directory(path):
+    """A directory that is there, and is not left empty by a failure if it was not there before."""
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # another export has written a version
+            if made:
+                path.rmdir()
+        raise
 
 
 @contextlib.contextmanager

@@ -599,6 +599,10 @@ def test_other_formats_make_the_same_images(exported, variant):
     np.testing.assert_allclose(images, expected, atol=1e-5)
 
 
+def described(specs):
+    return {name: f"{spec.dtype.name} {spec.shape.as_list()}".replace("None", "n") for name, spec in specs.items()}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_card_says_what_the_export_is(exported, variant):
     one = exported(variant)
@@ -610,13 +614,11 @@ def test_the_card_says_what_the_export_is(exported, variant):
     assert card["range"] == (list(one.bounds) if variant != "points" else None)
     assert card["averaged_weights"] == (getattr(model, "ema_generator", None) is not None)
     known = {
-        name: {
-            "inputs": {key: [spec.dtype.name, spec.shape.as_list()] for key, spec in one.served.specs(name).items()},
-            "outputs": list(signature.structured_outputs),
-        }
+        name: {"inputs": described(one.served.specs(name)), "outputs": described(signature.structured_outputs)}
         for name, signature in one.served.signatures.items()
     }
     assert card["signatures"] == known
+    assert card["signatures"]["serving_default"]["inputs"]["latents"] == f"float32 [n, {LATENT_DIM}]"
     with PIL.Image.open(one.path / "samples.png") as picture:
         assert picture.size >= (64, 64)
         assert np.ptp(np.asarray(picture)) > 100
@@ -704,7 +706,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, moment):
         with pytest.raises(OSError, match=MESSAGE) as caught:
             gan.export(tmp_path / "model", also=("keras",))
     assert caught.value.errno == errno.ENOSPC
-    assert not list((tmp_path / "model").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_export_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
@@ -713,14 +715,14 @@ def test_an_export_that_computes_something_else_is_not_one(tmp_path, monkeypatch
     monkeypatch.setattr(type(gan), "generate", lambda self, *args, **kwargs: real(*args, **kwargs) + 1e-3)
     with pytest.raises(ExportError, match=r"images that differ by 0.001 from the model's. Nothing was exported"):
         gan.export(tmp_path / "model")
-    assert not list((tmp_path / "model").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_format_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.models, "load_model", lambda path: lambda *args, **kwargs: tf.zeros((4, *SMALL)))
     with pytest.raises(ExportError, match=r"generator.keras makes images that differ"):
         small().export(tmp_path / "model", also=("keras",))
-    assert not list((tmp_path / "model").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 # Processes that export, forked from one that has imported everything
