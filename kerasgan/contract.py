@@ -7,10 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, distribution, layers
-from kerasgan.errors import DataError, DataTypeError, ModelContractError, invalid
+from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
 # What a generator's last activation can make.
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+# Layers after which pixels have the values that they had.
+_SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Cropping2D)
+# Batches that are looked at before the first step.
+_LOOKED_AT = 4
 
 
 def check_network(network, role, example):
@@ -93,8 +97,9 @@ def suited(dataset, model):
     images, labels = batching.split(spec)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         expected = "floating-point images in [-1, 1]: scale bytes by `tf.cast(x, tf.float32) / 127.5 - 1`"
-        raise invalid("x", expected, getattr(images, "dtype", images), DataTypeError)
-    _check_shape(images.shape, model.image_shape)
+        received = images.dtype if isinstance(images, tf.TensorSpec) else images
+        raise invalid("x", expected, received, DataTypeError)
+    _check_shape(images.shape, model)
     if model.conditional and labels is None:
         expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
         raise invalid("x", expected, "images alone", DataError)
@@ -104,13 +109,12 @@ def suited(dataset, model):
             "build both networks with `num_classes=...`.",
             stacklevel=3,
         )
-    first = list(dataset.take(1))
+    first = [batching.split(element) for element in dataset.take(_LOOKED_AT)]
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
-    for element in first:
-        images, labels = batching.split(element)
-        _check_pixels(np.asarray(images, "float32"), model.generator)
+    _check_pixels([np.asarray(images, "float32") for images, _ in first], model.generator)
+    for _, labels in first:
         if model.conditional and model.num_classes:
             _check_labels(np.asarray(labels), model.num_classes)
     if isinstance(spec, tuple) and not model.conditional:
@@ -127,35 +131,57 @@ def check_divisible(dataset, replicas, pack):
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 
-def _check_shape(shape, expected):
+def _check_shape(shape, model):
+    expected = model.image_shape
     if shape.rank is None:
         return
     if shape.rank == len(expected):
         fix = "call `.batch(...)` on the dataset, or add the channel axis by `x[..., None]`"
         raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", f"shape {tuple(shape)}", DataError)
-    if not shape[1:].is_compatible_with(expected):
+    images = shape[1:]
+    if images.is_compatible_with(expected):
+        return
+    if images.rank == len(expected) == 3 and images.is_compatible_with((expected[2], *expected[:2])):
+        fix = "they look like channels first: transpose them by `tf.transpose(x, [0, 2, 3, 1])`"
+    elif images[:-1].is_compatible_with(expected[:-1]):
+        networks = {name: network for name, network in model.networks.items() if name != "ema_generator"}
+        wanted = ", ".join(f"{name} {expected[-1]}" for name in networks)
+        raise ModelContractError(
+            f"Images and networks do not fit: the images have {images[-1]} channels, {wanted}. Read the images with "
+            f"{expected[-1]}, or build the networks for {tuple(images)}."
+        )
+    else:
         fix = "resize them, or build the networks for this shape"
-        raise invalid("x", f"images of shape {expected}: {fix}", f"images of shape {tuple(shape[1:])}", DataError)
+    raise invalid("x", f"images of shape {expected}: {fix}", f"images of shape {tuple(images)}", DataError)
 
 
-def _check_pixels(images, generator):
-    """Looks at one batch: what would train without a word and never learn is refused here."""
-    finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
-    if not finite.all():
-        expected = "finite pixels: look for a division by zero in the preprocessing"
-        raise invalid("x", expected, f"NaN or infinity in example {finite.argmin()} of the first batch", DataError)
-    lowest, highest = float(images.min()), float(images.max())
+def _check_pixels(batches, generator):
+    """Looks at the first batches: what would train without a word and never learn is refused here."""
+    for number, images in enumerate(batches):
+        finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
+        if not finite.all():
+            expected = "finite pixels: look for a division by zero in the preprocessing"
+            received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
+            raise invalid("x", expected, received, NonFiniteError)
+    lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
     bounds = range_of(generator)
+    received = f"pixels from {lowest:.3g} to {highest:.3g} in the first batches"
     if bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3:
         scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
-        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale bytes by {scale}"
-        raise invalid("x", expected, f"pixels from {lowest:.3g} to {highest:.3g}", DataError)
-
+        if highest <= 1:
+            scale = "`(x + 1) / 2`"
+        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale them by {scale}"
+        raise invalid("x", expected, received, DataError)
     if bounds and bounds[0] < 0 <= lowest and highest > 0.5:
+        expected = (
+            f"pixels in {list(bounds)}, the range of the generator's last activation: scale [0, 1] by `x * 2 - 1`"
+        )
+        raise invalid("x", expected, received, DataError)
+    first = batches[0][0]
+    count = sum(map(len, batches))
+    if count > 1 and all((images == first).all() for images in batches):
         warnings.warn(
-            f"The first batch holds pixels from {lowest:.3g} to {highest:.3g}, and the generator makes {list(bounds)}. "
-            "If the images are scaled to [0, 1], use `x * 2 - 1`.",
-            stacklevel=4,
+            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
         )
 
 
@@ -174,4 +200,10 @@ def range_of(generator):
 
 
 def _last_activation(network):
-    return getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
+    """Name of the last activation, found behind layers that only change the shape; None where there is none."""
+    for layer in reversed(network.layers):
+        if isinstance(layer, keras.Model):
+            return _last_activation(layer)
+        if not isinstance(layer, _SHAPES):
+            return getattr(getattr(layer, "activation", None), "__name__", None)
+    return None

@@ -54,7 +54,7 @@ def temporary_directory(parent):
         `pathlib.Path`.
     """
     parent = pathlib.Path(parent)
-    for left in parent.glob(f"{TEMPORARY}*"):
+    for left in parent.glob(f"{TEMPORARY}{'[0-9a-f]' * 32}"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _LEFT_OVER:
                 shutil.rmtree(left)

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, optimization, stateless
+from kerasgan import batching, contract, inference, optimization, stateless
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
@@ -156,7 +156,7 @@ class GAN(GenerativeModel):
                 "each update moves only the variables of its own network."
             )
         return optimization.prepared(
-            optimizer, network.trainable_variables, (network, *others), self.distribute_strategy
+            optimizer, network.trainable_variables, (network, *others), self.distribute_strategy, self._restoring
         )
 
     def critic_updates(self, step):
@@ -357,5 +357,6 @@ def _frozen_copy(network):
     copy = keras.models.clone_model(network)
     copy.name = f"ema_{network.name}"
     copy.set_weights(network.get_weights())
+    inference.finalize(copy)
     copy.trainable = False
     return copy

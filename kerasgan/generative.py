@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import invalid
+from kerasgan.errors import ModelContractError, invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -52,6 +52,7 @@ class GenerativeModel(keras.Model):
         self.skips_non_finite = False
         self.training = None  # the `Training` that is running
         self._in_float32 = None  # the `Sampler` of `generate`
+        self._restoring = False  # whether `compile` is that of a saved model
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
 
@@ -113,14 +114,13 @@ class GenerativeModel(keras.Model):
             ValueError: An argument is out of its range.
         """
         if seeds is not None:
-            seeds = self._seeds("seeds", seeds)
+            seeds = inference.checked_seeds("seeds", seeds)
             num_images = len(seeds) if num_images is None else num_images
-        for name, value, lowest in (("num_images", num_images, 0), ("batch_size", batch_size, 1)):
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < lowest:
-                raise invalid(name, f"an integer >= {lowest}", f"{name}={value!r}")
+        if not isinstance(num_images, int | np.integer) or isinstance(num_images, bool) or num_images < 0:
+            raise invalid("num_images", "an integer >= 0", f"num_images={num_images!r}")
         if seeds is None:
-            seed = int.from_bytes(os.urandom(7), "big") if seed is None else int(self._seeds("seed", [seed])[0])
-            key = tf.constant([seed, 0], tf.int64)
+            seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed
+            key = tf.constant([*inference.checked_seeds("seed", [seed]), 0], tf.int64)
             latents = tf.random.stateless_normal((num_images, self.latent_dim), key, alg="philox")
         elif seed is not None or len(seeds) != num_images:
             expected = f"{num_images} of them, one an image, and no `seed` beside them"
@@ -128,10 +128,7 @@ class GenerativeModel(keras.Model):
         else:
             latents = inference.latents_of(tf.constant(seeds), self.latent_dim)
         if truncation is not None:
-            truncation = np.broadcast_to(np.asarray(truncation, "float32"), (num_images,))
-            if not (truncation > 0).all():
-                raise invalid("truncation", "numbers > 0", f"truncation from {truncation.min()} to {truncation.max()}")
-            latents = inference.truncated(latents, tf.constant(truncation))
+            latents = inference.truncated(latents, tf.constant(inference.checked_truncation(truncation, num_images)))
         return self._sampled(latents, self._labels(labels, num_images), batch_size)
 
     def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=64):
@@ -149,33 +146,20 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: An argument is out of its range.
         """
-        seeds, other_seeds = self._seeds("seeds", seeds), self._seeds("other_seeds", other_seeds)
-        positions = np.asarray(positions, "float32")
-        if not seeds.shape == other_seeds.shape == positions.shape:
-            shapes = f"shapes {seeds.shape}, {other_seeds.shape} and {positions.shape}"
-            raise invalid("positions", "as many as `seeds` and `other_seeds`", shapes)
-        if not ((positions >= 0) & (positions <= 1)).all():
-            raise invalid("positions", "numbers in [0, 1]", f"positions from {positions.min()} to {positions.max()}")
+        seeds, other_seeds, positions = inference.checked_walk(seeds, other_seeds, positions)
         ends = [inference.latents_of(tf.constant(some), self.latent_dim) for some in (seeds, other_seeds)]
         latents = inference.interpolated(*ends, tf.constant(positions))
         return self._sampled(latents, self._labels(labels, len(seeds)), batch_size)
 
-    @staticmethod
-    def _seeds(name, seeds):
-        values = np.asarray(seeds)
-        integers = values.size == 0 or np.issubdtype(values.dtype, np.integer)
-        if values.ndim != 1 or not integers or (values.astype(np.int64) < 0).any():
-            raise invalid(name, "integers in [0, 2**63)", f"{name}={seeds!r}")
-        return values.astype(np.int64)
-
     def _sampled(self, latents, labels, batch_size):
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise invalid("batch_size", "an integer >= 1", f"batch_size={batch_size!r}")
         if self._in_float32 is None:
             self._in_float32 = inference.Sampler(self.sampler)
-        sampler = self._in_float32.refreshed()
         images = [np.zeros((0, *self.image_shape), "float32")]
         for start in range(0, len(latents), batch_size):
             part = slice(start, start + batch_size)
-            images.append(sampler(latents[part], None if labels is None else labels[part]).numpy())
+            images.append(self._in_float32(latents[part], None if labels is None else labels[part]).numpy())
         return np.concatenate(images)
 
     def export(self, filepath, **kwargs):
@@ -186,29 +170,17 @@ class GenerativeModel(keras.Model):
 
     def predict(self, x, **kwargs):
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
-        if getattr(x, "shape", None) is not None and tuple(x.shape[1:]) == self.image_shape != (self.latent_dim,):
+        latents = x[0] if isinstance(x, list | tuple) else x
+        shape = getattr(latents, "shape", None)
+        if shape is not None and tuple(shape[1:]) != (self.latent_dim,):
+            what = "images of " if tuple(shape[1:]) == self.image_shape else ""
             expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
-            raise invalid("x", expected, f"images of shape {tuple(x.shape)}")
+            raise invalid("x", expected, f"{what}shape {tuple(shape)}", ModelContractError)
         return super().predict(x, **kwargs)
 
     def _labels(self, labels, num_images):
-        if not self.conditional:
-            if labels is not None:
-                raise invalid("labels", "None, because the generator takes no labels", "labels")
-            return None
-        if labels is None:
-            if self.num_classes is None:
-                expected = "one label an image, because the generator has no Embedding that tells the number of classes"
-                raise invalid("labels", expected, "labels=None")
-            labels = np.arange(num_images) % self.num_classes
-        labels = np.asarray(labels)
-        labels = np.full(num_images, labels) if labels.ndim == 0 else labels
-        if len(labels) != num_images:
-            raise invalid("labels", f"{num_images} labels, one an image", f"{len(labels)} labels")
-        if self.num_classes and not all(0 <= label < self.num_classes for label in labels.ravel()):
-            expected = f"integers in [0, {self.num_classes})"
-            raise invalid("labels", expected, f"labels from {labels.min()} to {labels.max()}")
-        return tf.convert_to_tensor(labels)
+        labels = inference.checked_labels(labels, num_images, self.conditional, self.num_classes)
+        return None if labels is None else tf.convert_to_tensor(labels)
 
     def fit(
         self,
@@ -510,7 +482,9 @@ class GenerativeModel(keras.Model):
 
     def compile_from_config(self, config):
         restore = keras.saving.deserialize_keras_object
+        self._restoring = True
         self.compile(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
+        self._restoring = False
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """As Keras's, but optimizers are not dropped, and nothing is half loaded.

@@ -3,12 +3,19 @@
 All of it is TensorFlow without a state, so that it is the same eagerly, in a graph and in a server.
 """
 
+import contextlib
 import math
 
-import keras
+import numpy as np
 import tensorflow as tf
+from keras.src import backend
+
+from kerasgan.errors import invalid
+
+_HALF = ("float16", "bfloat16")
 
 
+@tf.function(reduce_retracing=True)
 def latents_of(seeds, latent_dim):
     """Standard normal latents, one vector a seed, whatever the other seeds are.
 
@@ -88,29 +95,89 @@ def levels(images, bounds):
     return tf.cast(tf.clip_by_value(tf.where(tf.math.is_nan(values), 0.0, values), 0.0, 255.0), tf.uint8)
 
 
-def computes_in_float32(network):
-    """Whether all layers of a network do, whatever the policy of training was."""
-    return not any(_half(layer) for layer in network._flatten_layers())
+def checked_seeds(name, seeds):
+    """Int64 array `(n,)` of seeds, each >= 0."""
+    values = np.asarray(seeds)
+    integers = values.size == 0 or np.issubdtype(values.dtype, np.integer)
+    if values.ndim != 1 or not integers or (values.astype(np.int64) < 0).any():
+        raise invalid(name, "integers in [0, 2**63)", f"{name}={seeds!r}")
+    return values.astype(np.int64)
 
 
-def _half(layer):
-    return layer.compute_dtype in ("float16", "bfloat16")
+def checked_truncation(truncation, count):
+    """Float32 array `(count,)` of numbers > 0, from one for all or one each."""
+    values = np.asarray(truncation, np.float32)
+    if values.shape not in ((), (count,)) or not (values > 0).all():
+        raise invalid("truncation", f"a number > 0, or {count} of them", f"truncation={truncation!r}")
+    return np.broadcast_to(values, (count,))
 
 
-def copy_in_float32(network):
-    """A copy of a network, on one device, that computes in float32 with its weights."""
+def checked_walk(seeds, other_seeds, positions):
+    """Arrays `(n,)`: two of seeds, and float32 positions in [0, 1]."""
+    seeds, other_seeds = checked_seeds("seeds", seeds), checked_seeds("other_seeds", other_seeds)
+    positions = np.asarray(positions, np.float32)
+    if not seeds.shape == other_seeds.shape == positions.shape:
+        shapes = f"shapes {seeds.shape}, {other_seeds.shape} and {positions.shape}"
+        raise invalid("positions", "as many as `seeds` and `other_seeds`", shapes)
+    if not ((positions >= 0) & (positions <= 1)).all():
+        raise invalid("positions", "numbers in [0, 1]", f"positions from {positions.min()} to {positions.max()}")
+    return seeds, other_seeds, positions
 
-    def remade(layer):
-        return type(layer).from_config({**layer.get_config(), **({"dtype": "float32"} if _half(layer) else {})})
 
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # of the model itself and of its inputs
+def checked_labels(labels, count, conditional, num_classes):
+    """Array of labels, one an image; None for a model that takes none.
+
+    Args:
+        labels: One for all, an array with one each, or None for the classes in turn.
+        count: Integer, how many images there are.
+        conditional: Whether the model takes labels.
+        num_classes: Integer, or None where nothing tells it.
+    """
+    if not conditional:
+        if labels is not None:
+            raise invalid("labels", "None, because the generator takes no labels", "labels")
+        return None
+    if labels is None:
+        if num_classes is None:
+            expected = "one label an image, because nothing tells the number of classes: the generator has no Embedding"
+            raise invalid("labels", expected, "labels=None")
+        labels = np.arange(count) % num_classes
+    labels = np.asarray(labels)
+    labels = np.full(count, labels) if labels.ndim == 0 else labels
+    if len(labels) != count:
+        raise invalid("labels", f"{count} labels, one an image", f"{len(labels)} labels")
+    if num_classes and labels.size and not np.issubdtype(labels.dtype, np.integer):
+        raise invalid("labels", f"integers in [0, {num_classes})", f"labels of type {labels.dtype}")
+    if num_classes and not all(0 <= label < num_classes for label in labels.ravel()):
+        raise invalid("labels", f"integers in [0, {num_classes})", f"labels from {labels.min()} to {labels.max()}")
+    return labels
+
+
+@contextlib.contextmanager
+def in_float32(network):
+    """Inside the block a network computes in float32, with the weights that it has, whatever its policy is.
+
+    What is traced here stays so. Not for several threads at once.
+    """
+    policies = [(layer, layer.dtype_policy) for layer in network._flatten_layers() if layer.compute_dtype in _HALF]
+    for layer, _ in policies:
+        layer.dtype_policy = "float32"
+    finalize(network)
     try:
-        copy = keras.models.clone_model(network, clone_function=remade, recursive=True)
+        with backend.AutocastScope("float32") if policies else contextlib.nullcontext():  # of variables of 16 bits
+            yield
     finally:
-        keras.config.set_dtype_policy(policy)
-    copy.set_weights(network.get_weights())
-    return copy
+        for layer, policy in policies:
+            layer.dtype_policy = policy
+        finalize(network)
+
+
+def finalize(network):
+    """Has layers that keep what they compute from their weights, as Normalization does, compute it again."""
+    with tf.init_scope():
+        for layer in network._flatten_layers():
+            if hasattr(layer, "finalize_state"):
+                layer.finalize_state()
 
 
 class Sampler:
@@ -122,18 +189,12 @@ class Sampler:
 
     def __init__(self, network):
         self._network = network
-        self._own = network if computes_in_float32(network) else copy_in_float32(network)
         self._call = tf.function(self._images, reduce_retracing=True)
-
-    def refreshed(self):
-        """This, with the weights of the moment."""
-        if self._own is not self._network:
-            self._own.set_weights(self._network.get_weights())
-        return self
 
     def __call__(self, latents, labels=None):
         """Float32 tensor `(n, ...)` of images for `latents` `(n, latent_dim)` and integer `labels` `(n,)`."""
         return self._call(latents if labels is None else [latents, labels])
 
     def _images(self, inputs):
-        return tf.cast(self._own(inputs, training=False), tf.float32)
+        with in_float32(self._network):
+            return tf.cast(self._network(inputs, training=False), tf.float32)

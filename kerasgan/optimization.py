@@ -20,16 +20,21 @@ def rmsprop(learning_rate):
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
-def prepared(optimizer, variables, networks, strategy):
+def prepared(optimizer, variables, networks, strategy, restored=False):
     """The optimizer built for these variables, with loss scaling where float16 in the networks needs it.
 
     Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
-    be created inside a replica, and weights are loaded into optimizers that exist.
+    be created inside a replica, and weights are loaded into optimizers that exist. One that is restored may have come
+    to a learning rate of 0.
     """
     optimizer = keras.optimizers.get(optimizer)
     if optimizer.use_ema:
         expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
         raise invalid("optimizer", expected, f"{type(optimizer).__name__}(use_ema=True)")
+    rate = None if has_schedule(optimizer) else learning_rate(optimizer)
+    if rate is not None and not (rate > 0 or (restored and rate == 0)):
+        expected = "a number > 0: give the optimizer one, e.g. 1e-4"
+        raise invalid("learning_rate", expected, f"{type(optimizer).__name__}(learning_rate={rate:g})")
     distribution.check_made_here("optimizer", optimizer.variables)
     layers = [layer for network in networks for layer in network._flatten_layers()]
     half = any(layer.compute_dtype == "float16" for layer in layers)

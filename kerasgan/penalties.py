@@ -33,6 +33,11 @@ def gradient_norm(discriminate, points):
     return ops.sqrt(ops.sum(ops.square(gradient), axis=range(1, len(points.shape))) + 1e-12)
 
 
+def _check_number(name, value):
+    if not value >= 0:
+        raise ValueError(f"Invalid value for argument `{name}`. Expected a number >= 0. Received: {name}={value}")
+
+
 class Penalty:
     """Base class of the penalties.
 
@@ -48,8 +53,7 @@ class Penalty:
     target = None
 
     def __init__(self, weight, name):
-        if not weight >= 0:
-            raise ValueError(f"Invalid value for the weight of a penalty. Expected a number >= 0. Received: {weight}")
+        _check_number("weight", weight)
         self.weight = weight
         self.name = name
 
@@ -179,6 +183,7 @@ class _ZeroCentred(Penalty):
     """Zero-centred penalty: weight * mean(norm**2), weight = gamma / 2."""
 
     def __init__(self, gamma, name):
+        _check_number("gamma", gamma)
         super().__init__(gamma / 2.0, name)
         self.gamma = gamma
 

@@ -96,8 +96,7 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
         ValueError: The log holds no row, or is none.
     """
     try:
-        with open(metrics_csv, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
+        rows = read_rows(metrics_csv)
         log = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{metrics_csv} is no log of a training: {error}. Restore it, or train again.") from error
@@ -108,6 +107,13 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
             f"{metrics_csv} is no log of a training: not every row has a step. Restore it, or train again."
         )
     return log
+
+
+def read_rows(metrics_csv: str | os.PathLike) -> list[dict[str, str]]:
+    """The rows of a log as they are written, without a last one that a crash, or a writer, has left half written."""
+    *lines, last = pathlib.Path(metrics_csv).read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+    rows = csv.DictReader([*lines, last] if last.endswith("\n") else lines)
+    return [row for row in rows if None not in row and None not in row.values()]
 
 
 def evaluation(

@@ -13,6 +13,7 @@ import datetime
 import errno
 import hashlib
 import importlib.util
+import inspect
 import json
 import os
 import pathlib
@@ -24,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import _version, contract, distribution, files, images, inference
-from kerasgan.errors import ExportError, invalid
+from kerasgan.errors import ExportError, ModelContractError, invalid
 
 # The name of each format that `export` writes besides, its file, and what it needs.
 FORMATS = {
@@ -39,7 +40,7 @@ _TOLERANCE = 1e-5
 _MOST_CHANNELS_OF_PNG = 4
 
 
-def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None):
+def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
     """Writes the next version of a model in TF Serving's layout. It appears whole or not at all.
 
     Args:
@@ -50,34 +51,42 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         max_batch_size: Integer, the most images a request may ask for.
         score: Whether the discriminator is exported too, as the signature `score`.
         card: Dict that JSON can hold, added to `model_card.json`: data, licence, ...
+        bounds: `(lowest, highest)` of the generator's pixels, which become 0 and 255. By default those of its last
+            activation, tanh or sigmoid; others do not tell.
 
     Returns:
         `pathlib.Path` of the version.
 
     Raises:
-        ExportError: What was written does not compute what the model does; nothing is left.
+        ExportError: What was written does not compute what the model does, or cannot be written; there is no version.
         ValueError: An argument is out of its range.
-        OSError: It cannot be written; nothing is left.
+        OSError: It cannot be written; there is no version.
     """
     base = pathlib.Path(filepath).expanduser()
-    _check(model, base, also, max_batch_size)
-    signatures = Signatures(model, max_batch_size, score)
-    with _directory(base), files.temporary_directory(base) as temporary:
+    bounds = contract.range_of(model.sampler) if bounds is None else tuple(map(float, bounds))
+    _check(model, base, also, max_batch_size, bounds)
+    networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
+    with contextlib.ExitStack() as stack:
+        for network in networks:
+            stack.enter_context(inference.in_float32(network))
+        signatures = Signatures(model, max_batch_size, score, bounds)
+        text = _card(model, signatures, card or {})
+        base.mkdir(parents=True, exist_ok=True)
+        temporary = stack.enter_context(files.temporary_directory(base))
         with _errors_of_the_system(base):
             tf.saved_model.save(signatures.module(), temporary, signatures.functions)
-            _write_warmup(temporary / _WARMUP, signatures.examples, base.name)
-        _verify(temporary, model, signatures.examples, min(_CHECKED, max_batch_size))
+            _write_warmup(temporary / _WARMUP, signatures, base.name)
+        _verify(temporary, model, signatures)
         for name in also:
-            _write_format(name, temporary / FORMATS[name][0], signatures.generator)
+            _write_format(name, temporary / FORMATS[name][0], signatures)
         if signatures.are_images or model.image_shape == (2,):
-            images.save_picture(temporary / "samples.png", _picture(model))
-        values = {**_card(model, signatures), **(card or {})}
-        (temporary / "model_card.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            images.save_picture(temporary / "samples.png", _picture(signatures))
+        (temporary / "model_card.json").write_text(text, encoding="utf-8")
         files.flush_tree(temporary)
         return _numbered(temporary, base)
 
 
-def _check(model, base, also, max_batch_size):
+def _check(model, base, also, max_batch_size, bounds):
     if base.name.isdecimal():
         raise invalid("filepath", "the directory of the model; its versions are numbered in it", str(base))
     if base.exists() and not base.is_dir():
@@ -85,12 +94,22 @@ def _check(model, base, also, max_batch_size):
     unknown = [name for name in also if name not in FORMATS] if not isinstance(also, str) else [also]
     if unknown:
         raise invalid("also", f"a sequence of {', '.join(FORMATS)}", f"also={also!r}")
-    if not isinstance(max_batch_size, int) or max_batch_size < 1:
-        raise invalid("max_batch_size", "an integer >= 1", f"max_batch_size={max_batch_size!r}")
+    if type(max_batch_size) is not int or not 1 <= max_batch_size < 2**31:
+        raise invalid("max_batch_size", "an integer >= 1, and below 2**31", f"max_batch_size={max_batch_size!r}")
     for name in also:
         missing = [package for package in FORMATS[name][1] if importlib.util.find_spec(package) is None]
         if missing:
             raise invalid("also", f"the packages of {name!r}: `pip install 'kerasgan[{name}]'`", f"no {missing[0]}")
+    if len(model.image_shape) == 3 and (bounds is None or len(bounds) != 2 or not bounds[0] < bounds[1]):
+        expected = "the lowest and the highest pixel of the generator, whose last activation does not tell them"
+        raise invalid("bounds", f"{expected}, e.g. bounds=(-1, 1)", f"bounds={bounds}")
+    if model.conditional and tuple(model.generator.inputs[1].shape[1:]) not in ((), (1,)):
+        expected = "labels that are one integer an image: put one-hot encoding into the generator"
+        raise invalid(
+            "model", expected, f"labels of shape {tuple(model.generator.inputs[1].shape)}", ModelContractError
+        )
+    if tf.distribute.has_strategy():
+        raise ValueError("`export` cannot run inside `strategy.scope()`. Call it outside.")
     if not distribution.is_chief(model.distribute_strategy):
         raise ValueError("`export` writes on the chief alone. Call it where `kerasgan.distribution.is_chief()`.")
 
@@ -101,37 +120,33 @@ class Signatures:
     Every signature takes any number of rows, of which none depends on another, so that a server may batch requests.
 
     Args:
-        model: `kerasgan.GAN` or `kerasgan.VAE`.
+        model: `kerasgan.GAN` or `kerasgan.VAE`, whose networks compute in float32.
         max_batch_size: Integer, the most rows.
         score: Whether there is a signature for the discriminator, if it judges images one by one.
+        bounds: `(lowest, highest)` of pixels, for images.
 
     Attributes:
         functions: Dict of `tf.function` by the name of its signature.
-        examples: Dict by signature of a valid input, dict of arrays of one row by name.
-        generator, discriminator: The networks in float32; the second may be None.
-        bounds: `(lowest, highest)` of pixels.
+        are_images: Whether the generator makes images, and not points.
     """
 
-    def __init__(self, model, max_batch_size, score=True):
-        self.generator = inference.copy_in_float32(model.sampler)
+    def __init__(self, model, max_batch_size, score=True, bounds=None):
+        self.generator = model.sampler
         score = score and model.pack == 1 and "discriminator" in model.networks
-        self.discriminator = inference.copy_in_float32(model.discriminator) if score else None
-        self.bounds = contract.range_of(self.generator) or (-1.0, 1.0)
-        self.are_images = len(model.image_shape) == 3
-        self._latent_dim, self._num_classes = model.latent_dim, model.num_classes
-        self._conditional, self._most = model.conditional, max_batch_size
+        self.discriminator = model.discriminator if score else None
+        self.bounds, self.max_batch_size = bounds, max_batch_size
+        self.image_shape, self.are_images = model.image_shape, len(model.image_shape) == 3
+        self._latent_dim, self._num_classes, self._conditional = model.latent_dim, model.num_classes, model.conditional
         # One graph for all signatures.
         self._images = tf.function(self._generated)
-        self.examples, self.functions = {}, {}
-        seed = np.zeros(1, "int64")
-        self._add(self.serving_default, latents=np.zeros((1, self._latent_dim), "float32"))
-        self._add(self.generate, seed=seed)
-        self._add(self.generate_truncated, seed=seed, truncation=np.ones(1, "float32"))
-        self._add(self.interpolate, seed=seed, other_seed=seed + 1, position=np.full(1, 0.5, "float32"))
-        if self.are_images and model.image_shape[-1] <= _MOST_CHANNELS_OF_PNG:
-            self._add(self.generate_png, seed=seed)
+        signatures = [self.serving_default, self.generate, self.generate_truncated, self.interpolate]
+        if self.are_images and self.image_shape[-1] <= _MOST_CHANNELS_OF_PNG:
+            signatures.append(self.generate_png)
         if self.discriminator is not None:
-            self._add(self.score, images=np.zeros((1, *model.image_shape), "float32"))
+            signatures.append(self.score)
+        self.functions = {
+            function.__name__: tf.function(function, input_signature=self._specs(function)) for function in signatures
+        }
 
     def module(self):
         """The functions with their variables, as `tf.saved_model.save` takes them."""
@@ -140,13 +155,33 @@ class Signatures:
         module.weights = [variable.value for network in networks for variable in network.variables]
         return module
 
-    def _add(self, function, **example):
-        """A signature of this function, with the dtypes and shapes of an example."""
-        if self._conditional:
-            example["labels"] = np.zeros(1, "int32")
-        specs = [tf.TensorSpec((None, *value.shape[1:]), value.dtype, name) for name, value in example.items()]
-        self.examples[function.__name__] = example
-        self.functions[function.__name__] = tf.function(function, input_signature=specs)
+    def example(self, name, count):
+        """A valid input of a signature: dict of arrays of so many rows by name."""
+        rows, shape = np.arange(count), (count, *self.image_shape)
+        values = {
+            "latents": self._latents(tf.constant(rows)).numpy(),
+            "seed": rows,
+            "other_seed": rows + 1,
+            "truncation": np.linspace(0.5, 2.0, count, dtype="float32"),
+            "position": np.linspace(0.0, 1.0, count, dtype="float32"),
+            "images": np.random.default_rng(0).uniform(*(self.bounds or (-1, 1)), shape).astype("float32"),
+            "labels": (rows % (self._num_classes or 1)).astype("int32"),
+        }
+        return {spec.name: values[spec.name] for spec in self.functions[name].input_signature}
+
+    def _specs(self, function):
+        """The dtype and shape of each argument of a signature."""
+        specs = {
+            "latents": ("float32", [self._latent_dim]),
+            "seed": ("int64", []),
+            "other_seed": ("int64", []),
+            "truncation": ("float32", []),
+            "position": ("float32", []),
+            "images": ("float32", self.image_shape),
+            "labels": ("int32", []),
+        }
+        names = [name for name in inspect.signature(function).parameters if name != "labels" or self._conditional]
+        return [tf.TensorSpec((None, *specs[name][1]), specs[name][0], name) for name in names]
 
     # The signatures: dicts of tensors
 
@@ -198,7 +233,8 @@ class Signatures:
         """The inputs, once they are seen to be in their ranges: nothing is computed before."""
         given = {name: _of_its_shape(name, value) for name, value in inputs.items() if value is not None}
         rows = tf.shape(next(iter(given.values())))[0]
-        checks = [_assert(rows <= self._most, f"expected at most {self._most} rows. Received:", rows)]
+        most = self.max_batch_size
+        checks = [_assert(rows <= most, f"expected at most {most} rows. Received:", rows)]
         for name, value in given.items():
             expected, holds = self._range(name, value)
             own = tf.shape(value)[0]
@@ -243,20 +279,6 @@ def _without_empty_batches(network, values, labels):
 
 
 @contextlib.contextmanager
-def _directory(path):
-    """A directory that is there, and is not left empty by a failure if it was not there before."""
-    made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # another export has written a version
-            if made:
-                path.rmdir()
-        raise
-
-
-@contextlib.contextmanager
 def _errors_of_the_system(path):
     """What TensorFlow says of a disk, which is full perhaps, as an `OSError`."""
     try:
@@ -269,50 +291,65 @@ def _errors_of_the_system(path):
 # What lies beside the signatures
 
 
-def _write_warmup(path, examples, name):
+def _write_warmup(path, signatures, name):
     """A request for each signature, which a server runs before it takes others, in TF Serving's format."""
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, example in examples.items():
+        for signature in signatures.functions:
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = name, signature
-            for key, value in example.items():
+            for key, value in signatures.example(signature, 1).items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
 
 
-def _verify(directory, model, examples, count):
-    """Loads what was written, and asks each signature for nothing, and for what the model itself makes."""
+def _verify(directory, model, signatures):
+    """Loads what was written, and asks each signature for nothing, for one row, and for several.
+
+    Compared are what is loaded with what was to be written, rows together with rows alone, and images with the model's.
+    """
     loaded = tf.saved_model.load(directory)
-    for name, example in examples.items():
-        answer = loaded.signatures[name](**{key: tf.constant(value[:0]) for key, value in example.items()})
-        for key, value in answer.items():
-            if len(value):
-                raise ExportError(f"Signature {name!r} answers {key} of shape {value.shape} to an empty batch.")
-        loaded.signatures[name](**{key: tf.constant(value) for key, value in example.items()})
-    seeds = np.arange(count)
-    labels = {"labels": tf.zeros(count, tf.int32)} if model.conditional else {}
-    served = loaded.signatures["serving_default"](latents=inference.latents_of(seeds, model.latent_dim), **labels)
-    expected = model.generate(seeds=seeds, labels=0 if model.conditional else None)
-    _compare("The SavedModel", served["images"].numpy(), expected)
+    count = min(_CHECKED, signatures.max_batch_size)
+    for name, function in signatures.functions.items():
+        example = signatures.example(name, count)
+
+        def answer(rows, example=example, signature=loaded.signatures[name]):
+            return next(iter(signature(**{key: tf.constant(value[rows]) for key, value in example.items()}).values()))
+
+        nothing, some = answer(slice(0, 0)), answer(slice(count))
+        if len(nothing):
+            raise ExportError(f"Signature {name!r} answers {nothing.shape} to an empty batch.")
+        if name != "generate_png":  # the same images, as files
+            what = f"The answer of {name!r}"
+            (written,) = function(**{key: tf.constant(value) for key, value in example.items()}).values()
+            _compare(what, some, written)
+            alone = tf.concat([answer(slice(row, row + 1)) for row in range(count)], axis=0)
+            _compare(f"{what} to rows alone", alone, some)
+    example = signatures.example("serving_default", count)
+    served = loaded.signatures["serving_default"](**{key: tf.constant(value) for key, value in example.items()})
+    made = model.generate(seeds=np.arange(count), labels=example.get("labels"))
+    _compare("The answer of 'serving_default'", served["images"], made)
 
 
 def _compare(what, values, expected):
-    difference = np.abs(values - expected).max()
-    if not difference <= _TOLERANCE * max(1.0, np.abs(expected).max()):
-        raise ExportError(
-            f"{what} makes images that differ by {difference:.2g} from the model's. Nothing was exported."
-        )
+    """Floats to rounding; bytes to one level, at whose edge a float may lie."""
+    values, expected = np.asarray(values), np.asarray(expected)
+    tolerance = 1.0 if values.dtype == np.uint8 else _TOLERANCE * max(1.0, np.abs(expected).max())
+    difference = np.abs(values.astype(np.float64) - expected).max()
+    if not difference <= tolerance:
+        raise ExportError(f"{what} differs by {difference:.2g} from what the model computes. Nothing was exported.")
 
 
-def _write_format(name, path, generator):
+def _write_format(name, path, signatures):
     """The generator in another format, read again and compared."""
-    latents = np.random.default_rng(0).normal(size=(_CHECKED, generator.inputs[0].shape[-1])).astype("float32")
-    labels = [np.zeros(_CHECKED, one.dtype) for one in generator.inputs[1:]]
-    inputs = {tensor.name: value for tensor, value in zip(generator.inputs, [latents, *labels], strict=True)}
+    generator, values = signatures.generator, signatures.example("serving_default", _CHECKED).values()
+    inputs = {
+        tensor.name: value.reshape(_CHECKED, *tensor.shape[1:]).astype(tensor.dtype)
+        for tensor, value in zip(generator.inputs, values, strict=True)
+    }
     run = {"keras": _keras, "litert": _litert, "onnx": _onnx}[name]
     try:
         with _quiet():
@@ -358,15 +395,20 @@ def _quiet():
         yield
 
 
-def _picture(model):
-    count = _POINTS_SHOWN if model.image_shape == (2,) else _SHOWN
-    return images.picture(model.generate(seeds=np.arange(count)))
+def _picture(signatures):
+    """As `generate` answers; of a model of more classes than can be told, the first one."""
+    count = _SHOWN if signatures.are_images else _POINTS_SHOWN
+    parts = []
+    for start in range(0, count, signatures.max_batch_size):
+        rows = slice(start, min(count, start + signatures.max_batch_size))
+        example = {key: tf.constant(value[rows]) for key, value in signatures.example("generate", count).items()}
+        parts.append(signatures.functions["generate"](**example)["images"].numpy())
+    return images.picture(np.concatenate(parts))
 
 
-def _card(model, signatures):
-    """What is known of the model itself."""
-    generator = signatures.generator
-    return {
+def _card(model, signatures, more):
+    """The text of the card: what is known of the model itself, and more."""
+    card = {
         "model": type(model).__name__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "steps": int(model.step.numpy()),
@@ -375,8 +417,9 @@ def _card(model, signatures):
         "range": list(signatures.bounds) if signatures.are_images else None,
         "num_classes": model.num_classes,
         "averaged_weights": model.sampler is not model.generator,
-        "parameters": generator.count_params(),
-        "weights_sha256": weights_sha256(generator),
+        "parameters": model.sampler.count_params(),
+        "weights_sha256": weights_sha256(model.sampler),
+        "max_batch_size": signatures.max_batch_size,
         "signatures": {
             name: {
                 "inputs": {spec.name: _described(spec) for spec in function.input_signature},
@@ -388,6 +431,13 @@ def _card(model, signatures):
         },
         "versions": {"kerasgan": _version.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
+    taken = sorted(card.keys() & more.keys())
+    if taken:
+        raise invalid("card", "other names than those of what is measured: rename it", f"card[{taken[0]!r}]")
+    try:
+        return json.dumps({**card, **more}, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise invalid("card", f"a dict that JSON can hold: {error}", repr(more)) from error
 
 
 def _described(spec):
@@ -438,33 +488,30 @@ class Served:
 
         Args:
             seeds: Integer array `(n,)`.
-            labels: Integer array `(n,)`, for a conditional model; by default the classes in turn.
-            truncation: Float > 0, or None.
+            labels: As in `GAN.generate`.
+            truncation: As in `GAN.generate`.
             batch_size: Integer, images a request.
 
         Returns:
             Uint8 array `(n, height, width, channels)`, or float32 points.
         """
-        inputs = {"seed": np.asarray(seeds, np.int64)}
+        seeds = inference.checked_seeds("seeds", seeds)
+        inputs = {"seed": seeds}
         if truncation is not None:
-            inputs["truncation"] = np.full(len(inputs["seed"]), truncation, np.float32)
+            inputs["truncation"] = inference.checked_truncation(truncation, len(seeds))
         return self._asked("generate" if truncation is None else "generate_truncated", inputs, labels, batch_size)
 
     def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=256):
         """As `GAN.interpolate`, but images are uint8; labels as in `generate`."""
-        ends = {"seed": np.asarray(seeds, np.int64), "other_seed": np.asarray(other_seeds, np.int64)}
-        return self._asked("interpolate", {**ends, "position": np.asarray(positions, np.float32)}, labels, batch_size)
+        names, walk = ("seed", "other_seed", "position"), inference.checked_walk(seeds, other_seeds, positions)
+        return self._asked("interpolate", dict(zip(names, walk, strict=True)), labels, batch_size)
 
     def _asked(self, signature, inputs, labels, batch_size):
         count = len(inputs["seed"])
-        if labels is not None and not self.conditional:
-            raise invalid("labels", "None, because the model takes no labels", "labels")
-        if labels is None and self.conditional:
-            if self.num_classes is None:
-                raise invalid("labels", "one an image: nothing tells the number of classes", "labels=None")
-            labels = np.arange(count) % self.num_classes
+        labels = inference.checked_labels(labels, count, self.conditional, self.num_classes)
         if labels is not None:
             inputs["labels"] = np.asarray(labels, np.int32)
+        batch_size = min(batch_size, self.card.get("max_batch_size", batch_size))
         parts = []
         for start in range(0, max(count, 1), batch_size):
             part = {name: tf.constant(value[start : start + batch_size]) for name, value in inputs.items()}

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import kerasgan as kg
 from kerasgan import losses, penalties
-from kerasgan.errors import DataError, DataTypeError, ModelContractError
+from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError
 
 SHAPE = (4, 4, 1)
 
@@ -425,8 +425,8 @@ TF = tf.data.Dataset
         (lambda: TF.from_tensor_slices(images(8)).batch(4).repeat(), DataError, "steps_per_epoch=None"),
         (
             lambda: TF.from_tensor_slices(np.full((8, *SHAPE), np.nan, "float32")).batch(4),
-            DataError,
-            "NaN or infinity in example 0",
+            NonFiniteError,
+            "NaN or infinity in example 0 of batch 0",
         ),
         (lambda: TF.from_tensor_slices(images(8)).batch(4).filter(lambda x: False), DataError, "yields none"),
         (lambda: [images(8)], DataTypeError, "type list"),
@@ -562,10 +562,10 @@ def test_labels_that_are_no_classes_of_the_networks_are_refused(labels, message)
         model.fit(TF.from_tensor_slices((images(8), labels)).batch(4), verbose=0)
 
 
-def test_pixels_in_0_to_1_for_a_tanh_generator_are_pointed_out():
+def test_pixels_in_0_to_1_for_a_tanh_generator_are_refused():
     model = wgan_gp()
     model.compile()
-    with pytest.warns(UserWarning, match=r"pixels from 0.*`x \* 2 - 1"):
+    with pytest.raises(DataError, match=r"scale \[0, 1\] by `x \* 2 - 1`. Received: pixels from 0.*first batches"):
         model.fit((images(16) + 1) / 2, batch_size=8, verbose=0)
 
 

@@ -105,19 +105,42 @@ def test_generate_computes_in_float32_whatever_the_policy(policy):
     np.testing.assert_allclose(gan.generate(seeds=range(8)), reference.generate(seeds=range(8)), atol=1e-6)
 
 
-def test_a_copy_in_float32_reaches_into_nested_models():
-    keras.config.set_dtype_policy("mixed_bfloat16")
+def unusual(policy, last=lambda x: keras.layers.Lambda(lambda x: 0.5 * x)(x)):
+    """A network of what a copy may lose: nested and wrapped layers, adapted ones, operations, a lambda."""
+    keras.utils.set_random_seed(3)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
     try:
-        inner = keras.Sequential([keras.Input((LATENT_DIM,)), keras.layers.Dense(8), kg.layers.LeakyReLU()])
         latents = keras.Input((LATENT_DIM,), name="latents")
-        network = keras.Model(latents, keras.layers.Dense(2, dtype="float32")(inner(latents)))
-        copy = inference.copy_in_float32(network)
+        normalization = keras.layers.Normalization()
+        normalization.adapt(np.random.default_rng(0).normal(3.0, 2.0, (64, LATENT_DIM)))
+        inner = keras.Sequential([keras.Input((LATENT_DIM,)), keras.layers.Dense(8), kg.layers.LeakyReLU()])
+        x = inner(normalization(latents))
+        x = x + keras.layers.SpectralNormalization(keras.layers.Dense(8))(x)
+        x = last(keras.ops.sin(x))
+        return keras.Model(latents, keras.layers.Dense(2, dtype="float32")(x))
     finally:
-        keras.config.set_dtype_policy("float32")
-    assert not inference.computes_in_float32(network)
-    assert inference.computes_in_float32(copy)
-    for mine, own in zip(copy.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, own)
+        keras.config.set_dtype_policy(before)
+
+
+def test_float32_reaches_every_layer_and_ends_with_the_block():
+    network, reference = unusual("mixed_bfloat16"), unusual("float32")
+    z = np.random.default_rng(1).normal(size=(16, LATENT_DIM)).astype("float32")
+    expected = reference(z).numpy()
+    before = [layer.dtype_policy for layer in network._flatten_layers()]
+    assert np.abs(network(z) - expected).max() > 1e-3
+    with inference.in_float32(network):
+        np.testing.assert_allclose(network(z), expected, atol=1e-6)
+    assert [layer.dtype_policy for layer in network._flatten_layers()] == before
+    np.testing.assert_allclose(inference.Sampler(network)(z), expected, atol=1e-6)
+    assert np.abs(network(z) - expected).max() > 1e-3
+
+
+def test_an_average_of_an_adapted_layer_begins_as_the_generator():
+    generator = unusual("float32", last=lambda x: x)  # Keras copies no lambda
+    gan = kg.GAN(generator, kg.networks.mlp_discriminator((2,), (8,)), ema_momentum=0.9)
+    z = np.random.default_rng(1).normal(size=(16, LATENT_DIM)).astype("float32")
+    np.testing.assert_allclose(gan(z), generator(z), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +154,10 @@ def test_a_copy_in_float32_reaches_into_nested_models():
         ({"num_images": 1, "seed": np.uint64(2**63)}, "`seed`"),
         ({"num_images": 2, "seeds": [1]}, "`seeds`. Expected 2 of them, one an image"),
         ({"seed": 1, "seeds": [1]}, "no `seed` beside them"),
-        ({"num_images": 1, "truncation": 0.0}, "`truncation`. Expected numbers > 0"),
+        ({"num_images": 1, "truncation": 0.0}, "`truncation`. Expected a number > 0"),
         ({"num_images": 1, "truncation": np.nan}, "`truncation`"),
         ({"num_images": True}, "`num_images`"),
+        ({"num_images": 2, "batch_size": 0}, "`batch_size`"),
     ],
 )
 def test_arguments_out_of_range_are_refused(gan, arguments, message):

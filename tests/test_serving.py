@@ -497,7 +497,7 @@ def before(operation):
 
 
 def test_nothing_is_computed_before_all_inputs_are_checked():
-    for signature, function in serving.Signatures(small(num_classes=CLASSES), 8).functions.items():
+    for signature, function in serving.Signatures(small(num_classes=CLASSES), 8, bounds=(-1.0, 1.0)).functions.items():
         operations = function.get_concrete_function().graph.get_operations()
         checks = {one for one in operations if one.type in ("EnsureShape", "Assert", "If")}
         costly = [one for one in operations if re.search("While|PartitionedCall|MatMul|RandomNormal", one.type)]
@@ -706,23 +706,25 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, moment):
         with pytest.raises(OSError, match=MESSAGE) as caught:
             gan.export(tmp_path / "model", also=("keras",))
     assert caught.value.errno == errno.ENOSPC
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "model").iterdir())
 
 
 def test_an_export_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
     gan = small()
     real = gan.generate
     monkeypatch.setattr(type(gan), "generate", lambda self, *args, **kwargs: real(*args, **kwargs) + 1e-3)
-    with pytest.raises(ExportError, match=r"images that differ by 0.001 from the model's. Nothing was exported"):
+    with pytest.raises(
+        ExportError, match=r"'serving_default' differs by 0.001 from what the model computes. Nothing was"
+    ):
         gan.export(tmp_path / "model")
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "model").iterdir())
 
 
 def test_a_format_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.models, "load_model", lambda path: lambda *args, **kwargs: tf.zeros((4, *SMALL)))
-    with pytest.raises(ExportError, match=r"generator.keras makes images that differ"):
+    with pytest.raises(ExportError, match=r"generator.keras differs by"):
         small().export(tmp_path / "model", also=("keras",))
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "model").iterdir())
 
 
 # Processes that export, forked from one that has imported everything
@@ -968,3 +970,154 @@ def test_the_configurations_of_the_page_are_the_servers(mnist):
     (config,) = text_format.Parse(models, model_server_config_pb2.ModelServerConfig()).model_config_list.config
     assert (config.name, config.base_path) == ("mnist", "/models/mnist")
     assert set(config.version_labels.values()) == set(config.model_version_policy.specific.versions)
+
+
+# Models that are not the package's own
+
+
+def labelled(embed):
+    """Networks that make something of labels without an Embedding."""
+    latents, labels = keras.Input((LATENT_DIM,), name="z"), keras.Input((), name="label", dtype="int32")
+    x = keras.layers.Concatenate()([latents, embed(labels)])
+    x = x + keras.layers.Dense(x.shape[-1], activation="relu")(x)
+    x = keras.layers.Dense(16, activation="sigmoid")(x)
+    generator = keras.Model([latents, labels], keras.layers.Reshape(SMALL)(x))
+    image = keras.Input(SMALL)
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).normal(5.0, 3.0, (64, *SMALL)))
+    x = keras.layers.Concatenate()([keras.layers.Flatten()(normalization(image)), embed(labels)])
+    return generator, keras.Model([image, labels], keras.layers.Dense(1)(x))
+
+
+def test_networks_of_operations_and_adapted_layers_are_served_as_they_are(tmp_path):
+    gan = kg.GAN(*labelled(lambda labels: keras.ops.one_hot(labels, CLASSES, dtype="float32")))
+    path = gan.export(tmp_path / "model", also=("keras", "litert"))
+    signatures = tf.saved_model.load(path).signatures
+    labels = np.arange(3, dtype="int32")
+    made = gan.generate(seeds=[1, 2, 3], labels=labels)
+    served = signatures["generate"](seed=tf.constant([1, 2, 3], tf.int64), labels=tf.constant(labels))["images"].numpy()
+    assert made.min() > 0.0  # by the sigmoid, which stands before a layer that changes only the shape
+    assert np.abs(served - np.rint(255.0 * made)).max() <= 1
+    scores = signatures["score"](images=tf.constant(made), labels=tf.constant(labels))["logits"]
+    np.testing.assert_allclose(scores, gan.discriminator([made, labels])[:, 0], atol=1e-5)
+    picture = np.asarray(PIL.Image.open(path / "samples.png"))
+    first = signatures["generate"](seed=tf.constant([0], tf.int64), labels=tf.constant([0]))["images"].numpy()[
+        0, ..., 0
+    ]
+    assert np.abs(kg.images.grid(first[None, ..., None])[4:-4, 4:-4, 0].astype(int) - picture[4:64, 4:64]).max() <= 1
+
+
+def test_the_range_of_pixels_has_to_be_known(tmp_path):
+    latents = keras.Input((LATENT_DIM,))
+    generator = keras.Model(latents, keras.layers.Reshape(SMALL)(keras.layers.Dense(16)(latents)))
+    gan = kg.GAN(generator, kg.networks.mlp_discriminator(SMALL, (4,)))
+    with pytest.raises(ValueError, match=r"`bounds`. Expected the lowest and the highest pixel.*bounds=\(-1, 1\)"):
+        gan.export(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+    path = gan.export(tmp_path / "model", bounds=(-3, 3))
+    served = tf.saved_model.load(path).signatures["generate"](seed=tf.constant([4], tf.int64))["images"].numpy()
+    expected = np.clip(np.rint((gan.generate(seeds=[4]) + 3) / 6 * 255), 0, 255)
+    assert np.abs(served - expected).max() <= 1
+    assert json.loads((path / "model_card.json").read_text())["range"] == [-3.0, 3.0]
+
+
+def test_rows_that_depend_on_one_another_are_not_exported(tmp_path):
+    image = keras.Input(SMALL)
+    x = keras.layers.Flatten()(image)
+    x = x - keras.ops.mean(x, axis=0, keepdims=True) + keras.ops.std(x, axis=0, keepdims=True)
+    discriminator = keras.Model(image, keras.layers.Dense(1)(keras.layers.Concatenate()([x, keras.ops.max(x) + 0 * x])))
+    gan = kg.GAN(kg.networks.mlp_generator(SMALL, LATENT_DIM, (4,)), discriminator)
+    with pytest.raises(ExportError, match=r"'score' to rows alone differs"):
+        gan.export(tmp_path / "model")
+    assert gan.export(tmp_path / "model", score=False).name == "1"
+
+
+def test_a_lambda_is_exported(tmp_path):
+    latents = keras.Input((LATENT_DIM,))
+    x = keras.layers.Lambda(lambda x: x / 2.0)(keras.layers.Dense(16)(latents))
+    generator = keras.Model(latents, keras.layers.Reshape(SMALL)(keras.layers.Activation("tanh")(x)))
+    gan = kg.GAN(generator, kg.networks.mlp_discriminator(SMALL, (4,)))
+    served = tf.saved_model.load(gan.export(tmp_path / "model")).signatures["serving_default"]
+    latents = np.random.default_rng(0).normal(size=(5, LATENT_DIM)).astype("float32")
+    np.testing.assert_allclose(served(latents=tf.constant(latents))["images"], gan(latents), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"card": {"num_classes": 7}}, r"`card`. Expected other names.*card\['num_classes'\]"),
+        ({"card": {"score": float("nan")}}, "`card`. Expected a dict that JSON can hold"),
+        ({"card": {"score": object()}}, "`card`. Expected a dict that JSON can hold"),
+        ({"bounds": (1, -1)}, "`bounds`"),
+        ({"max_batch_size": True}, "`max_batch_size`"),
+        ({"max_batch_size": 2**40}, "`max_batch_size`"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small().export(tmp_path / "model", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_hot_labels_and_a_scope_are_refused(tmp_path):
+    latents, labels = keras.Input((LATENT_DIM,)), keras.Input((CLASSES,))
+    x = keras.layers.Concatenate()([latents, labels])
+    generator = keras.Model([latents, labels], keras.layers.Dense(2)(x))
+    points = keras.Input((2,))
+    x = keras.layers.Concatenate()([points, labels])
+    gan = kg.GAN(generator, keras.Model([points, labels], keras.layers.Dense(1)(x)))
+    with pytest.raises(kg.errors.ModelContractError, match=r"one integer an image.*\(None, 3\)"):
+        gan.export(tmp_path / "model")
+    gan = small()
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope(), pytest.raises(ValueError, match="Call it outside"):
+        gan.export(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_directories_of_others_are_left_alone(tmp_path):
+    old = 1_000_000_000
+    for name in (".tmp-mine", f".tmp-{'0' * 32}"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (old, old))
+    small().export(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-mine", "1"]
+
+
+# `kerasgan.serving.Served`
+
+
+def test_an_export_is_asked_in_parts_that_it_takes(tmp_path):
+    gan = small(num_classes=CLASSES)
+    served = serving.Served(gan.export(tmp_path / "model", max_batch_size=5).parent)
+    for labels in (None, 2, [0, 1, 2] * 4):
+        made = kg.images.to_uint8(gan.generate(seeds=range(12), labels=labels))
+        assert np.abs(served.generate(range(12), labels).astype(int) - made).max() <= 1
+    assert served.generate([]).shape == (0, *SMALL)
+    made = kg.images.to_uint8(gan.interpolate(range(7), range(1, 8), np.linspace(0, 1, 7), labels=1))
+    assert (
+        np.abs(served.interpolate(range(7), range(1, 8), np.linspace(0, 1, 7), labels=1).astype(int) - made).max() <= 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.7, 1.9],), "`seeds`"),
+        (([1, 2], [1.9, 2.2]), "`labels`"),
+        (([1, 2], [0, 2**32]), "`labels`"),
+        (([1, 2], [0, 1, 2]), "`labels`. Expected 2 labels"),
+        (([1, 2], None, 0.0), "`truncation`"),
+    ],
+)
+def test_an_export_refuses_what_the_model_refuses(tmp_path, arguments, message):
+    served = serving.Served(small(num_classes=CLASSES).export(tmp_path / "model"))
+    with pytest.raises(ValueError, match=message):
+        served.generate(*arguments)
+
+
+def test_what_is_no_export_is_said_to_be_none(tmp_path):
+    with pytest.raises(ValueError, match=r"`path`. Expected a directory that `export` has made"):
+        serving.Served(tmp_path)
+    tf.saved_model.save(tf.Module(), tmp_path / "1")
+    with pytest.raises(ValueError, match="without signature 'generate'"):
+        serving.Served(tmp_path)

@@ -8,7 +8,7 @@ import time
 
 import keras
 
-from kerasgan import files
+from kerasgan import files, plots
 from kerasgan.errors import invalid
 
 
@@ -104,9 +104,7 @@ class MetricsLog(keras.callbacks.Callback):
         self._sums, self._counted = {}, 0
 
     def _rows_until(self, step):
-        with open(self.path, newline="", encoding="utf-8") as file:
-            # What a crash has left of a last row is not one.
-            return [row for row in csv.DictReader(file) if _complete(row) and int(row["step"]) <= step]
+        return [row for row in plots.read_rows(self.path) if int(row["step"]) <= step]
 
     def _rewrite(self, rows):
         """Begins the file with a header and these rows, and leaves it open to append."""
@@ -121,7 +119,3 @@ class MetricsLog(keras.callbacks.Callback):
 
     def _writer_to(self, file):
         return csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
-
-
-def _complete(row):
-    return None not in row and None not in row.values()

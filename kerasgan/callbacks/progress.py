@@ -67,7 +67,7 @@ class Progress(keras.callbacks.Callback):
         self._held_out = {name: logs[f"val_{name}"] for name in self._names[:1] if f"val_{name}" in (logs or {})}
 
     def on_train_end(self, logs=None):
-        if self._done > self._written:
+        if self._done > self._written and self._first is not None:  # there was a step to make
             self._print(time.monotonic())
         if self._terminal:
             print(file=self._out, flush=True)

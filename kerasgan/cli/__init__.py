@@ -63,33 +63,33 @@ def _main(arguments):
         return 0
     if name not in COMMANDS:
         return _fail("kerasgan", f"unknown command {name!r}. Expected {', '.join(COMMANDS)}.")
-    debug, as_json = "--debug" in arguments, "--json" in arguments
+    options = Flags(COMMANDS[name])
+    values = {flag: f"--{flag}" in arguments for flag in ("debug", "json", "help")}  # until all flags are read
     try:
+        if any(argument in ("-h", "--help", "-help") for argument in arguments):
+            print(options.help())
+            return 0
+        values, rest = options.parse(arguments)
         # With --json what is for people goes to standard error, and standard output holds one JSON object.
-        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            report = _run(name, arguments)
-        if as_json and report:
+        with contextlib.redirect_stdout(sys.stderr) if values["json"] else contextlib.nullcontext():
+            report = _run(name, options, values, rest)
+        if values["json"]:
             print(json.dumps(report), flush=True)
         return report.get("exit_code", 0)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        _show_traceback(debug)
-        return _fail(f"kerasgan {name}", "interrupted", as_json, 130)
+        _show_traceback(values["debug"])
+        return _fail(f"kerasgan {name}", "interrupted", values["json"], 130)
     except Exception as error:
         if not isinstance(error, _MISTAKES) and type(error).__name__ != "ResourceExhaustedError":
             raise
-        _show_traceback(debug)
+        _show_traceback(values["debug"])
         advice = f". See `kerasgan {name} --help`" if isinstance(error, flags.Error) else ""
-        return _fail(f"kerasgan {name}", _explain(error) + advice, as_json)
+        return _fail(f"kerasgan {name}", _explain(error) + advice, values["json"])
 
 
-def _run(name, arguments):
-    options = Flags(COMMANDS[name])
-    if any(argument in ("-h", "--help", "-help") for argument in arguments):
-        print(options.help())
-        return {}
-    values, rest = options.parse(arguments)
+def _run(name, options, values, rest):
     expected = options.command.arguments
     if len(rest) != len(expected):
         wanted, received = " ".join(expected) or "flags alone", " ".join(rest) or "nothing"

@@ -1,11 +1,13 @@
 """From a configuration to a compiled model."""
 
 import pathlib
+import zipfile
 
 import keras
 
 from kerasgan import gan, networks, optimization, serving, vae, variants
 from kerasgan.cli import configuration as configurations
+from kerasgan.errors import CheckpointCorruptError
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -110,4 +112,19 @@ def trained(workdir):
     path = configurations.directory(workdir)
     if not (path / "model.keras").is_file():
         raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
+    if not intact(path / "model.keras"):
+        size = (path / "model.keras").stat().st_size
+        raise CheckpointCorruptError(
+            f"{path / 'model.keras'} is damaged: its {size:,} bytes are not what was written. Have it written again, "
+            f"from the last checkpoint, by `kerasgan resume {workdir}`."
+        )
     return path, keras.models.load_model(path / "model.keras")
+
+
+def intact(model):
+    """Whether a `.keras` file is there, and its parts have their check sums."""
+    try:
+        with zipfile.ZipFile(model) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False

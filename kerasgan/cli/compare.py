@@ -77,6 +77,7 @@ class _Run:
     path: pathlib.Path
     configuration: configurations.Configuration
     versions: dict
+    data: dict | None
     metrics: dict | None
     log: dict[str, np.ndarray]
 
@@ -112,6 +113,7 @@ def _read(path):
         path,
         configurations.read(path / "config.json"),
         configurations.read_json(path / "config.json").get("versions") or {},
+        configurations.read_json(path / "config.json").get("data"),
         metrics,
         plots.read_log(path / "metrics.csv"),
     )
@@ -191,6 +193,9 @@ def _obstacles(runs, found, real):
         for run, summary in zip(runs, found, strict=True)
     )
     obstacles = [f"{name} {_shown(a[name])} and {_shown(b[name])}" for name in a if a[name] != b[name]]
+    data = [run.data for run in runs]
+    if not obstacles and all(data) and data[0] != data[1]:
+        obstacles = ["the data of the two have changed in between"]
     both = [name for name in real[0] if name in real[1] and name.endswith(_EXACT)]
     if not obstacles and not all(_close(real[0][name], real[1][name]) for name in both):
         obstacles = ["real examples against real ones have other values, so the data are others"]
@@ -226,7 +231,7 @@ def _numbers(values):
 
 
 def _close(x, y):
-    return x == y or (x is not None and y is not None and math.isclose(x, y, rel_tol=_SAME))
+    return x == y or (x is not None and y is not None and math.isclose(x, y, rel_tol=_SAME, abs_tol=1e-12))
 
 
 # What is printed

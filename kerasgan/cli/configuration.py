@@ -261,8 +261,11 @@ def name_of(dataset: str) -> str:
 
 def write(path: pathlib.Path, configuration: Configuration, versions: dict, source) -> None:
     """Writes `config.json`: the configuration, versions by package, and what the data are."""
+    from kerasgan.datasets.pipeline import fingerprint  # TensorFlow is slow to import
+
     with files.replacing(path) as temporary:
         data = {name: getattr(source, name) for name in ("num_examples", "example_shape", "num_classes", "class_names")}
+        data["fingerprint"] = fingerprint(source.images, source.labels, ())
         values = {**configuration.to_json(), "data": data, "versions": versions}
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

@@ -7,6 +7,7 @@ import time
 from kerasgan import distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli.build import intact
 from kerasgan.cli.train import prepare, train, versions
 
 
@@ -28,7 +29,7 @@ def run(workdir, flags) -> dict:
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] is not None:
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
-    if _steps_done(workdir) >= configuration.steps:
+    if _steps_done(workdir) >= configuration.steps and intact(workdir / "model.keras"):
         done = _steps_done(workdir)
         print(f"{workdir} is complete: {done:,} steps. For more pass --steps with a number above {done}.")
         return {"workdir": str(workdir), "steps": done}

@@ -17,6 +17,7 @@ from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import build
+from kerasgan.errors import RunDirError
 
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
@@ -133,10 +134,10 @@ def _check_workdir(workdir, overwrite, strategy):
         return None
     path = pathlib.Path(workdir).expanduser()
     if path.exists() and not path.is_dir():
-        raise ValueError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
+        raise RunDirError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
     if path.is_dir() and any(path.iterdir()) and not overwrite and distribution.is_chief(strategy):
         resume = f", go on with its training by `kerasgan resume {workdir}`" if (path / "config.json").exists() else ""
-        raise ValueError(
+        raise RunDirError(
             f"--workdir={workdir} is not empty. Name another, leave it out for a new one in runs/{resume}, or pass "
             "--overwrite to replace the run that is there."
         )

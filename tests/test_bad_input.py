@@ -1,0 +1,398 @@
+"""What the usual recipes train on without a word: each refused before the first step, and nothing is written."""
+
+import os
+import re
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import kerasgan as kg
+from kerasgan import cli, penalties
+from kerasgan.cli import train
+from kerasgan.errors import (
+    CheckpointCorruptError,
+    CheckpointVersionError,
+    DataError,
+    DataTypeError,
+    ModelContractError,
+    NonFiniteError,
+    RunDirError,
+)
+
+SHAPE = (4, 4, 1)
+TF = tf.data.Dataset
+
+
+def images(n=16, shape=SHAPE, low=-1.0, high=1.0):
+    return np.random.default_rng(0).uniform(low, high, (n, *shape)).astype("float32")
+
+
+def batches(x, size=4):
+    return TF.from_tensor_slices(x).batch(size)
+
+
+def generator(shape=SHAPE, **kwargs):
+    return kg.networks.mlp_generator(shape, 3, (8,), **kwargs)
+
+
+def critic(*last, shape=SHAPE):
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), *(last or (keras.layers.Dense(1),))])
+
+
+def fit(data, *arguments, output="tanh", shape=SHAPE, num_classes=None, **kwargs):
+    """Trains a WGAN-GP on this, in the current directory."""
+    discriminator = kg.networks.mlp_discriminator(shape, (8,), num_classes=num_classes)
+    gan = kg.WGANGP(generator(shape, output_activation=output, num_classes=num_classes), discriminator, n_critic=3)
+    gan.compile()
+    try:
+        gan.fit(data, *arguments, verbose=0, **kwargs)
+    finally:
+        assert gan.d_optimizer.iterations.numpy() == 0, "a step was made"
+
+
+def with_nan():
+    x = images()
+    x[6, 1, 1, 0] = np.nan
+    return x
+
+
+# Row of the table: what is done, the class of the error, and what its message says.
+FIT = {
+    "uint8 batches": (
+        lambda: fit(batches(np.zeros((8, *SHAPE), "uint8"))),
+        DataTypeError,
+        r"`x`.*floating-point.*`tf.cast\(x, tf.float32\) / 127.5 - 1`. Received: .*uint8",
+    ),
+    "float 0 to 255": (
+        lambda: fit(images(64, low=0, high=255)),
+        DataError,
+        r"\[-1.0, 1.0\].*`x / 127.5 - 1`. Received: pixels from 0.* to 25\d in the first batches",
+    ),
+    "0 to 1 for tanh": (
+        lambda: fit(images(64, low=0)),
+        DataError,
+        r"\[-1.0, 1.0\].*`x \* 2 - 1`. Received: pixels from 0.* to (1|0.9)",
+    ),
+    "-1 to 1 for a sigmoid": (
+        lambda: fit(images(64), output="sigmoid"),
+        DataError,
+        r"\[0.0, 1.0\].*`\(x \+ 1\) / 2`. Received: pixels from -",
+    ),
+    "no channel axis": (
+        lambda: fit(batches(images()[..., 0])),
+        DataError,
+        r"\('batch', 4, 4, 1\).*`x\[..., None\]`. Received: shape \(None, 4, 4\)",
+    ),
+    "channels first": (
+        lambda: fit(batches(images(shape=(3, 4, 4))), shape=(4, 4, 3)),
+        DataError,
+        r"\(4, 4, 3\).*channels first.*tf.transpose\(x, \[0, 2, 3, 1\]\).*\(3, 4, 4\)",
+    ),
+    "other channels": (
+        lambda: fit(batches(images(shape=(4, 4, 3)))),
+        ModelContractError,
+        r"images have 3 channels, generator 1, discriminator 1. Read the images with 1, or build",
+    ),
+    "other size": (
+        lambda: fit(batches(images(shape=(5, 4, 1)))),
+        DataError,
+        r"images of shape \(4, 4, 1\): resize.*\(5, 4, 1\)",
+    ),
+    "triples": (lambda: fit(batches((images(),) * 3)), DataError, "`images` or `.images, labels.`.*3 parts"),
+    "dictionaries": (
+        lambda: fit(batches({"image": images(), "label": np.zeros(16)})),
+        DataError,
+        r"lambda e: .*Received: dictionaries with the keys \['image', 'label'\]",
+    ),
+    "no batches": (
+        lambda: fit(TF.from_tensor_slices(images())),
+        DataError,
+        r"call `.batch\(...\)`.*Received: shape \(4, 4, 1\)",
+    ),
+    "fewer images than a batch": (
+        lambda: fit(TF.from_tensor_slices(images(8)).batch(16, drop_remainder=True)),
+        DataError,
+        "at least one batch.*smaller batch size, or `drop_remainder=False`",
+    ),
+    "fewer images in an array than a batch": (lambda: fit(images(8), batch_size=16), DataError, "8.*16"),
+    "an empty array": (lambda: fit(images(0)), DataError, "0"),
+    "an endless dataset": (
+        lambda: fit(batches(images()).repeat()),
+        DataError,
+        "`steps_per_epoch`.*endless.*steps_per_epoch=None",
+    ),
+    "NaN": (lambda: fit(batches(with_nan())), NonFiniteError, "NaN or infinity in example 2 of batch 1"),
+    "NaN in an array": (lambda: fit(with_nan(), batch_size=4), (DataError, NonFiniteError), "NaN|finite"),
+    "strings": (lambda: fit(np.array([["a"]] * 8)), DataTypeError, "dtype|type"),
+    "strings in a dataset": (lambda: fit(TF.from_tensor_slices(["a"] * 8).batch(4)), DataTypeError, "string"),
+    "objects": (lambda: fit(np.array([images(3), images(2)], dtype=object)), DataTypeError, "object"),
+    "ragged tensors": (
+        lambda: fit(TF.from_tensor_slices(tf.ragged.constant([[1.0], [1.0, 2.0]])).batch(2)),
+        DataTypeError,
+        "Ragged",
+    ),
+    "a list": (lambda: fit([images()]), DataTypeError, "with arrays.*type list"),
+    "labels that are no classes": (
+        lambda: fit(images(), np.full(16, 7), num_classes=3, batch_size=4),
+        DataError,
+        r"labels in \[0, 3\).*from 7 to 7",
+    ),
+    "labels of another number": (
+        lambda: fit(images(), np.zeros(3, int), num_classes=3),
+        DataError,
+        "16 images and 3 labels",
+    ),
+    "labels that are numbers with a fraction": (
+        lambda: fit(images(), np.full(16, 0.5), num_classes=3, batch_size=4),
+        DataTypeError,
+        "integer",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", FIT)
+def test_data_that_cannot_be_learnt_are_refused_before_the_first_step(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    action, error, message = FIT[row]
+    begun = time.process_time()
+    with pytest.raises(error, match=message) as raised:
+        action()
+    assert time.process_time() - begun < 10
+    assert type(raised.value).__module__ == "kerasgan.errors"
+    assert "kerasgan" in str(raised.traceback[-1].path)
+    assert not os.listdir(tmp_path)
+
+
+BUILD = {
+    "generator of another size": (
+        lambda: kg.WGANGP(generator((7, 7, 1)), critic()),
+        ModelContractError,
+        r"generator makes images of shape \(7, 7, 1\), the discriminator takes \(4, 4, 1\).*Build the discriminator",
+    ),
+    "generator of one pixel": (
+        lambda: kg.WGANGP(
+            generator((1, 1, 1)),
+            keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 8), keras.layers.Flatten()]),
+        ),
+        ModelContractError,
+        r"\(1, 1, 1\).*\(8, 8, 1\)",
+    ),
+    "batch normalisation in a penalised critic": (
+        lambda: kg.WGANGP(generator(), critic(keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(1))),
+        ModelContractError,
+        "GroupNormalization.*normalization='layer'.*'bn'",
+    ),
+    "sigmoid on a critic": (
+        lambda: kg.WGAN(generator(), critic(keras.layers.Dense(1), keras.layers.Activation("sigmoid", name="last"))),
+        ModelContractError,
+        "remove the last activation. Received: layer 'last' with activation='sigmoid'",
+    ),
+    "two logits": (
+        lambda: kg.WGANGP(generator(), critic(keras.layers.Dense(2))),
+        ModelContractError,
+        r"one logit.*`keras.layers.Dense\(1\)`. Received: an output of shape \(None, 2\)",
+    ),
+    "a map of logits": (
+        lambda: kg.WGANGP(generator(), keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(1, 1)])),
+        ModelContractError,
+        r"one logit.*\(None, 4, 4, 1\)",
+    ),
+    "negative penalty": (lambda: kg.WGANGP(generator(), critic(), weight=-10), ValueError, "`weight`.*-10"),
+    "n_critic of 0": (
+        lambda: kg.WGANGP(generator(), critic(), n_critic=0),
+        ValueError,
+        "`n_critic`. Expected a positive integer.*n_critic=0",
+    ),
+    "latents of another size": (
+        lambda: kg.WGANGP(generator(), critic()).predict(np.zeros((2, 7), "float32")),
+        ModelContractError,
+        r"latents of shape \(n, 3\).*shape \(2, 7\)",
+    ),
+}
+BUILD |= {
+    f"learning rate {rate}": (
+        lambda rate=rate: kg.WGANGP(generator(), critic()).compile(keras.optimizers.Adam(rate)),
+        ValueError,
+        rf"`learning_rate`. Expected a number > 0.*Adam\(learning_rate={rate:g}",
+    )
+    for rate in (0.0, -1.0)
+}
+
+
+@pytest.mark.parametrize("row", BUILD)
+def test_models_that_cannot_learn_are_refused_when_they_are_built(row):
+    action, error, message = BUILD[row]
+    with pytest.raises(error, match=message) as raised:
+        action()
+    assert "kerasgan" in str(raised.traceback[-1].path)
+
+
+# Warnings, where a mistake is only likely
+
+
+def test_labels_without_a_use_are_warned_of():
+    gan = kg.GAN(generator(), critic())
+    gan.compile()
+    with pytest.warns(UserWarning, match="labels are ignored. For a conditional model"):
+        gan.fit(batches((images(), np.zeros(16, "int32"))), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((8, *SHAPE), "float32"), np.repeat(images(1), 8, axis=0)], ids=["black", "same"]
+)
+def test_images_that_are_all_the_same_are_warned_of(x):
+    gan = kg.GAN(generator(), critic())
+    gan.compile()
+    with pytest.warns(UserWarning, match="first 8 images are all the same"):
+        gan.fit(batches(x), verbose=0)
+
+
+def test_a_narrow_range_is_not_refused():
+    gan = kg.GAN(generator(), critic())
+    gan.compile()
+    gan.fit(images(low=-0.2, high=0.3), batch_size=4, verbose=0)
+    gan.fit(images(low=0.0, high=0.4), batch_size=4, verbose=0)
+
+
+# What is said of what works
+
+
+def test_a_dead_critic_stays_finite():
+    discriminator = critic()
+    discriminator.set_weights([np.zeros_like(weight) for weight in discriminator.get_weights()])
+    gan = kg.WGANGP(generator(), discriminator)
+    gan.compile()
+    history = gan.fit(images(32), batch_size=4, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+
+
+def test_a_last_partial_batch_is_used():
+    gan = kg.WGANGP(generator(), critic(), n_critic=2)
+    gan.compile()
+    gan.fit(batches(images(10)), epochs=2, verbose=0)
+    assert np.isfinite(gan.evaluate(batches(images(10)), verbose=0)).all()
+
+
+def test_a_learning_rate_of_0_that_a_training_has_come_to_is_loaded(tmp_path):
+    gan = kg.GAN(generator(), critic())
+    gan.compile()
+    gan.d_optimizer.learning_rate.assign(0.0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    assert float(loaded.d_optimizer.learning_rate.numpy()) == 0.0
+    with pytest.raises(ValueError, match="`learning_rate`"):
+        loaded.compile(keras.optimizers.Adam(0.0))
+
+
+# Files
+
+
+def write_images(root, count=3):
+    root.mkdir()
+    for number in range(count):
+        Image.fromarray(np.full((9, 9, 3), 40 * number, np.uint8)).save(root / f"{number}.png")
+
+
+BAD_FILES = {
+    "truncated": lambda path: path.write_bytes((path.parent / "0.png").read_bytes()[:-30]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("not an image"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_files_are_named_or_skipped_and_counted(kind, tmp_path):
+    write_images(tmp_path / "photos")
+    BAD_FILES[kind](tmp_path / "photos/bad.png")
+    with pytest.raises(DataError, match=r"1 of 4 files.*bad.png: .*on_bad_file=skip"):
+        kg.datasets.read(str(tmp_path / "photos"))
+    source = kg.datasets.read(str(tmp_path / "photos"), on_bad_file="skip")
+    assert source.num_examples == 3
+    assert any("skipped: 1 (bad.png" in note for note in source.notes)
+
+
+def test_a_folder_without_images_is_refused_with_what_it_holds(tmp_path):
+    (tmp_path / "notes.txt").write_text("a")
+    with pytest.raises(DataError, match=r"No images found in .*\.jpg.*Found: .txt \(1\)"):
+        kg.datasets.read(str(tmp_path))
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):
+    write_images(tmp_path / "photos")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "photos/bomb.png")
+    begun = time.process_time()
+    with pytest.raises(DataError, match=r"bomb.png: too large: .*400000000 pixels"):
+        kg.datasets.read(str(tmp_path / "photos"))
+    assert time.process_time() - begun < 5
+
+
+# Run directories and checkpoints
+
+SMALL = ("train", "--steps=2", "--units=4,4", "--latent_dim=2")
+
+
+def said(capsys, *arguments):
+    assert cli.main(list(arguments)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_directory_that_is_in_use_or_cannot_be_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").write_text("mine")
+    assert "is a file. Name a directory" in said(capsys, *SMALL, "--workdir=file")
+    assert "file/run: Not a directory" in said(capsys, *SMALL, "--workdir=file/run")
+    message = said(capsys, *SMALL, "--workdir=full")
+    assert "is not empty. Name another" in message
+    assert "--overwrite" in message
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "mine.txt"]
+    with pytest.raises(RunDirError, match="not empty"):
+        train._check_workdir("full", False, tf.distribute.get_strategy())
+
+
+def test_a_truncated_model_is_said_to_be_damaged(tmp_path, capsys):
+    assert cli.main([*SMALL, f"--workdir={tmp_path / 'run'}"]) == 0
+    path = tmp_path / "run/model.keras"
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"text"):
+        path.write_bytes(damaged)
+        capsys.readouterr()
+        message = said(capsys, "generate", str(tmp_path / "run"))
+        assert re.search(rf"model.keras.* is damaged.*{len(damaged):,} bytes", message), message
+        assert "kerasgan resume" in message
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert cli.main(["generate", str(tmp_path / "run"), "--num_images=4"]) == 0
+    capsys.readouterr()
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    assert "is complete: 2 steps" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_format_or_damaged_is_refused(tmp_path):
+    gan = kg.GAN(generator(), critic())
+    gan.compile()
+    gan.fit(images(), batch_size=4, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path, keep=1)])
+    (path,) = kg.checkpoint.checkpoints(tmp_path)
+    manifest = path / "manifest.json"
+    content = manifest.read_bytes()
+    values = kg.checkpoint.json.loads(content)
+    del values["sha256"]
+    manifest.write_bytes(kg.checkpoint._signed(values | {"format": 99}))
+    with pytest.raises(CheckpointVersionError, match=r"format 99; kerasgan .* reads format 1"):
+        kg.checkpoint.verify(path)
+    manifest.write_bytes(content)
+    state = path / "state.npz"
+    state.write_bytes(state.read_bytes()[:-1])
+    with pytest.raises(CheckpointCorruptError, match=r"state\.npz"):
+        kg.checkpoint.verify(path)
+
+
+@pytest.mark.parametrize("penalty", [penalties.GradientPenalty, penalties.LipschitzPenalty, penalties.R1, penalties.R2])
+def test_no_penalty_has_a_negative_weight(penalty):
+    with pytest.raises(ValueError, match=r"`(weight|gamma)`. Expected a number >= 0"):
+        penalty(-1)
