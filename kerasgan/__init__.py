@@ -26,8 +26,10 @@ _MODULES = (
     "losses",
     "metrics",
     "networks",
+    "optimization",
     "penalties",
     "plots",
+    "serving",
 )
 _CLASSES = {
     "GAN": "gan",

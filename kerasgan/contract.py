@@ -170,6 +170,8 @@ def _check_pixels(batches, generator):
         scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
         if highest <= 1:
             scale = "`(x + 1) / 2`"
+        if batches[0].ndim == 2:
+            scale = "their largest, or build the generator with `output_activation=None`"
         expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale them by {scale}"
         raise invalid("x", expected, received, DataError)
     if bounds and bounds[0] < 0 <= lowest and highest > 0.5:

@@ -97,7 +97,7 @@ class GenerativeModel(keras.Model):
         """Generates images, in float32 whatever the policy of the training is.
 
         Args:
-            num_images: Integer >= 0. May be left out where `seeds` tell it.
+            num_images: Integer >= 0. May be left out where `seeds` or `labels` tell it.
             labels: Integer array `(num_images,)`, or one integer for all, for a conditional model; by default the
                 classes in turn.
             seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
@@ -116,6 +116,8 @@ class GenerativeModel(keras.Model):
         if seeds is not None:
             seeds = inference.checked_seeds("seeds", seeds)
             num_images = len(seeds) if num_images is None else num_images
+        elif num_images is None and np.ndim(labels) == 1:
+            num_images = len(labels)
         if not isinstance(num_images, int | np.integer) or isinstance(num_images, bool) or num_images < 0:
             raise invalid("num_images", "an integer >= 0", f"num_images={num_images!r}")
         if seeds is None:
@@ -135,9 +137,10 @@ class GenerativeModel(keras.Model):
         """Generates images on the way from one to another, along the great circle of their latents.
 
         Args:
-            seeds, other_seeds: Integer arrays `(n,)`, as in `generate`.
-            positions: Float array `(n,)` in [0, 1]: 0 gives the image of `seeds`, 1 that of `other_seeds`.
-            labels: As in `generate`.
+            seeds, other_seeds: Integer arrays `(n,)`, as in `generate`, or one integer for all.
+            positions: Float array `(n,)` in [0, 1], or one number for all: 0 gives the image of `seeds`, 1 that of
+                `other_seeds`.
+            labels: As in `generate`, those of the images: both ends have them.
             batch_size: Integer >= 1, how many are made at a time.
 
         Returns:
@@ -162,11 +165,11 @@ class GenerativeModel(keras.Model):
             images.append(self._in_float32(latents[part], None if labels is None else labels[part]).numpy())
         return np.concatenate(images)
 
-    def export(self, filepath, **kwargs):
-        """Writes the next version of the model in TF Serving's layout: see `kerasgan.serving.export`."""
+    def export(self, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
+        """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
         from kerasgan import serving
 
-        return serving.export(self, filepath, **kwargs)
+        return serving.export(self, filepath, also, max_batch_size, score, card, bounds)
 
     def predict(self, x, **kwargs):
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""

@@ -22,6 +22,7 @@ CELL = 60
 FONT_SIZE = 15
 MARGIN = 12
 SCATTER_SIZE = 512
+_MOST_COLUMNS = 16
 
 
 def to_uint8(images) -> np.ndarray:
@@ -122,15 +123,21 @@ def scatter(points, real=None) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def picture(examples, real=None) -> np.ndarray:
+def picture(examples, real=None, columns: int | None = None) -> np.ndarray:
     """A picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
 
     Args:
         examples: Images `(n, height, width, channels)`, or points `(n, 2)`.
         real: Real points to draw below; not used for images.
+        columns: Of the grid, as there.
     """
     examples = np.asarray(examples)
-    return scatter(examples, real) if examples.ndim == 2 else grid(examples)
+    return scatter(examples, real) if examples.ndim == 2 else grid(examples, columns)
+
+
+def columns_of(num_classes: int | None) -> int | None:
+    """Columns of a grid of classes in turn: one for each, where these are not too many."""
+    return num_classes if num_classes and num_classes <= _MOST_COLUMNS else None
 
 
 def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:

@@ -4,6 +4,7 @@ All of it is TensorFlow without a state, so that it is the same eagerly, in a gr
 """
 
 import contextlib
+import functools
 import math
 
 import numpy as np
@@ -106,19 +107,30 @@ def checked_seeds(name, seeds):
 
 def checked_truncation(truncation, count):
     """Float32 array `(count,)` of numbers > 0, from one for all or one each."""
-    values = np.asarray(truncation, np.float32)
+    values = _numbers("truncation", truncation)
     if values.shape not in ((), (count,)) or not (values > 0).all():
         raise invalid("truncation", f"a number > 0, or {count} of them", f"truncation={truncation!r}")
     return np.broadcast_to(values, (count,))
 
 
+def _numbers(name, values):
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise invalid(name, "numbers", f"{name}={values!r}") from error
+
+
 def checked_walk(seeds, other_seeds, positions):
-    """Arrays `(n,)`: two of seeds, and float32 positions in [0, 1]."""
-    seeds, other_seeds = checked_seeds("seeds", seeds), checked_seeds("other_seeds", other_seeds)
-    positions = np.asarray(positions, np.float32)
-    if not seeds.shape == other_seeds.shape == positions.shape:
+    """Arrays `(n,)`: two of seeds, and float32 positions in [0, 1]; one number stands for all."""
+    seeds, other_seeds = (
+        checked_seeds(name, np.atleast_1d(some)) for name, some in (("seeds", seeds), ("other_seeds", other_seeds))
+    )
+    positions = np.atleast_1d(_numbers("positions", positions))
+    try:
+        seeds, other_seeds, positions = np.broadcast_arrays(seeds, other_seeds, positions)
+    except ValueError as error:
         shapes = f"shapes {seeds.shape}, {other_seeds.shape} and {positions.shape}"
-        raise invalid("positions", "as many as `seeds` and `other_seeds`", shapes)
+        raise invalid("positions", "as many as `seeds` and `other_seeds`, or one", shapes) from error
     if not ((positions >= 0) & (positions <= 1)).all():
         raise invalid("positions", "numbers in [0, 1]", f"positions from {positions.min()} to {positions.max()}")
     return seeds, other_seeds, positions
@@ -146,10 +158,13 @@ def checked_labels(labels, count, conditional, num_classes):
     labels = np.full(count, labels) if labels.ndim == 0 else labels
     if len(labels) != count:
         raise invalid("labels", f"{count} labels, one an image", f"{len(labels)} labels")
-    if num_classes and labels.size and not np.issubdtype(labels.dtype, np.integer):
-        raise invalid("labels", f"integers in [0, {num_classes})", f"labels of type {labels.dtype}")
-    if num_classes and not all(0 <= label < num_classes for label in labels.ravel()):
-        raise invalid("labels", f"integers in [0, {num_classes})", f"labels from {labels.min()} to {labels.max()}")
+    if num_classes is None or not count:
+        return labels
+    expected = f"integers in [0, {num_classes}), one an image"
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((count,), (count, 1)):
+        raise invalid("labels", expected, f"{labels.dtype} of shape {labels.shape}")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise invalid("labels", expected, f"labels from {labels.min()} to {labels.max()}")
     return labels
 
 
@@ -188,13 +203,14 @@ class Sampler:
     """
 
     def __init__(self, network):
-        self._network = network
-        self._call = tf.function(self._images, reduce_retracing=True)
+        # TensorFlow counts the traces of methods for all objects together, and warns of them.
+        self._call = tf.function(functools.partial(_images, network), reduce_retracing=True)
 
     def __call__(self, latents, labels=None):
         """Float32 tensor `(n, ...)` of images for `latents` `(n, latent_dim)` and integer `labels` `(n,)`."""
         return self._call(latents if labels is None else [latents, labels])
 
-    def _images(self, inputs):
-        with in_float32(self._network):
-            return tf.cast(self._network(inputs, training=False), tf.float32)
+
+def _images(network, inputs):
+    with in_float32(network):
+        return tf.cast(network(inputs, training=False), tf.float32)

@@ -70,7 +70,8 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         for network in networks:
             stack.enter_context(inference.in_float32(network))
         signatures = Signatures(model, max_batch_size, score, bounds)
-        text = _card(model, signatures, card or {})
+        text = _card(model, signatures, {} if card is None else card)
+        _check_previous(base, json.loads(text))
         base.mkdir(parents=True, exist_ok=True)
         temporary = stack.enter_context(files.temporary_directory(base))
         with _errors_of_the_system(base):
@@ -87,7 +88,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
 
 
 def _check(model, base, also, max_batch_size, bounds):
-    if base.name.isdecimal():
+    if not base.name or base.name.isdecimal():
         raise invalid("filepath", "the directory of the model; its versions are numbered in it", str(base))
     if base.exists() and not base.is_dir():
         raise invalid("filepath", "a directory, new or not", f"the file {base}")
@@ -112,6 +113,18 @@ def _check(model, base, also, max_batch_size, bounds):
         raise ValueError("`export` cannot run inside `strategy.scope()`. Call it outside.")
     if not distribution.is_chief(model.distribute_strategy):
         raise ValueError("`export` writes on the chief alone. Call it where `kerasgan.distribution.is_chief()`.")
+
+
+def _check_previous(base, card):
+    """A server goes on to the new version by itself, and its clients ask as they did."""
+    previous = version_in(base)
+    if previous is None or not (previous / "model_card.json").is_file():
+        return
+    known = json.loads((previous / "model_card.json").read_text(encoding="utf-8")).get("signatures", {})
+    for name in ("generate", "serving_default"):
+        if name in known and known[name] != card["signatures"][name]:
+            expected = f"the directory of a model of the same signatures, or a new one: {previous} has another {name!r}"
+            raise invalid("filepath", expected, f"{card['signatures'][name]} instead of {known[name]}")
 
 
 class Signatures:
@@ -147,6 +160,11 @@ class Signatures:
         self.functions = {
             function.__name__: tf.function(function, input_signature=self._specs(function)) for function in signatures
         }
+
+    @property
+    def columns(self):
+        """Of a grid in which every class has its own, if it may have; else None."""
+        return images.columns_of(self._num_classes if self._conditional else None)
 
     def module(self):
         """The functions with their variables, as `tf.saved_model.save` takes them."""
@@ -238,8 +256,9 @@ class Signatures:
         for name, value in given.items():
             expected, holds = self._range(name, value)
             own = tf.shape(value)[0]
-            checks.append(_assert(own == rows, f"{name}: expected one row for each of the others'. Received:", own))
-            checks.append(_assert(holds, f"{name}: expected {expected}. Received:", value))
+            checks.append(_assert(own == rows, f"{name}: expected as many rows as the other inputs. Received:", own))
+            wrong = tf.boolean_mask(value, tf.logical_not(holds))
+            checks.append(_assert(holds, f"{name}: expected {expected}. Received:", wrong))
         with tf.control_dependencies(checks):
             return [tf.identity(given[name]) if name in given else None for name in inputs]
 
@@ -397,13 +416,14 @@ def _quiet():
 
 def _picture(signatures):
     """As `generate` answers; of a model of more classes than can be told, the first one."""
-    count = _SHOWN if signatures.are_images else _POINTS_SHOWN
+    columns = signatures.columns
+    count = _SHOWN - _SHOWN % (columns or 1) if signatures.are_images else _POINTS_SHOWN
     parts = []
     for start in range(0, count, signatures.max_batch_size):
         rows = slice(start, min(count, start + signatures.max_batch_size))
         example = {key: tf.constant(value[rows]) for key, value in signatures.example("generate", count).items()}
         parts.append(signatures.functions["generate"](**example)["images"].numpy())
-    return images.picture(np.concatenate(parts))
+    return images.picture(np.concatenate(parts), columns=columns)
 
 
 def _card(model, signatures, more):
@@ -431,6 +451,8 @@ def _card(model, signatures, more):
         },
         "versions": {"kerasgan": _version.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
+    if not isinstance(more, dict):
+        raise invalid("card", "a dict that JSON can hold", repr(more))
     taken = sorted(card.keys() & more.keys())
     if taken:
         raise invalid("card", "other names than those of what is measured: rename it", f"card[{taken[0]!r}]")

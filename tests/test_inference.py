@@ -156,6 +156,7 @@ def test_an_average_of_an_adapted_layer_begins_as_the_generator():
         ({"seed": 1, "seeds": [1]}, "no `seed` beside them"),
         ({"num_images": 1, "truncation": 0.0}, "`truncation`. Expected a number > 0"),
         ({"num_images": 1, "truncation": np.nan}, "`truncation`"),
+        ({"num_images": 1, "truncation": "a"}, "`truncation`. Expected numbers"),
         ({"num_images": True}, "`num_images`"),
         ({"num_images": 2, "batch_size": 0}, "`batch_size`"),
     ],
@@ -169,12 +170,26 @@ def test_arguments_out_of_range_are_refused(gan, arguments, message):
     ("arguments", "message"),
     [
         (([1], [2], [1.1]), r"`positions`. Expected numbers in \[0, 1\]"),
-        (([1], [2, 3], [0.5]), "`positions`. Expected as many"),
+        (([1, 2, 3], [2, 3], [0.5]), "`positions`. Expected as many"),
     ],
 )
 def test_positions_out_of_range_are_refused(gan, arguments, message):
     with pytest.raises(ValueError, match=message):
         gan.interpolate(*arguments)
+
+
+def test_one_number_stands_for_all_of_a_walk_and_labels_tell_how_many():
+    gan = made(num_classes=3)
+    walk = gan.interpolate(4, 7, [0.0, 0.5, 1.0], labels=2)
+    np.testing.assert_allclose(walk, gan.interpolate([4] * 3, [7] * 3, [0.0, 0.5, 1.0], labels=[2] * 3), atol=1e-6)
+    assert gan.generate(labels=[1, 2]).shape == (2, 4, 4, 1)
+    assert gan.generate(0, labels=2).shape == gan.generate(seeds=[], labels=2).shape == (0, 4, 4, 1)
+
+
+@pytest.mark.parametrize("labels", [0.5, "1", np.eye(3, dtype=int), 3, -1, [0.0, 1.0, 2.0]])
+def test_labels_are_integers_in_their_range_one_an_image(labels):
+    with pytest.raises(ValueError, match=r"`labels`. Expected integers in \[0, 3\), one an image"):
+        made(num_classes=3).generate(3, labels=labels)
 
 
 def test_a_batch_of_nothing_is_nothing(gan):

@@ -470,8 +470,8 @@ WRONG = {
     "a position": ("interpolate", {"position": np.array([0, 1.5, 1], "f4")}, r"position: expected numbers in \[0, 1\]"),
     "NaN": ("interpolate", {"position": np.array([0, np.nan, 1], "f4")}, r"position: expected numbers in \[0, 1\]"),
     "a pixel": ("score", {"images": np.full((3, *SHAPE), 1.1, "float32")}, r"images: expected pixels in \[-1, 1\]"),
-    "fewer labels": ("generate", {"labels": LABELS[:2]}, r"labels: expected one row for each .*Received:\] \[2\]"),
-    "fewer positions": ("interpolate", {"position": POSITION[:1]}, "position: expected one row for each"),
+    "fewer labels": ("generate", {"labels": LABELS[:2]}, r"labels: expected as many rows as .*Received:\] \[2\]"),
+    "fewer positions": ("interpolate", {"position": POSITION[:1]}, "position: expected as many rows as"),
     "too many": ("generate", {"seed": np.arange(4097), "labels": np.zeros(4097, "int32")}, "at most 4096 rows"),
 }
 
@@ -1072,6 +1072,16 @@ def test_one_hot_labels_and_a_scope_are_refused(tmp_path):
     with tf.distribute.OneDeviceStrategy("CPU:0").scope(), pytest.raises(ValueError, match="Call it outside"):
         gan.export(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_server_is_not_given_a_version_that_is_asked_otherwise(tmp_path):
+    small().export(tmp_path / "model")
+    assert small().export(tmp_path / "model").name == "2"
+    with pytest.raises(
+        ValueError, match=r"same signatures, or a new one: .*2 has another 'generate'.*'labels': 'int32"
+    ):
+        small(num_classes=CLASSES).export(tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["1", "2"]
 
 
 def test_directories_of_others_are_left_alone(tmp_path):

@@ -62,7 +62,8 @@ def _main(arguments):
         print(f"kerasgan {__version__}")
         return 0
     if name not in COMMANDS:
-        return _fail("kerasgan", f"unknown command {name!r}. Expected {', '.join(COMMANDS)}.")
+        message = f"unknown command {name!r}. Expected {', '.join(COMMANDS)}."
+        return _fail("kerasgan", message, "--json" in arguments)
     options = Flags(COMMANDS[name])
     values = {flag: f"--{flag}" in arguments for flag in ("debug", "json", "help")}  # until all flags are read
     try:
@@ -74,7 +75,7 @@ def _main(arguments):
         with contextlib.redirect_stdout(sys.stderr) if values["json"] else contextlib.nullcontext():
             report = _run(name, options, values, rest)
         if values["json"]:
-            print(json.dumps(report), flush=True)
+            print(json.dumps({"exit_code": 0, **report}), flush=True)
         return report.get("exit_code", 0)
     except BrokenPipeError:
         raise

@@ -111,7 +111,14 @@ def trained(workdir):
     """
     path = configurations.directory(workdir)
     if not (path / "model.keras").is_file():
-        raise ValueError(f"{workdir} holds no model.keras: the training did not end, or this is no run directory.")
+        if serving.version_in(path) is not None:
+            raise ValueError(f"{workdir} is an exported model. Give the run directory that `kerasgan train` has made.")
+        below = sorted(one.name for one in path.iterdir() if serving.version_in(one) is not None)
+        exported = f", though exported models, such as {path / below[0]}" if below else ""
+        raise ValueError(
+            f"{workdir} holds no model.keras{exported}: give a run directory of `kerasgan train`, whose model is there "
+            "when it has ended or was stopped by Ctrl-C."
+        )
     if not intact(path / "model.keras"):
         size = (path / "model.keras").stat().st_size
         raise CheckpointCorruptError(

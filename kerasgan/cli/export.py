@@ -17,7 +17,14 @@ def run(workdir, flags) -> dict:
     path, model = trained(workdir)
     written = configurations.read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
-    to = flags["to"] or pathlib.Path("saved_models") / configurations.name_of(configuration.dataset)
+    to = pathlib.Path(flags["to"] or f"saved_models/{configurations.name_of(configuration.dataset)}").expanduser()
+    if (to / "config.json").is_file():
+        raise ValueError(
+            f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."
+        )
+    step = int(model.step.numpy())
+    if step < configuration.steps:
+        print(f"stopped    the training is at step {step:,} of {configuration.steps:,}")
     summary = path / "metrics.json"
     card = {
         "license": flags["license"],
@@ -29,6 +36,8 @@ def run(workdir, flags) -> dict:
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
     print(f"version    {version}: {megabytes:.1f} MB")
     print(f"card       {version / 'model_card.json'}")
+    for name in flags["also"] or ():
+        print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():
         print(f"picture    {version / 'samples.png'}")
     print(f"more       kerasgan generate {to}; docs/serving.md tells how to serve it")

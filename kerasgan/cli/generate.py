@@ -18,7 +18,8 @@ def run(source, flags) -> dict:
     """
     path, model = opened(source)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
-    write = _writer(out)
+    in_turn = model.conditional and flags["labels"] is None
+    write = _writer(out, images.columns_of(model.num_classes) if in_turn else None)
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
@@ -31,14 +32,14 @@ def run(source, flags) -> dict:
     return {"out": str(out), "num_images": count, "seed": flags["seed"]}
 
 
-def _writer(out):
+def _writer(out, columns):
     """What writes to a name of this kind."""
     if out.suffix.lower() == ".npz":
         return _write_npz
     if out.suffix and not out.is_dir():
         if out.suffix.lower() not in Image.registered_extensions():
             raise ValueError(f"--out={out}: expected a name that ends in .png or .npz, or a folder.")
-        return lambda path, examples: images.save_picture(path, images.picture(examples))
+        return lambda path, examples: images.save_picture(path, images.picture(examples, columns=columns))
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out={out} is a file. Name a folder, or a file that ends in .png or .npz.")
     if out.is_dir() and any(out.iterdir()):
