@@ -128,8 +128,8 @@ def save_sheet(directory, name, first, kinds):
     import kerasgan as kg
 
     frames = first | {kind: np.load(directory / f"{kind}.npz")["images"] for kind in kinds}
-    sheet = kg.images.contact_sheet([kg.images.grid(one, columns=8) for one in frames.values()], list(frames))
-    kg.images.save_picture(directory / f"{name}.png", sheet)
+    sheets = [kg.images.contact_sheet([kg.images.grid(one, columns=8)], [title]) for title, one in frames.items()]
+    kg.images.save_picture(directory / f"{name}.png", np.concatenate(sheets, axis=1))
     print(f"figure: {directory / name}.png")
 
 
