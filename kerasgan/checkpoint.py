@@ -25,7 +25,7 @@ import zipfile
 
 import numpy as np
 
-from kerasgan import files
+from kerasgan import archives, files
 from kerasgan._version import __version__
 from kerasgan.errors import (
     CheckpointCorruptError,
@@ -44,8 +44,6 @@ except ImportError:  # not on Windows, where a directory is not locked
 FORMAT = 1
 _ARRAYS, _VALUES, _MANIFEST, _LOCK = "state.npz", "training.json", "manifest.json", ".lock"
 _NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
-# What the header of an array may take in the file.
-_HEADER_BYTES = 4096
 
 
 def write(directory, step, epoch, arrays, values):
@@ -284,15 +282,10 @@ def _write_error(error, path, needed=None):
 
 
 def _header(archive, entry):
-    """Shape and dtype of an array in the archive, which declares no more than it holds."""
-    with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if entry.compress_type != zipfile.ZIP_STORED or not 0 <= entry.file_size - size <= _HEADER_BYTES or dtype.hasobject:
-        raise CheckpointCorruptError(f"{archive.filename}: {entry.filename} does not hold the array that it declares.")
-    return shape, dtype
+    """Shape and dtype of an array in the archive, which is stored as it is."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{entry.filename} does not hold the array that it declares: it is compressed")
+    return archives.header(archive, entry)
 
 
 def _match(path, headers, specs):

@@ -75,7 +75,7 @@ def train(pair, steps, seed):
     layer.set_weights([np.full((1, 1), std), np.array([mean])])
     gan = kg.GAN(generator, kg.networks.mlp_discriminator((1,), (64, 64)), seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
-    gan.compile(keras.optimizers.Adam(rate), keras.optimizers.SGD(0.0))
+    gan.compile(keras.optimizers.Adam(rate), keras.optimizers.SGD(1e-30))
     means, stds = np.array(components, np.float32).T
 
     def real(number):

@@ -83,7 +83,7 @@ def train(loss, theta, looks, seed):
     make, penalties = LOSSES[loss]
     generator = keras.Model(latents, Line(theta)(latents))
     gan = kg.GAN(generator, kg.networks.mlp_discriminator((2,), (64, 64)), loss=make(), penalties=penalties, seed=seed)
-    gan.compile(keras.optimizers.Adam(1e-3, 0.5, 0.9), keras.optimizers.SGD(0.0))
+    gan.compile(keras.optimizers.Adam(1e-3, 0.5, 0.9), keras.optimizers.SGD(1e-30))
 
     def real(number):
         y = tf.random.stateless_uniform((BATCH, 1), [seed, number])

@@ -130,7 +130,7 @@ def test_a_conditional_model_on_a_folder_with_held_out_images(tmp_path, rng, cap
     out = tmp_path / "dogs.npz"
     assert main(["generate", str(workdir), "--labels=1", "--num_images=3", f"--out={out}"]) == 0
     model = keras.models.load_model(workdir / "model.keras")
-    expected = np.rint((model.generate(3, labels=[1, 1, 1], seed=0) + 1) * 127.5)
+    expected = np.rint((model.generate(labels=[1, 1, 1], seeds=[0, 1, 2]) + 1) * 127.5)
     np.testing.assert_array_equal(np.load(out)["images"], expected)
     assert "integers in [0, 2)" in refused(capsys, "generate", str(workdir), "--labels=2")
 
@@ -533,6 +533,7 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
     report = json.loads(capsys.readouterr().out)
     card = json.loads((tmp_path / "m/1/model_card.json").read_text())
     assert (report["version"], card["license"]) == (str(tmp_path / "m/1"), "CC-BY-4.0")
+    assert len(card["data"].pop("fingerprint")) == 16
     assert card["data"] == {
         "dataset": "digits",
         "num_examples": 1797,
@@ -558,11 +559,11 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", "MODEL", "--labels=10"], "labels: expected integers in [0, 10). Received: [10"),
+        (["generate", "MODEL", "--labels=10"], "`labels`. Expected integers in [0, 10), one an image"),
         (["generate", "MODEL", "--truncation=0"], "--truncation"),
         (["interpolate", "MODEL", "--out=walk.png"], "expected a name that ends in .gif"),
         (["interpolate", "MODEL", "--stops=1"], "--stops"),
-        (["export", "MODEL"], "holds no model.keras"),
+        (["export", "MODEL"], "model is an exported model. Give the run directory"),
         (["export", "RUN", "--to=models/7"], "its versions are numbered in it"),
         (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, with commas"),
         (["generate", "."], "holds no model.keras"),

@@ -84,7 +84,7 @@ def test_replicas_leave_out_an_update_together(mirrored):
     with mirrored.scope():
         gan = wgan_gp("mixed_float16", n_critic=1)
         gan.compile(scaled(8.0), scaled(8.0))
-    images = np.zeros((8, *SHAPE), "float32")
+    images = np.full((8, *SHAPE), -0.1, "float32")
     images[0] = 1.0
     *hidden, kernel, bias = gan.discriminator.get_weights()
     gan.discriminator.set_weights([*hidden, kernel * 3e4, bias])

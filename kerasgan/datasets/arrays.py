@@ -5,6 +5,8 @@ import zipfile
 
 import numpy as np
 
+from kerasgan import archives
+from kerasgan.datasets.folder import MEMORY_LIMIT
 from kerasgan.datasets.pipeline import check_finite
 from kerasgan.datasets.resizing import fit_images
 from kerasgan.datasets.source import Source, points_only
@@ -43,6 +45,12 @@ def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() != ".npz":
         raise DataError(f"{str(path)!r} is neither a folder nor an `.npz` file; give the folder that holds the images.")
     try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                archives.header(archive, entry)
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MEMORY_LIMIT:
+            raise ValueError(f"it takes {size / 1024**3:.1f} GiB, more than {MEMORY_LIMIT / 1024**3:g}")
         # allow_pickle=False: a pickle could run code of whoever made the file.
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
