@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -483,6 +484,13 @@ def labelled(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def exported(labelled, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "model"
+    assert main(["export", str(labelled), f"--to={path}"]) == 0
+    return path
+
+
 def test_an_exported_model_generates_what_the_run_does(run, labelled, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for path, more in ((run, []), (labelled, []), (labelled, ["--labels=7,2"])):
@@ -569,9 +577,11 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
         (["generate", "."], "holds no model.keras"),
     ],
 )
-def test_mistakes_about_exported_models_are_one_line(labelled, arguments, message, capsys, tmp_path, monkeypatch):
+def test_mistakes_about_exported_models_are_one_line(
+    labelled, exported, arguments, message, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    assert main(["export", str(labelled), "--to=model"]) == 0
+    shutil.copytree(exported, "model")
     capsys.readouterr()
     assert message in refused(capsys, *({"MODEL": "model", "RUN": str(labelled)}.get(a, a) for a in arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

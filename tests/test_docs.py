@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -35,6 +36,7 @@ def test_the_tutorial_runs_from_data_to_a_served_model(tmp_path):
         assert Image.open(tmp_path / name).width > 200, name
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_tutorial_run(tmp_path):
     (commands,) = blocks("tutorial.md", "sh")
     commands = commands.replace("kerasgan ", f"{sys.executable} -m kerasgan ")
