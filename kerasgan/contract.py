@@ -165,20 +165,18 @@ def _check_pixels(batches, generator):
             raise invalid("x", expected, received, NonFiniteError)
     lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
     bounds = range_of(generator)
-    received = f"pixels from {lowest:.3g} to {highest:.3g} in the first batches"
+    fix = None
     if bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3:
-        scale = "`x / 127.5 - 1`" if bounds[0] < 0 else "`x / 255`"
+        fix = "scale them by `x / 127.5 - 1`" if bounds[0] < 0 else "scale them by `x / 255`"
         if highest <= 1:
-            scale = "`(x + 1) / 2`"
+            fix = "scale them by `(x + 1) / 2`"
         if batches[0].ndim == 2:
-            scale = "their largest, or build the generator with `output_activation=None`"
-        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: scale them by {scale}"
-        raise invalid("x", expected, received, DataError)
-    if bounds and bounds[0] < 0 <= lowest and highest > 0.5:
-        expected = (
-            f"pixels in {list(bounds)}, the range of the generator's last activation: scale [0, 1] by `x * 2 - 1`"
-        )
-        raise invalid("x", expected, received, DataError)
+            fix = "scale them by their largest, or build the generator with `output_activation=None`"
+    elif bounds and bounds[0] < 0 <= lowest and highest > 0.5:
+        fix = "scale [0, 1] by `x * 2 - 1`"
+    if fix:
+        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: {fix}"
+        raise invalid("x", expected, f"pixels from {lowest:.3g} to {highest:.3g} in the first batches", DataError)
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):

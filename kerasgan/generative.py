@@ -485,9 +485,12 @@ class GenerativeModel(keras.Model):
 
     def compile_from_config(self, config):
         restore = keras.saving.deserialize_keras_object
+        arguments = {name: restore(value) if isinstance(value, dict) else value for name, value in config.items()}
         self._restoring = True
-        self.compile(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
-        self._restoring = False
+        try:
+            self.compile(**arguments)
+        finally:
+            self._restoring = False
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """As Keras's, but optimizers are not dropped, and nothing is half loaded.

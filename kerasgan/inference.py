@@ -175,11 +175,14 @@ def in_float32(network):
     What is traced here stays so. Not for several threads at once.
     """
     policies = [(layer, layer.dtype_policy) for layer in network._flatten_layers() if layer.compute_dtype in _HALF]
+    if not policies:
+        yield
+        return
     for layer, _ in policies:
         layer.dtype_policy = "float32"
     finalize(network)
     try:
-        with backend.AutocastScope("float32") if policies else contextlib.nullcontext():  # of variables of 16 bits
+        with backend.AutocastScope("float32"):  # of variables of 16 bits
             yield
     finally:
         for layer, policy in policies:

@@ -33,6 +33,7 @@ FORMATS = {
     "litert": ("generator.tflite", ()),
     "onnx": ("generator.onnx", ("onnx", "tf2onnx")),
 }
+_CARD = "model_card.json"
 _WARMUP = "assets.extra/tf_serving_warmup_requests"
 _CHECKED, _SHOWN, _POINTS_SHOWN = 4, 64, 2_000
 # How far apart two implementations of one network may be, for outputs in [-1, 1].
@@ -70,8 +71,8 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         for network in networks:
             stack.enter_context(inference.in_float32(network))
         signatures = Signatures(model, max_batch_size, score, bounds)
-        text = _card(model, signatures, {} if card is None else card)
-        _check_previous(base, json.loads(text))
+        card = _card(model, signatures, {} if card is None else card)
+        _check_previous(base, card["signatures"])
         base.mkdir(parents=True, exist_ok=True)
         temporary = stack.enter_context(files.temporary_directory(base))
         with _errors_of_the_system(base):
@@ -82,7 +83,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
             _write_format(name, temporary / FORMATS[name][0], signatures)
         if signatures.are_images or model.image_shape == (2,):
             images.save_picture(temporary / "samples.png", _picture(signatures))
-        (temporary / "model_card.json").write_text(text, encoding="utf-8")
+        (temporary / _CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         files.flush_tree(temporary)
         return _numbered(temporary, base)
 
@@ -115,16 +116,14 @@ def _check(model, base, also, max_batch_size, bounds):
         raise ValueError("`export` writes on the chief alone. Call it where `kerasgan.distribution.is_chief()`.")
 
 
-def _check_previous(base, card):
+def _check_previous(base, signatures):
     """A server goes on to the new version by itself, and its clients ask as they did."""
     previous = version_in(base)
-    if previous is None or not (previous / "model_card.json").is_file():
-        return
-    known = json.loads((previous / "model_card.json").read_text(encoding="utf-8")).get("signatures", {})
+    known = {} if previous is None else card_of(previous).get("signatures", {})
     for name in ("generate", "serving_default"):
-        if name in known and known[name] != card["signatures"][name]:
+        if name in known and known[name] != signatures[name]:
             expected = f"the directory of a model of the same signatures, or a new one: {previous} has another {name!r}"
-            raise invalid("filepath", expected, f"{card['signatures'][name]} instead of {known[name]}")
+            raise invalid("filepath", expected, f"{signatures[name]} instead of {known[name]}")
 
 
 class Signatures:
@@ -141,6 +140,7 @@ class Signatures:
     Attributes:
         functions: Dict of `tf.function` by the name of its signature.
         are_images: Whether the generator makes images, and not points.
+        columns: Of a grid in which every class has its own; None where it has none.
     """
 
     def __init__(self, model, max_batch_size, score=True, bounds=None):
@@ -157,14 +157,10 @@ class Signatures:
             signatures.append(self.generate_png)
         if self.discriminator is not None:
             signatures.append(self.score)
+        self.columns = images.columns_of(self._num_classes)
         self.functions = {
             function.__name__: tf.function(function, input_signature=self._specs(function)) for function in signatures
         }
-
-    @property
-    def columns(self):
-        """Of a grid in which every class has its own, if it may have; else None."""
-        return images.columns_of(self._num_classes if self._conditional else None)
 
     def module(self):
         """The functions with their variables, as `tf.saved_model.save` takes them."""
@@ -175,31 +171,33 @@ class Signatures:
 
     def example(self, name, count):
         """A valid input of a signature: dict of arrays of so many rows by name."""
-        rows, shape = np.arange(count), (count, *self.image_shape)
-        values = {
-            "latents": self._latents(tf.constant(rows)).numpy(),
-            "seed": rows,
-            "other_seed": rows + 1,
-            "truncation": np.linspace(0.5, 2.0, count, dtype="float32"),
-            "position": np.linspace(0.0, 1.0, count, dtype="float32"),
-            "images": np.random.default_rng(0).uniform(*(self.bounds or (-1, 1)), shape).astype("float32"),
-            "labels": (rows % (self._num_classes or 1)).astype("int32"),
-        }
-        return {spec.name: values[spec.name] for spec in self.functions[name].input_signature}
+        return {spec.name: self._valid(spec.name, count) for spec in self.functions[name].input_signature}
 
     def _specs(self, function):
-        """The dtype and shape of each argument of a signature."""
-        specs = {
-            "latents": ("float32", [self._latent_dim]),
-            "seed": ("int64", []),
-            "other_seed": ("int64", []),
-            "truncation": ("float32", []),
-            "position": ("float32", []),
-            "images": ("float32", self.image_shape),
-            "labels": ("int32", []),
-        }
+        """The arguments of a signature, with the dtypes and shapes of valid ones."""
         names = [name for name in inspect.signature(function).parameters if name != "labels" or self._conditional]
-        return [tf.TensorSpec((None, *specs[name][1]), specs[name][0], name) for name in names]
+        valid = {name: self._valid(name, 1) for name in names}
+        return [tf.TensorSpec((None, *value.shape[1:]), value.dtype, name) for name, value in valid.items()]
+
+    def _valid(self, name, count):
+        """Array of so many rows of an input."""
+        rows = np.arange(count, dtype="int64")
+        match name:
+            case "latents":
+                return self._latents(tf.constant(rows)).numpy()
+            case "seed":
+                return rows
+            case "other_seed":
+                return rows + 1
+            case "truncation":
+                return np.linspace(0.5, 2.0, count, dtype="float32")
+            case "position":
+                return np.linspace(0.0, 1.0, count, dtype="float32")
+            case "images":
+                shape = (count, *self.image_shape)
+                return np.random.default_rng(0).uniform(*(self.bounds or (-1, 1)), shape).astype("float32")
+            case "labels":
+                return (rows % (self._num_classes or 1)).astype("int32")
 
     # The signatures: dicts of tensors
 
@@ -331,7 +329,7 @@ def _verify(directory, model, signatures):
     Compared are what is loaded with what was to be written, rows together with rows alone, and images with the model's.
     """
     loaded = tf.saved_model.load(directory)
-    count = min(_CHECKED, signatures.max_batch_size)
+    count, answers = min(_CHECKED, signatures.max_batch_size), {}
     for name, function in signatures.functions.items():
         example = signatures.example(name, count)
 
@@ -339,6 +337,7 @@ def _verify(directory, model, signatures):
             return next(iter(signature(**{key: tf.constant(value[rows]) for key, value in example.items()}).values()))
 
         nothing, some = answer(slice(0, 0)), answer(slice(count))
+        answers[name] = some
         if len(nothing):
             raise ExportError(f"Signature {name!r} answers {nothing.shape} to an empty batch.")
         if name != "generate_png":  # the same images, as files
@@ -347,10 +346,8 @@ def _verify(directory, model, signatures):
             _compare(what, some, written)
             alone = tf.concat([answer(slice(row, row + 1)) for row in range(count)], axis=0)
             _compare(f"{what} to rows alone", alone, some)
-    example = signatures.example("serving_default", count)
-    served = loaded.signatures["serving_default"](**{key: tf.constant(value) for key, value in example.items()})
-    made = model.generate(seeds=np.arange(count), labels=example.get("labels"))
-    _compare("The answer of 'serving_default'", served["images"], made)
+    made = model.generate(seeds=np.arange(count), labels=signatures.example("serving_default", count).get("labels"))
+    _compare("The answer of 'serving_default'", answers["serving_default"], made)
 
 
 def _compare(what, values, expected):
@@ -418,16 +415,16 @@ def _picture(signatures):
     """As `generate` answers; of a model of more classes than can be told, the first one."""
     columns = signatures.columns
     count = _SHOWN - _SHOWN % (columns or 1) if signatures.are_images else _POINTS_SHOWN
-    parts = []
+    example, parts = signatures.example("generate", count), []
     for start in range(0, count, signatures.max_batch_size):
-        rows = slice(start, min(count, start + signatures.max_batch_size))
-        example = {key: tf.constant(value[rows]) for key, value in signatures.example("generate", count).items()}
-        parts.append(signatures.functions["generate"](**example)["images"].numpy())
+        rows = slice(start, start + signatures.max_batch_size)
+        part = {key: tf.constant(value[rows]) for key, value in example.items()}
+        parts.append(signatures.functions["generate"](**part)["images"].numpy())
     return images.picture(np.concatenate(parts), columns=columns)
 
 
 def _card(model, signatures, more):
-    """The text of the card: what is known of the model itself, and more."""
+    """The card: what is known of the model itself, and more."""
     card = {
         "model": type(model).__name__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -457,9 +454,10 @@ def _card(model, signatures, more):
     if taken:
         raise invalid("card", "other names than those of what is measured: rename it", f"card[{taken[0]!r}]")
     try:
-        return json.dumps({**card, **more}, indent=2, allow_nan=False) + "\n"
+        json.dumps(more, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise invalid("card", f"a dict that JSON can hold: {error}", repr(more)) from error
+    return {**card, **more}
 
 
 def _described(spec):
@@ -499,8 +497,7 @@ class Served:
         missing = {"serving_default", "generate", "generate_truncated", "interpolate"} - set(self._signatures)
         if missing:
             raise invalid("path", "a model that kerasgan has exported", f"{path}, without signature {min(missing)!r}")
-        card = self.path / "model_card.json"
-        self.card = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+        self.card = card_of(self.path)
         self.image_shape = tuple(self._signatures["serving_default"].structured_outputs["images"].shape[1:])
         self.conditional = "labels" in self._signatures["generate"].structured_input_signature[1]
         self.num_classes = self.card.get("num_classes")
@@ -552,6 +549,12 @@ def version_in(path):
         return path
     versions = [one for one in path.glob("*") if one.name.isdecimal() and (one / "saved_model.pb").is_file()]
     return max(versions, key=lambda version: int(version.name), default=None)
+
+
+def card_of(version):
+    """Dict, what `model_card.json` of a version says; empty where there is none."""
+    path = version / _CARD
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _numbered(temporary, base):

@@ -9,7 +9,6 @@ it is not. With `--write` the new model becomes the next version in `saved_model
 """
 
 import argparse
-import json
 import os
 import pathlib
 import sys
@@ -17,7 +16,7 @@ import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerasgan import cli
+from kerasgan import cli, serving
 
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "saved_models/digits"
 LICENSE = "Apache-2.0; data: Optical Recognition of Handwritten Digits, Alpaydin and Kaynak, 1998, CC BY 4.0"
@@ -34,10 +33,10 @@ def main():
             command.insert(1, f"--workdir={directory}/run" if command[0] == "train" else f"{directory}/run")
             if cli.main(command):
                 return 1
-        new = card(newest(to))
+        new = serving.card_of(serving.version_in(to))
     if arguments.write:
         return 0
-    old = card(newest(MODEL))
+    old = serving.card_of(serving.version_in(MODEL))
     same = new["weights_sha256"] == old["weights_sha256"]
     print(f"\nweights    {'the same' if same else 'others'}: {new['weights_sha256']}")
     fine = True
@@ -48,15 +47,6 @@ def main():
             f"{name:<10} {new['metrics'][name]:.3f}, card {old['metrics'][name]:.3f}: {difference:+.3f} of {tolerance}"
         )
     return 0 if same or fine else 1
-
-
-def newest(directory):
-    versions = [path for path in pathlib.Path(directory).iterdir() if path.name.isdecimal()]
-    return max(versions, key=lambda path: int(path.name))
-
-
-def card(version):
-    return json.loads((version / "model_card.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A long training: memory, open files and the size of the run directory have to stay flat.
 
     python scripts/soak.py                # 20,000 steps, about ten minutes on two cores
-    python scripts/soak.py --steps=2000
+    python scripts/soak.py --steps=4000 --notensorboard
 
 A tiny GAN on the digits, with everything that a run does: every 200 steps an evaluation, a picture and a checkpoint, at
 every step a row of the log and a look of `Health`, TensorBoard events. Resident memory and open files are read every
@@ -46,6 +46,7 @@ class Gauge(keras.callbacks.Callback):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--notensorboard", action="store_true", help="without Keras's TensorBoard callback")
     arguments = parser.parse_args()
     source = kg.datasets.read("digits")
     gan = kg.WGANGP(
@@ -58,6 +59,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         gauge = Gauge(directory)
+        events = (
+            []
+            if arguments.notensorboard
+            else [keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)]
+        )
         gan.fit(
             source.images[:1_500],
             batch_size=64,
@@ -69,7 +75,7 @@ def main():
                 kg.callbacks.SampleGrid(directory / "samples"),
                 kg.callbacks.MetricsLog(directory / "metrics.csv"),
                 kg.callbacks.Health(),
-                keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
+                *([] if arguments.notensorboard else [events]),
                 kg.callbacks.Checkpoint(directory / "checkpoints", every=EVERY),
                 gauge,
             ],

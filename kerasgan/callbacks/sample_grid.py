@@ -93,8 +93,8 @@ class SampleGrid(keras.callbacks.Callback):
         return images.grid(examples, columns=self._columns())
 
     def _columns(self):
-        classes = self.model.num_classes if self.model.conditional and self.labels is None else None
-        return classes if classes and 4 <= classes <= 16 else None
+        columns = images.columns_of(self.model.num_classes) if self.labels is None else None
+        return columns if columns and columns >= 4 else None
 
     def _row_height(self):
         """Pixels of one row of a grid, with the padding above it; None for scatter plots."""

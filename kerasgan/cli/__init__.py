@@ -1,4 +1,4 @@
-"""The command `kerasgan`: `train`, `resume`, `generate`, `evaluate`, `compare`, `inspect`.
+"""The command `kerasgan`, and what its commands have in common.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
@@ -65,7 +65,7 @@ def _main(arguments):
         message = f"unknown command {name!r}. Expected {', '.join(COMMANDS)}."
         return _fail("kerasgan", message, "--json" in arguments)
     options = Flags(COMMANDS[name])
-    values = {flag: f"--{flag}" in arguments for flag in ("debug", "json", "help")}  # until all flags are read
+    values = {flag: f"--{flag}" in arguments for flag in ("debug", "json")}  # until all flags are read
     try:
         if any(argument in ("-h", "--help", "-help") for argument in arguments):
             print(options.help())

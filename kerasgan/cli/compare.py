@@ -109,11 +109,12 @@ def _read(path):
     parts = [evaluation.get(name) for name in ("values", "real_against_real")] if isinstance(evaluation, dict) else []
     if not parts or not all(isinstance(part, dict) for part in parts):
         raise ValueError(f"{written} is damaged: its evaluation holds no values. Write it anew by `kerasgan evaluate`.")
+    configuration = configurations.read_json(path / "config.json")
     return _Run(
         path,
         configurations.read(path / "config.json"),
-        configurations.read_json(path / "config.json").get("versions") or {},
-        configurations.read_json(path / "config.json").get("data"),
+        configuration.get("versions") or {},
+        configuration.get("data"),
         metrics,
         plots.read_log(path / "metrics.csv"),
     )

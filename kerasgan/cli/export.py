@@ -41,5 +41,4 @@ def run(workdir, flags) -> dict:
     if (version / "samples.png").is_file():
         print(f"picture    {version / 'samples.png'}")
     print(f"more       kerasgan generate {to}; docs/serving.md tells how to serve it")
-    card = configurations.read_json(version / "model_card.json")
-    return {"version": str(version), "weights_sha256": card["weights_sha256"]}
+    return {"version": str(version), "weights_sha256": serving.card_of(version)["weights_sha256"]}

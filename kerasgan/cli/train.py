@@ -263,8 +263,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
 def _num_shown(model, source):
     if source.images.ndim == 2:
         return _COMPARED
-    classes = model.num_classes if model.conditional else None
-    return classes * max(1, _SHOWN // classes) if classes and classes <= 16 else _SHOWN
+    return _SHOWN - _SHOWN % (images.columns_of(model.num_classes) or 1)
 
 
 def _quality(model, configuration, source):
@@ -296,9 +295,8 @@ def _write_samples(model, source, path):
         return
     count = _num_shown(model, source)
     rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
-    columns = None
-    if model.conditional and model.num_classes <= 16:
-        columns = model.num_classes
+    columns = images.columns_of(model.num_classes)
+    if columns:
         rows = _one_per_class_in_turn(source.labels, columns, count)
     real = images.contact_sheet([images.grid(source.images[rows], columns)], ["real"])
     generated = images.contact_sheet([images.grid(model.generate(count, seed=0), columns)], ["generated"])
