@@ -360,7 +360,9 @@ def test_a_truncated_model_is_said_to_be_damaged(tmp_path, capsys):
     assert cli.main([*SMALL, f"--workdir={tmp_path / 'run'}"]) == 0
     path = tmp_path / "run/model.keras"
     content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"text"):
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (content[: len(content) // 2], b"", b"text", bytes(flipped)):
         path.write_bytes(damaged)
         capsys.readouterr()
         message = said(capsys, "generate", str(tmp_path / "run"))

@@ -133,6 +133,18 @@ def test_a_comparison_has_a_panel_for_each_quantity_that_either_has(axes_of, tmp
     ]
 
 
+@pytest.mark.parametrize("cut", [1, 2, 4, 9])
+def test_a_row_that_is_half_written_is_not_read(tmp_path, cut):
+    log = write_log(tmp_path / "metrics.csv", 5)
+    whole = plots.read_rows(log)
+    text = log.read_text()
+    log.write_text(text[:-cut])
+    assert len(whole) == 5
+    assert plots.read_rows(log) == whole[:4]
+    log.write_text("")
+    assert plots.read_rows(log) == []
+
+
 def test_held_out_values_are_in_sight_however_far_they_are_from_those_of_training(axes_of, tmp_path):
     log = write_log(tmp_path / "metrics.csv", 30, held_out=True)
     log.write_text(log.read_text().replace(",0.5\n", ",-20.5\n"))

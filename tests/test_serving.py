@@ -1074,6 +1074,12 @@ def test_one_hot_labels_and_a_scope_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_every_class_has_a_column_of_its_own_in_the_picture(tmp_path):
+    path = small(num_classes=CLASSES).export(tmp_path / "model")
+    with PIL.Image.open(path / "samples.png") as picture:
+        assert picture.size == (4 + CLASSES * 64, 4 + 64 // CLASSES * 64)
+
+
 def test_a_server_is_not_given_a_version_that_is_asked_otherwise(tmp_path):
     small().export(tmp_path / "model")
     assert small().export(tmp_path / "model").name == "2"
