@@ -93,14 +93,51 @@ def test_a_schedule_follows_the_updates_of_each_network():
     np.testing.assert_allclose(rates(gan), [0.0, 5e-4], atol=1e-9)
 
 
-def test_tensorboard_gets_every_metric(tmp_path):
-    fit(model(), keras.callbacks.TensorBoard(tmp_path, write_graph=False), epochs=2)
-    seen = set()
-    for path in pathlib.Path(tmp_path).rglob("events*"):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            seen |= {(path.parent.name, value.tag) for value in event.summary.value}
+def events(path):
+    """Dict of the values that TensorBoard shows, by directory, tag and step."""
+    return {
+        (path.parent.name, value.tag, event.step): float(tf.make_ndarray(value.tensor))
+        for path in pathlib.Path(path).rglob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tensor.dtype == tf.float32
+    }
+
+
+@pytest.mark.parametrize("make", [keras.callbacks.TensorBoard, kg.callbacks.TensorBoard], ids=["Keras's", "ours"])
+def test_tensorboard_gets_every_metric(make, tmp_path):
+    history = fit(model(), make(tmp_path, write_graph=False), epochs=2).history
+    seen = events(tmp_path)
     for name in ("d_loss", "g_loss", "gradient_penalty", "gradient_norm", "wasserstein"):
-        assert {("train", f"epoch_{name}"), ("validation", f"epoch_{name}")} <= seen
+        for epoch in range(2):
+            assert seen["train", f"epoch_{name}", epoch] == np.float32(history[name][epoch])
+            assert seen["validation", f"epoch_{name}", epoch] == np.float32(history[f"val_{name}"][epoch])
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 1])
+def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path):
+    made = []
+    for name, make in (("keras", keras.callbacks.TensorBoard), ("ours", kg.callbacks.TensorBoard)):
+        keras.utils.set_random_seed(0)
+        fit(model(), make(tmp_path / name, write_graph=False, update_freq=update_freq), epochs=2)
+        made.append(events(tmp_path / name))
+    assert made[0] == made[1]
+    assert ("train", "batch_d_loss", 2) in made[0] or update_freq == "epoch"
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 1])
+def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, tmp_path, monkeypatch):
+    board = kg.callbacks.TensorBoard(tmp_path, write_graph=False, update_freq=update_freq)
+    scalar, given = tf.summary.scalar, []
+
+    def counted(name, data, step):
+        given.append(type(data))
+        return scalar(name, data, step=step)
+
+    monkeypatch.setattr(tf.summary, "scalar", counted)
+    fit(model(), board, epochs=2)
+    assert given
+    assert float not in given
 
 
 def test_csv_logger_writes_a_row_an_epoch(tmp_path):

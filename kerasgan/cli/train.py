@@ -82,8 +82,7 @@ def train(model, dataset, configuration, data, workdir, begun) -> dict:
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
         return report
-    with files.replacing(workdir / "model.keras") as temporary:
-        model.save(temporary)
+    model.save(workdir / "model.keras")
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
@@ -210,7 +209,7 @@ def _reports(model, configuration, data, workdir):
         ),
         callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000)),
         callbacks.Progress(configuration.steps),
-        keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+        callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
     ]
 
 
