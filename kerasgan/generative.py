@@ -165,6 +165,15 @@ class GenerativeModel(keras.Model):
             images.append(self._in_float32(latents[part], None if labels is None else labels[part]).numpy())
         return np.concatenate(images)
 
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """As `keras.Model.save`, and a `.keras` file appears whole or not at all: a full disk leaves the one before."""
+        # Keras asks before it overwrites; directories and remote paths are its own.
+        theirs = not str(filepath).endswith(".keras") or "://" in str(filepath) or zipped is False
+        if theirs or (not overwrite and os.path.exists(filepath)):
+            return super().save(filepath, overwrite, zipped, **kwargs)
+        with saving.replacing(filepath) as temporary:
+            super().save(temporary, overwrite, zipped, **kwargs)
+
     def export(self, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
         """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
         from kerasgan import serving

@@ -3,15 +3,31 @@
 import contextlib
 import errno
 import os
+import tempfile
 import zipfile
 
 import h5py
 import keras
 
+from kerasgan import files
 from kerasgan.errors import ModelContractError
 
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
 _OR = ", or load what fits by `skip_mismatch=True`."
+
+
+@contextlib.contextmanager
+def replacing(filepath):
+    """As `files.replacing`, for a `.keras` file: what Keras puts into temporary files needs no room elsewhere.
+
+    Keras 3.15 makes a directory of them for each save, and leaves it behind if the save fails.
+    """
+    with files.replacing(filepath) as temporary, files.temporary_directory(temporary.parent) as room:
+        before, tempfile.tempdir = tempfile.tempdir, str(room)
+        try:
+            yield temporary
+        finally:
+            tempfile.tempdir = before
 
 
 def check_weights(filepath, model):

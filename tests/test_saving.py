@@ -1,5 +1,7 @@
 """Keras's files of a model and of its weights: nothing in them is dropped in silence, and nothing is half loaded."""
 
+import resource
+
 import keras
 import numpy as np
 import pytest
@@ -157,3 +159,30 @@ def test_an_average_is_not_dropped_and_not_left_as_it_was(tmp_path, trained, nam
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file of weights.*nothing\.weights\.h5"):
         model().load_weights(tmp_path / "nothing.weights.h5")
+
+
+def test_a_save_that_fails_leaves_the_file_of_before_and_nothing_else(tmp_path, trained):
+    path = tmp_path / "model.keras"
+    trained.save(path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # as a disk that fills up half-way
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*model\.keras"):
+            trained.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_file_that_is_there_is_asked_about_where_that_is_wanted(tmp_path, trained, monkeypatch):
+    path, asked = tmp_path / "model.keras", []
+    monkeypatch.setattr("builtins.input", lambda *text: asked.append(text) or "n")
+    trained.save(path, overwrite=False)
+    before = path.read_bytes()
+    trained.save(path, overwrite=False)
+    assert len(asked) == 1
+    assert path.read_bytes() == before
+    trained.save(tmp_path / "model", zipped=False)
+    assert (tmp_path / "model" / "config.json").exists()

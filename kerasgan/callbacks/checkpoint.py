@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, checkpoint, distribution, files, optimization
+from kerasgan import batching, checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
 from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, invalid
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
@@ -156,7 +156,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._writes:
             model = self.model
             generator = model.networks.get("ema_generator", model.generator)
-            with files.replacing(self.directory / "best.keras") as temporary:
+            with saving.replacing(self.directory / "best.keras") as temporary:
                 generator.save(temporary)
 
     # Signals

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgan import saving
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import invalid
 
@@ -103,8 +104,9 @@ class Classifier(NetworkFeatures):
         return self.logits(images).argmax(axis=1)
 
     def save(self, path):
-        """Writes a `.keras` file."""
-        self.whole.save(path)
+        """Writes a `.keras` file, which appears whole or not at all."""
+        with saving.replacing(path) as temporary:
+            self.whole.save(temporary)
 
     @classmethod
     def load(cls, path, accuracy=float("nan")):
