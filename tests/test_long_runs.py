@@ -30,9 +30,9 @@ class At(keras.callbacks.Callback):
         self.function(epoch)
 
 
-def fit(directory, *callbacks, epochs=3, gan=None):
+def fit(directory, *callbacks, epochs=3):
     """A training with all that writes files."""
-    gan = gan or model(ema_momentum=0.9)
+    gan = model(ema_momentum=0.9)
     gan.fit(
         IMAGES,
         batch_size=16,
@@ -49,6 +49,12 @@ def fit(directory, *callbacks, epochs=3, gan=None):
         ],
     )
     return gan
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """Trainings to which nothing happens, by their numbers of epochs."""
+    return {epochs: fit(tmp_path_factory.mktemp("calm"), epochs=epochs) for epochs in (3, 4)}
 
 
 # Memory and open files
@@ -85,13 +91,13 @@ def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
 # The clock
 
 
-@pytest.mark.parametrize("hours", [-30, 30, 24 * 365 * 20])
-def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, hours):
+@pytest.mark.parametrize("hours", [-30, 24 * 365 * 20])
+def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours):
     true, shift = time.time, []
     monkeypatch.setattr(time, "time", lambda: true() + 3_600 * sum(shift))
     gan = fit(tmp_path / "set", At(lambda epoch: shift.append(hours)))
     monkeypatch.undo()
-    assert_same(gan, fit(tmp_path / "calm"))
+    assert_same(gan, calm[3])
     with open(tmp_path / "set/metrics.csv", newline="") as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
     assert seconds == sorted(seconds)
@@ -99,21 +105,21 @@ def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, hours):
 
 
 @pytest.mark.parametrize("year", [1980, 2100])
-def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path, year):
+def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path, calm, year):
     fit(tmp_path)
     newest, oldest = (sorted((tmp_path / "checkpoints").glob("step-*"))[index] for index in (-1, 0))
     for path, moment in ((newest, year), (oldest, 2_000)):
         for one in (path, *path.rglob("*")):
             os.utime(one, (365.25 * 86_400 * (moment - 1_970),) * 2)
     gan = fit(tmp_path, epochs=4)
-    assert_same(gan, fit(tmp_path / "calm", epochs=4))
+    assert_same(gan, calm[4])
     assert len(gan.history.epoch) == 4
 
 
 # Temporary files
 
 
-def test_nothing_needs_room_for_temporary_files(tmp_path, monkeypatch):
+def test_nothing_needs_room_for_temporary_files(tmp_path, monkeypatch, calm):
     """Stricter than a full /tmp: the directory for temporary files, chosen at the start, is gone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
@@ -128,13 +134,13 @@ def test_nothing_needs_room_for_temporary_files(tmp_path, monkeypatch):
     served = tf.saved_model.load(str(version)).signatures["generate"]
     images = served(seed=tf.range(3, dtype=tf.int64))["images"]
     np.testing.assert_array_equal(images, kg.images.to_uint8(gan.generate(seeds=[0, 1, 2])))
-    fit(tmp_path / "run", gan=model(ema_momentum=0.9), epochs=4)
+    assert_same(fit(tmp_path / "run", epochs=4), calm[4])
 
 
 # TensorBoard
 
 
-def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path):
+def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path, calm):
     board = subprocess.Popen(
         [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--port", "0"],
         stdout=subprocess.DEVNULL,
@@ -156,9 +162,9 @@ def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path):
         board.wait()
         board.stderr.close()
     assert board.returncode == -signal.SIGKILL
-    assert_same(gan, fit(tmp_path / "calm"))
+    assert_same(gan, calm[3])
 
 
-def test_events_that_are_removed_while_they_are_written_do_not_end_the_training(tmp_path):
+def test_events_that_are_removed_while_they_are_written_do_not_end_the_training(tmp_path, calm):
     remove = At(lambda epoch: shutil.rmtree(tmp_path / "run/tensorboard", ignore_errors=True))
-    assert_same(fit(tmp_path / "run", remove), fit(tmp_path / "calm"))
+    assert_same(fit(tmp_path / "run", remove), calm[3])
