@@ -147,15 +147,31 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert 'Model: "discriminator"' in shown
 
 
-def test_a_directory_that_is_not_empty_is_refused_and_overwritten_on_demand(tmp_path, capsys):
-    (tmp_path / "samples").mkdir()
+def test_a_run_is_refused_and_overwritten_on_demand(tmp_path, capsys):
+    arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]
+    assert main(arguments) == 0
     (tmp_path / "samples/epoch_0099.png").write_bytes(b"of an older run")
     (tmp_path / "notes.txt").write_text("mine")
-    arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]
     assert "is not empty. Name another" in refused(capsys, *arguments)
     assert main([*arguments, "--overwrite"]) == 0
     assert not (tmp_path / "samples/epoch_0099.png").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("config", [None, "{}", "no JSON", '{"model": "theirs"}'])
+def test_a_directory_that_is_no_run_is_not_overwritten(tmp_path, capsys, config):
+    mine = [tmp_path / name for name in ("samples/holiday/a.jpg", "checkpoints/torch.pt", "samples.png")]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mine")
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]
+    for more in ((), ("--overwrite",)):
+        error = refused(capsys, *arguments, *more)
+        assert "it holds no run of kerasgan, and --overwrite replaces nothing else" in error
+        assert "pass --overwrite" not in error
+    assert all(path.read_bytes() == b"mine" for path in mine)
 
 
 def test_ctrl_c_leaves_what_has_been_learned(tmp_path, monkeypatch, capsys):

@@ -134,13 +134,29 @@ def _check_workdir(workdir, overwrite, strategy):
     path = pathlib.Path(workdir).expanduser()
     if path.exists() and not path.is_dir():
         raise RunDirError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
-    if path.is_dir() and any(path.iterdir()) and not overwrite and distribution.is_chief(strategy):
-        resume = f", go on with its training by `kerasgan resume {workdir}`" if (path / "config.json").exists() else ""
-        raise RunDirError(
-            f"--workdir={workdir} is not empty. Name another, leave it out for a new one in runs/{resume}, or pass "
-            "--overwrite to replace the run that is there."
-        )
+    if path.is_dir() and any(path.iterdir()) and distribution.is_chief(strategy):
+        _check_taken(path, workdir, overwrite)
     return path
+
+
+def _check_taken(path, workdir, overwrite):
+    """Refuses a directory that holds something, unless it is a run that is to be replaced."""
+    message = f"--workdir={workdir} is not empty. Name another, or leave it out for a new one in runs/"
+    if not _is_run(path):
+        raise RunDirError(f"{message}: it holds no run of kerasgan, and --overwrite replaces nothing else.")
+    if not overwrite:
+        raise RunDirError(
+            f"{message}, go on with its training by `kerasgan resume {workdir}`, or pass --overwrite to replace the "
+            "run that is there."
+        )
+
+
+def _is_run(path):
+    """Whether there is the `config.json` of a training."""
+    try:
+        return {"dataset", "model", "steps"} <= configurations.read_json(path / "config.json").keys()
+    except (OSError, ValueError):
+        return False
 
 
 def _make_workdir(path, configuration, overwrite):
