@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasgan import callbacks, datasets, serving
+from kerasgan import callbacks, checkpoint, datasets, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import main
@@ -172,6 +172,20 @@ def test_a_directory_that_is_no_run_is_not_overwritten(tmp_path, capsys, config)
         assert "it holds no run of kerasgan, and --overwrite replaces nothing else" in error
         assert "pass --overwrite" not in error
     assert all(path.read_bytes() == b"mine" for path in mine)
+
+
+def test_a_training_that_goes_on_is_not_overwritten(tmp_path, run, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with checkpoint.locked(tmp_path / "run/checkpoints"):
+        error = refused(capsys, "train", "--steps=1", *SMALL, f"--workdir={tmp_path / 'run'}", "--overwrite")
+    assert f"{tmp_path / 'run/checkpoints'} is in use by process {os.getpid()} on " in error
+    assert all(path.read_bytes() == content for path, content in before.items() if path.name != ".lock")
+    assert main(["train", "--steps=1", *SMALL, f"--workdir={tmp_path / 'run'}", "--overwrite"]) == 0
+    assert {kept.name for kept in checkpoint.checkpoints(tmp_path / "run/checkpoints")} <= {
+        "step-00000000-epoch-0000",
+        "step-00000001-epoch-0001",
+    }
 
 
 def test_ctrl_c_leaves_what_has_been_learned(tmp_path, monkeypatch, capsys):

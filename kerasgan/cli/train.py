@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasgan
-from kerasgan import callbacks, distribution, files, images, metrics, plots
+from kerasgan import callbacks, checkpoint, distribution, files, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
@@ -23,7 +23,7 @@ from kerasgan.errors import RunDirError
 _COMPARED = 2_000
 _SHOWN = 64
 _INTERRUPTED, _TERMINATED = 130, 143
-# What a run leaves, and what --overwrite removes.
+# What a run leaves, checkpoints aside, and what --overwrite removes.
 OUTPUTS = (
     "config.json",
     "metrics.csv",
@@ -35,7 +35,6 @@ OUTPUTS = (
     "contact_sheet.png",
     "training.gif",
     "curves.png",
-    "checkpoints",
     "model.keras",
     "tensorboard",
 )
@@ -167,13 +166,21 @@ def _make_workdir(path, configuration, overwrite):
         except FileExistsError:  # another training has just taken the number
             path = None
     path.mkdir(parents=True, exist_ok=True)
-    for name in OUTPUTS if overwrite else ():
-        target = path / name
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+    if overwrite:
+        _clear(path)
     return path
+
+
+def _clear(path):
+    """Removes a run, whose training must have ended."""
+    with checkpoint.locked(path / "checkpoints"):
+        checkpoint.prune(path / "checkpoints", keep=0)
+        for name in OUTPUTS:
+            target = path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
 
 
 def versions():
@@ -241,10 +248,10 @@ def _fit(model, dataset, configuration, data, workdir, reports):
     held_out = None
     if data.held_out is not None and data.held_out.num_examples >= configuration.batch_size:
         held_out = data_.batches(data.held_out, configuration, training=False)
-    checkpoint = callbacks.Checkpoint(
+    saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    said = [_Announcement(checkpoint), *_health(model, configuration, checkpoint)] if reports else []
+    said = [_Announcement(saved), *_health(model, configuration, saved)] if reports else []
     status = 0
     try:
         model.fit(
@@ -253,7 +260,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
             steps_per_epoch=configuration.steps_per_epoch,
             validation_data=held_out,
             verbose=0,
-            callbacks=[*reports, *said, _StopAt(configuration.steps), checkpoint],
+            callbacks=[*reports, *said, _StopAt(configuration.steps), saved],
         )
     except KeyboardInterrupt:
         if int(model.step.numpy()) == 0:
