@@ -404,6 +404,21 @@ def test_a_folder_that_is_not_empty_is_left_alone(run, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_full_disk_leaves_the_images_that_are_there(run, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "images.npz"
+    before = arrays("generate", str(run), "--num_images=3", out=path)
+
+    def save(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", save)
+    error = refused(capsys, "generate", str(run), "--seed=7", f"--out={path}")
+    assert error == f"kerasgan generate: {path}: No space left on device\n"
+    np.testing.assert_array_equal(np.load(path)["images"], before)
+    assert os.listdir(tmp_path) == ["images.npz"]
+
+
 # inspect
 
 

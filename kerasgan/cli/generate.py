@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from kerasgan import images
+from kerasgan import files, images
 from kerasgan.cli.build import opened
 
 
@@ -50,8 +50,8 @@ def _writer(out, columns):
 
 
 def _write_npz(path, examples):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, images=examples)
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, images=examples)
 
 
 def _write_folder(path, examples):
