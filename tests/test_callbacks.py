@@ -154,6 +154,26 @@ def test_a_long_training_makes_a_bounded_animation(gan, tmp_path):
     assert Image.open(tmp_path / "training.gif").n_frames <= 65
 
 
+@pytest.mark.parametrize("content", [b"", b"x", b"half"])
+def test_a_picture_that_cannot_be_read_is_left_out_with_a_warning(gan, dataset, tmp_path, content):
+    grids = kg.callbacks.SampleGrid(tmp_path, 6)
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[grids])
+    damaged = tmp_path / "epoch_0001.png"
+    damaged.write_bytes(damaged.read_bytes()[:-30] if content == b"half" else content)
+    with pytest.warns(UserWarning, match=r"epoch_0001\.png is left out of contact sheet and animation"):
+        gan.fit(dataset, initial_epoch=2, epochs=3, verbose=0, callbacks=[grids])
+    assert Image.open(tmp_path / "training.gif").n_frames == 3  # of epochs 0, 2 and 3, which stays a while
+
+
+def test_pictures_of_which_none_can_be_read_make_no_sheet(tmp_path):
+    from kerasgan.callbacks import sample_grid
+
+    (tmp_path / "epoch_0001.png").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="cannot be read"):
+        sample_grid.summarize(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_0001.png"]
+
+
 @pytest.mark.parametrize("arguments", [{"num_images": 0}, {"every": 0}])
 def test_sample_grid_refuses_what_it_cannot_do(arguments):
     with pytest.raises(ValueError, match="Expected a positive integer"):

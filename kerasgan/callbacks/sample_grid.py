@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import warnings
 
 import keras
 import numpy as np
 from PIL import Image
 
 from kerasgan import images
+from kerasgan.datasets.folder import UNREADABLE
 from kerasgan.errors import invalid
 
 # What the pictures of an animation may take in memory, and how many they are at most.
@@ -108,7 +110,7 @@ class SampleGrid(keras.callbacks.Callback):
 
 
 def summarize(directory, row_height=None, steps=()):
-    """Makes `contact_sheet.png` and `training.gif` of the pictures in a directory.
+    """Makes `contact_sheet.png` and `training.gif` of the pictures in a directory; neither, if none can be read.
 
     Args:
         directory: Where the pictures are and the results go.
@@ -118,8 +120,11 @@ def summarize(directory, row_height=None, steps=()):
     paths = {int(path.stem.split("_")[1]): path for path in sorted(directory.glob("epoch_[0-9]*.png"))}
     # Those after the first of `steps` that are not in it are of another training in the same directory.
     epochs = [epoch for epoch in paths if not steps or epoch in steps or epoch < min(steps)]
-    shape = _read(paths[epochs[-1]]).shape  # pictures of another shape are of another model
-    epochs = [epoch for epoch in epochs if _read(paths[epoch]).shape == shape]
+    shapes = {epoch: shape for epoch in epochs if (shape := _shape(paths[epoch]))}
+    if not shapes:
+        return
+    shape = shapes[max(shapes)]  # pictures of another shape are of another model
+    epochs = [epoch for epoch in shapes if shapes[epoch] == shape]
 
     def captioned(epoch, rows=slice(None)):
         caption = f"step {steps[epoch]:,}" if epoch in steps else f"epoch {epoch}"
@@ -167,6 +172,15 @@ def _arrange(pictures):
         top, left = i // columns * height, i % columns * width
         sheet[top : top + height, left : left + width] = picture
     return sheet
+
+
+def _shape(path):
+    """The shape of a picture, or None, with a warning, if it cannot be read."""
+    try:
+        return _read(path).shape
+    except UNREADABLE as error:
+        warnings.warn(f"{path} is left out of contact sheet and animation: it cannot be read ({error}).", stacklevel=2)
+        return None
 
 
 def _read(path):
