@@ -232,6 +232,40 @@ def test_a_training_that_is_terminated_goes_on_to_the_same_files(tmp_path, monke
     assert rows_of(tmp_path / "stopped/metrics.csv")[-1]["step"] == "14"
 
 
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [(0, "its rows up to step 4"), (3, "its rows after step 2 up to step 4"), (None, "its rows up")],
+)
+def test_a_log_that_has_lost_rows_is_warned_of_when_a_training_goes_on(tmp_path, kept, message):
+    workdir = tmp_path / "run"
+    assert main(["train", "--steps=4", *SMALL, f"--workdir={workdir}"]) == 0
+    log = workdir / "metrics.csv"
+    lines = log.read_text().splitlines(keepends=True)
+    log.unlink() if kept is None else log.write_text("".join(lines[:kept]))
+    with pytest.warns(UserWarning, match=f"metrics.csv has lost {message}"):
+        assert main(["resume", str(workdir), "--steps=6"]) == 0
+    assert [int(row["step"]) for row in rows_of(log)] == [*range(1, kept or 1), 5, 6]
+
+
+def test_a_log_that_is_none_is_named_when_a_training_goes_on(tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert main(["train", "--steps=2", *SMALL, f"--workdir={workdir}"]) == 0
+    log = workdir / "metrics.csv"
+    lines = log.read_text().splitlines(keepends=True)
+    for damaged in (
+        b"\xff\xfe\n",
+        b"a,b\n1,2\n",
+        (lines[0] + "x" + lines[1]).encode(),
+        (lines[0] + lines[1].replace(",", ",x")).encode(),
+    ):
+        log.write_bytes(damaged)
+        capsys.readouterr()
+        error = refused(capsys, "resume", str(workdir), "--steps=4")
+        assert f"{log} is no log of a training: " in error
+        assert "remove it to go on without its rows" in error
+        assert log.read_bytes() == damaged
+
+
 def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
     assert "holds no run: config.json is missing" in refused(capsys, "resume", str(tmp_path))
 

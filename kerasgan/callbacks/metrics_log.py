@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import time
+import warnings
 
 import keras
 
@@ -28,7 +29,7 @@ class MetricsLog(keras.callbacks.Callback):
         every: Integer >= 1, steps per row. Defaults to `1`.
 
     Raises:
-        ValueError: `every` is not positive.
+        ValueError: `every` is not positive; when a training goes on, the file that is there is no log.
     """
 
     chief_only = True
@@ -41,6 +42,7 @@ class MetricsLog(keras.callbacks.Callback):
         self.every = every
         self._file = None
         self._sums, self._counted = {}, 0
+        self._last = None  # step of the last row
 
     def on_train_begin(self, logs=None):
         self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
@@ -49,17 +51,26 @@ class MetricsLog(keras.callbacks.Callback):
         rows = self._rows_until(self._step) if self._step and self.path.exists() else []
         self._columns += [name for name in (rows[0] if rows else ()) if name not in self._columns]
         self._rewrite(rows)
-        self._start = time.monotonic() - (float(rows[-1]["seconds"]) if rows else 0.0)
+        self._last = _last(rows)
+        self._start = time.monotonic() - (float(rows[-1].get("seconds") or 0.0) if rows else 0.0)
 
     def get_state(self):
-        """The row that is not full yet, for `Checkpoint`."""
-        return {"sums": self._sums, "counted": self._counted}
+        """The row that is not full yet, and the step of the last that is, for `Checkpoint`."""
+        return {"sums": self._sums, "counted": self._counted, "last": self._last}
 
     def set_state(self, state):
         self._sums, self._counted = dict(state["sums"]), state["counted"]
         self._step = int(self.model.step.numpy())
         # A row of steps that are in the sums was written after the checkpoint.
-        self._rewrite(self._rows_until(self._step - self._counted))
+        rows = self._rows_until(self._step - self._counted)
+        last, self._last = state.get("last"), _last(rows)
+        if last != self._last and last is not None:
+            since = f"after step {self._last} " if rows else ""
+            warnings.warn(
+                f"{self.path} has lost its rows {since}up to step {last}: the training goes on without them.",
+                stacklevel=2,
+            )
+        self._rewrite(rows)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch + 1
@@ -101,10 +112,17 @@ class MetricsLog(keras.callbacks.Callback):
         row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
         self._writer.writerow(row)
         self._file.flush()
+        self._last = self._step
         self._sums, self._counted = {}, 0
 
     def _rows_until(self, step):
-        return [row for row in plots.read_rows(self.path) if int(row["step"]) <= step]
+        try:
+            return [row for row in plots.read_rows(self.path) if _step_of(row) <= step]
+        except (csv.Error, ValueError, KeyError) as error:
+            reason = f"there is no column {error}" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"{self.path} is no log of a training: {reason}. Restore it, or remove it to go on without its rows."
+            ) from error
 
     def _rewrite(self, rows):
         """Begins the file with a header and these rows, and leaves it open to append."""
@@ -119,3 +137,15 @@ class MetricsLog(keras.callbacks.Callback):
 
     def _writer_to(self, file):
         return csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
+
+
+def _step_of(row):
+    """The step of a row, whose values must be numbers."""
+    for value in row.values():
+        float(value or "nan")
+    return int(row["step"])
+
+
+def _last(rows):
+    """The step of the last row, or None."""
+    return _step_of(rows[-1]) if rows else None
