@@ -313,6 +313,22 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_a_training_that_is_refused_before_its_first_step_leaves_nothing(tmp_path, monkeypatch, capsys, made):
+    def refuse(self, batch, logs=None):
+        raise ValueError("Expected images in [-1, 1]")
+
+    workdir = tmp_path / "run"
+    if not made:
+        workdir.mkdir()
+    arguments = ["train", "--steps=1", *SMALL, f"--workdir={workdir}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "on_train_batch_begin", refuse)
+        assert "Expected images in" in refused(capsys, *arguments)
+    assert [path.name for path in tmp_path.rglob("*")] == ([] if made else ["run"])
+    assert main(arguments) == 0
+
+
 def test_debug_shows_the_traceback(capsys):
     assert main(["generate", "nowhere", "--debug"]) == 2
     assert "Traceback (most recent call last)" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """`kerasgan train`: from a dataset to a run directory."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -60,10 +61,18 @@ def run(flags) -> dict:
     if flags["dry_run"]:
         _describe(configuration, data, model)
         return configuration.to_json()
-    if chief:
-        workdir = _make_workdir(workdir, configuration, flags["overwrite"])
+    if not chief:
+        return train(model, dataset, configuration, data, workdir, begun)
+    made = workdir is None or not workdir.exists()
+    workdir = _make_workdir(workdir, configuration, flags["overwrite"])
+    empty = not any(workdir.iterdir())
+    try:
         configurations.write(workdir / "config.json", configuration, versions(), data.train)
-    return train(model, dataset, configuration, data, workdir, begun)
+        return train(model, dataset, configuration, data, workdir, begun)
+    except Exception:
+        if empty and not int(model.step.numpy()):
+            _discard(workdir, made)
+        raise
 
 
 def train(model, dataset, configuration, data, workdir, begun) -> dict:
@@ -181,6 +190,15 @@ def _clear(path):
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
+
+
+def _discard(path, made):
+    """Removes what a training that was refused before its first step has written, and the directory if it made that."""
+    with contextlib.suppress(OSError):  # another training has it
+        _clear(path)
+        shutil.rmtree(path / "checkpoints")
+        if made:
+            path.rmdir()
 
 
 def versions():
