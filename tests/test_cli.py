@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasgan import callbacks, checkpoint, datasets, serving
+from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import main
@@ -404,6 +404,13 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, capsys):
     assert re.search(r"^classifier classifier-[0-9a-f]{8}: 9\d\.\d\d% of held-out images right", printed, re.MULTILINE)
     for name in ("evaluation.png", "nearest.png"):
         Image.open(run / name).load()
+
+
+def test_evaluate_refuses_damaged_metrics_before_it_computes(run, tmp_path, monkeypatch, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/metrics.json").write_text("{")
+    monkeypatch.setattr(metrics, "prdc", None)
+    assert "metrics.json is damaged" in refused(capsys, "evaluate", str(tmp_path / "run"))
 
 
 def test_evaluate_counts_the_modes_of_points(tmp_path, capsys):

@@ -30,6 +30,8 @@ def run(workdir, flags) -> dict:
     """
     path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
+    written = path / "metrics.json"
+    summary = configurations.read_json(written) if written.is_file() else {}
     options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
     data = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options)
     source = data.train
@@ -54,7 +56,7 @@ def run(workdir, flags) -> dict:
         classes = np.arange(source.num_classes)
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
-    report = _write(path, flags, count, table, classifier, shares)
+    report = _write(written, summary, flags, count, table, classifier, shares)
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -137,9 +139,7 @@ def _print(table, count, classifier):
         print(f"\nclassifier {classifier.identifier}: {classifier.accuracy:.2%} of held-out images right")
 
 
-def _write(path, flags, count, table, classifier, shares):
-    written = path / "metrics.json"
-    summary = configurations.read_json(written) if written.is_file() else {}
+def _write(written, summary, flags, count, table, classifier, shares):
     summary["evaluation"] = {
         "num_real": count,
         "num_fake": count,
