@@ -271,7 +271,7 @@ def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
-    def save(self, path, **kwargs):
+    def save(self, path, *args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(keras.Model, "save", save)
