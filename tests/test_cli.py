@@ -266,6 +266,21 @@ def test_a_log_that_is_none_is_named_when_a_training_goes_on(tmp_path, capsys):
         assert log.read_bytes() == damaged
 
 
+def test_a_run_without_its_checkpoints_is_not_trained_from_the_beginning(tmp_path, run, capsys):
+    workdir = tmp_path / "run"
+    shutil.copytree(run, workdir)
+    shutil.rmtree(workdir / "checkpoints")
+    arguments = ["resume", str(workdir), "--steps=21"]
+    before = sorted(workdir.rglob("*"))
+    assert "holds no checkpoint to go on from. Restore it, or begin anew" in refused(capsys, *arguments)
+    (workdir / "model.keras").unlink()
+    assert "holds no checkpoint to go on from" in refused(capsys, *arguments)
+    assert sorted([*workdir.rglob("*"), workdir / "model.keras"]) == before
+    log = workdir / "metrics.csv"  # as of a training that was killed before its first checkpoint
+    log.write_text(log.read_text().splitlines(keepends=True)[0])
+    assert main(arguments) == 0
+
+
 def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
     assert "holds no run: config.json is missing" in refused(capsys, "resume", str(tmp_path))
 

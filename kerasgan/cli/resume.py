@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import time
 
-from kerasgan import distribution
+from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import intact
@@ -26,6 +26,11 @@ def run(workdir, flags) -> dict:
             f"{workdir} holds no run: {path.name} is missing. Begin one by `kerasgan train --workdir={workdir}`."
         )
     configuration = configurations.read(path)
+    if not checkpoint.checkpoints(workdir / "checkpoints") and _has_trained(workdir):
+        raise ValueError(
+            f"{workdir} has trained, and {workdir / 'checkpoints'} holds no checkpoint to go on from. Restore it, or "
+            "begin anew by `kerasgan train` with another --workdir."
+        )
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] is not None:
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
@@ -43,6 +48,12 @@ def run(workdir, flags) -> dict:
     if flags["steps"] is not None and distribution.is_chief(strategy):
         configurations.write(path, configuration, versions(), data.train)
     return train(model, dataset, configuration, data, workdir, begun)
+
+
+def _has_trained(workdir):
+    """Whether there is a model, or a row in the log below its header."""
+    log = workdir / "metrics.csv"
+    return (workdir / "model.keras").exists() or (log.is_file() and log.read_bytes().count(b"\n") > 1)
 
 
 def _steps_done(workdir):
