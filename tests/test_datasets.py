@@ -1,3 +1,4 @@
+import math
 import os
 import pathlib
 import struct
@@ -11,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasgan import datasets
-from kerasgan.datasets import folder, resizing, tfds
+from kerasgan.datasets import resizing, tfds
 from kerasgan.errors import DataError, DataTypeError
 
 TFDS_DIR = pathlib.Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
@@ -779,10 +780,17 @@ def test_a_folder_without_images_says_what_it_found(tmp_path):
 def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path, monkeypatch):
     for k in range(4):
         write(tmp_path / f"{k}.png", colour(k, 0, 0, size=(20, 20)))
-    monkeypatch.setattr(folder, "MEMORY_LIMIT", 4 * 12 * 12 * 3)
+    monkeypatch.setattr(resizing, "MEMORY_LIMIT", 4 * 12 * 12 * 3)
     with pytest.raises(DataError, match=r"4 images of 20 x 20 x 3.*`image_size` of at most 12\."):
         datasets.load(tmp_path, 2)
     assert datasets.read(tmp_path, image_size=12).num_examples == 4
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+def test_images_that_are_too_large_for_memory_when_resized_are_refused_at_once(channels):
+    size = math.isqrt(8 * 1024**3 // (1797 * (channels or 1)))
+    with pytest.raises(DataError, match=rf"1797 images of 100000 x .*`image_size` of at most {size}\."):
+        datasets.read("digits", image_size=100_000, channels=channels)
 
 
 def test_a_folder_has_one_split(tmp_path):

@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import dataclasses
-import math
 import os
 import pathlib
 import struct
@@ -12,7 +11,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasgan.datasets.resizing import crop_and_resize, default_size
+from kerasgan.datasets.resizing import MEMORY_LIMIT as MEMORY_LIMIT  # `arrays` has it from here
+from kerasgan.datasets.resizing import check_memory, crop_and_resize, default_size
 from kerasgan.datasets.source import Source, one_split
 from kerasgan.errors import DataError
 
@@ -30,7 +30,6 @@ FORMATS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
 }
-MEMORY_LIMIT = 8 * 1024**3
 # A larger image is taken for a decompression bomb. Pillow itself warns from 89 million pixels on.
 MAX_PIXELS = 64_000_000
 BAD_FILES_LISTED = 10
@@ -73,7 +72,7 @@ def read(
     paths = [path for path in paths if path in headers]
     size = image_size or (default_size({headers[path].size[::-1] for path in paths}) if paths else 1)
     channels = channels or (1 if all(headers[path].grey for path in paths) else 3)
-    _check_memory(root, len(paths), size, channels)
+    check_memory(len(paths), size, channels, f" from {str(root)!r}")
     images, undecodable = _decode_all(paths, size, channels)
     bad |= undecodable
     _check_bad(root, bad, total, on_bad_file)
@@ -247,15 +246,6 @@ def _notes(headers: list[_Header], size: int, channels: int) -> list[str]:
     counts["not square, centre cropped"] = sum(header.size[0] != header.size[1] for header in headers)
     counts[f"resized to {size} x {size}"] = sum(header.size != (size, size) for header in headers)
     return [f"{kind}: {count}" for kind, count in counts.items() if count]
-
-
-def _check_memory(root: pathlib.Path, n: int, size: int, channels: int) -> None:
-    needed = n * size * size * channels
-    if needed > MEMORY_LIMIT:
-        raise DataError(
-            f"{n} images of {size} x {size} x {channels} from {str(root)!r} take {needed / 1024**3:.1f} GiB, more than "
-            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {math.isqrt(MEMORY_LIMIT // (n * channels))}."
-        )
 
 
 def _check_bad(root: pathlib.Path, bad: dict[pathlib.Path, str], total: int, on_bad_file: str) -> None:

@@ -1,5 +1,7 @@
 """Cropping, antialiased resizing and channel conversion with Pillow."""
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -8,6 +10,7 @@ from kerasgan.errors import DataError
 DEFAULT_IMAGE_SIZE = 64
 # Images that all share one square size up to this one keep it when no size is asked for.
 LARGEST_KEPT_SIZE = 128
+MEMORY_LIMIT = 8 * 1024**3
 
 
 def default_size(sizes: set[tuple[int, int]]) -> int:
@@ -34,8 +37,13 @@ def fit_images(images: np.ndarray, image_size: int | None, channels: int | None)
     """Bring uint8 images `(n, h, w, 1 or 3)` to a size and a number of channels; None leaves them as they are.
 
     Returns: The images, and notes that say what was done.
+
+    Raises:
+        DataError: If there would be more than fit in 8 GiB, or the channels cannot be converted.
     """
     notes = []
+    if image_size is not None:
+        check_memory(len(images), image_size, channels or images.shape[-1])
     if channels is not None and images.shape[-1] != channels:
         notes.append(f"channels: {images.shape[-1]} -> {channels}")
         images = _convert_channels(images, channels)
@@ -44,6 +52,16 @@ def fit_images(images: np.ndarray, image_size: int | None, channels: int | None)
         notes.append(f"size: {height} x {width} -> {image_size} x {image_size} (centre, Lanczos)")
         images = np.stack([_resize(image, image_size) for image in images])
     return images, tuple(notes)
+
+
+def check_memory(n: int, size: int, channels: int, whence: str = "") -> None:
+    """Refuse images that would take more than 8 GiB."""
+    needed = n * size * size * channels
+    if needed > MEMORY_LIMIT:
+        raise DataError(
+            f"{n} images of {size} x {size} x {channels}{whence} take {needed / 1024**3:,.1f} GiB, more than "
+            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {math.isqrt(MEMORY_LIMIT // (n * channels))}."
+        )
 
 
 def _convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
