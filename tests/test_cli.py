@@ -320,6 +320,11 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["generate", "."], "holds no model.keras"),
         (["inspect", "./nowhere"], "No such file or folder"),
         (["inspect"], "expected DATASET"),
+        (["inspect", ""], "expected DATASET. Received: ''."),
+        (["compare", "a", ""], "expected A B. Received: a ''."),
+        (["inspect", "digits", "--out="], "--out=: expected a value, or no such flag"),
+        (["train", "--dataset="], "--dataset=: expected a value, or no such flag"),
+        (["train", "--steps=1", "--workdir="], "--workdir=: expected a value, or no such flag"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):

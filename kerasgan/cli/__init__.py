@@ -92,8 +92,8 @@ def _main(arguments):
 
 def _run(name, options, values, rest):
     expected = options.command.arguments
-    if len(rest) != len(expected):
-        wanted, received = " ".join(expected) or "flags alone", " ".join(rest) or "nothing"
+    if len(rest) != len(expected) or not all(rest):
+        wanted, received = " ".join(expected) or "flags alone", " ".join(one or "''" for one in rest) or "nothing"
         raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.command.usage}")
     quiet.import_tensorflow()
     command = importlib.import_module(f"kerasgan.cli.{name}")

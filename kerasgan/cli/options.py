@@ -44,6 +44,7 @@ class Flags:
 
     def string(self, name, default, text, shown=None):
         self._add(name, flags.DEFINE_string, (default, text), shown or default or "NAME")
+        self._validate(name, lambda value: value is None or value.strip(), "a value, or no such flag")
 
     def integer(self, name, default, text, shown=None, lower=1, upper=None):
         bounds = {"lower_bound": lower, "upper_bound": upper}
@@ -68,12 +69,10 @@ class Flags:
 
     def _list(self, name, text, shown, holds, expected):
         self._add(name, flags.DEFINE_list, (None, text), shown)
-        flags.register_validator(
-            name,
-            lambda values: values is None or (values and all(map(holds, values))),
-            message=f"expected {expected}",
-            flag_values=self.values,
-        )
+        self._validate(name, lambda values: values is None or (values and all(map(holds, values))), expected)
+
+    def _validate(self, name, holds, expected):
+        flags.register_validator(name, holds, message=f"expected {expected}", flag_values=self.values)
 
     def _add(self, name, define, arguments, shown, more="", **options):
         define(name, *arguments, flag_values=self.values, **options)
