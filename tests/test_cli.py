@@ -304,6 +304,8 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
         (["train", "digits"], "expected flags alone. Received: digits."),
         (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),
+        (["train", "--learning_rate=inf"], "--learning_rate=inf: expected a finite number"),
+        (["train", "--learning_rate=nan"], "--learning_rate=nan: expected a finite number"),
         (["train", "--steps=3", "--epochs=3"], "--epochs or --steps, not both"),
         (["train", "--units=16,many"], "expected integers"),
         (["train", "--filters=16"], "use --units"),

@@ -1,6 +1,7 @@
 """The flags of each command, grouped, and the help that shows them."""
 
 import dataclasses
+import math
 import shutil
 import textwrap
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class Flags:
 
     def number(self, name, default, text, shown, lower=0.0, upper=None):
         self._add(name, flags.DEFINE_float, (default, text), shown, lower_bound=lower, upper_bound=upper)
+        self._validate(name, lambda value: value is None or math.isfinite(value), "a finite number")
 
     def boolean(self, name, default, text, **options):
         self._add(name, flags.DEFINE_boolean, (default, text), None, **options)
