@@ -569,6 +569,22 @@ def test_images_at_any_other_depth_have_no_labels(tmp_path, names):
         datasets.load(tmp_path, 2, labels=True)
 
 
+def test_sub_folders_that_are_no_classes_are_noted(tmp_path):
+    for name in ("cats/1.png", "dogs/1.png"):
+        write(tmp_path / name, colour(1, 2, 3))
+    for name in ("birds", ".cache"):
+        (tmp_path / name).mkdir()
+    source = datasets.read(tmp_path)
+    assert source.class_names == ("cats", "dogs")
+    assert source.notes == ("sub-folders without an image, which are no classes: 1 (birds)",)
+    for name in ("loose.png", "cats/more/2.png"):
+        write(tmp_path / name, colour(1, 2, 3))
+    source = datasets.read(tmp_path)
+    assert source.labels is None
+    listed = f"2 ({pathlib.Path('cats/more/2.png')}, loose.png)"
+    assert source.notes == (f"no classes: images that are not in one level of sub-folders: {listed}",)
+
+
 def test_hidden_files_are_ignored_and_others_counted(tmp_path):
     write(tmp_path / "a.png", colour(1, 2, 3))
     for name in ("._a.png", ".DS_Store", ".cache/b.png", "c.txt", "d.csv", "e.txt"):

@@ -54,7 +54,8 @@ def read(
 
     Every mode becomes grey or RGB of 8 bits: turned as EXIF says, transparency on white, palettes looked up, CMYK
     converted, 16 bits scaled, the first frame of animations. The centre is cropped and resized by Lanczos.
-    `Source.notes` counts each of these. Labels are there if every image lies in exactly one level of sub-folders.
+    `Source.notes` counts each of these. Labels are there if every image lies in exactly one level of sub-folders; notes
+    tell of sub-folders that are no classes.
 
     Raises:
         DataError: If there is no image, or more than fit in 8 GiB, or one that cannot be read (it names them).
@@ -78,7 +79,7 @@ def read(
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
     labels, class_names = _labels(root, paths)
-    notes = _notes([headers[path] for path in paths], size, channels)
+    notes = _notes([headers[path] for path in paths], size, channels) + _class_notes(root, paths, class_names)
     if others:
         notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:
@@ -236,6 +237,22 @@ def _labels(root: pathlib.Path, paths: list[pathlib.Path]) -> tuple[np.ndarray |
     class_names = tuple(sorted({names[0] for names in parts}))
     index = {name: k for k, name in enumerate(class_names)}
     return np.array([index[names[0]] for names in parts], np.int32), class_names
+
+
+def _class_notes(root: pathlib.Path, paths: list[pathlib.Path], class_names: tuple[str, ...] | None) -> list[str]:
+    """Why there are no classes, though there are sub-folders, or which of these are none."""
+    if class_names is None:
+        loose = [str(path.relative_to(root)) for path in paths if len(path.relative_to(root).parts) != 2]
+        if all(path.parent == root for path in paths):
+            return []
+        return [f"no classes: images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    empty = [name for name in folders if name not in class_names]
+    return [f"sub-folders without an image, which are no classes: {len(empty)} ({_listed(empty)})"] if empty else []
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _notes(headers: list[_Header], size: int, channels: int) -> list[str]:
