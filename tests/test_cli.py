@@ -17,10 +17,12 @@ from PIL import Image
 
 from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
+from kerasgan.callbacks import health
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import main
 from kerasgan.cli.build import build
 from kerasgan.cli.options import COMMANDS, Flags
+from kerasgan.networks import blocks
 
 SMALL = ("--units=16,16", "--latent_dim=4")
 QUALITY = (
@@ -245,6 +247,12 @@ def test_a_log_that_has_lost_rows_is_warned_of_when_a_training_goes_on(tmp_path,
     with pytest.warns(UserWarning, match=f"metrics.csv has lost {message}"):
         assert main(["resume", str(workdir), "--steps=6"]) == 0
     assert [int(row["step"]) for row in rows_of(log)] == [*range(1, kept or 1), 5, 6]
+
+
+def test_metrics_without_a_number_of_steps_are_damaged(tmp_path, run, capsys):
+    shutil.copy(run / "config.json", tmp_path)
+    (tmp_path / "metrics.json").write_text('{"steps": "x"}')
+    assert "metrics.json is damaged: expected an integer as `steps`" in refused(capsys, "resume", str(tmp_path))
 
 
 def test_a_log_that_is_none_is_named_when_a_training_goes_on(tmp_path, capsys):
@@ -533,6 +541,47 @@ def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
 def source_of(shape=(8, 8, 1), n=1000, labels=True):
     images = np.zeros((n, *shape), "uint8" if len(shape) == 3 else "float32")
     return datasets.Source("test", images, np.arange(n, dtype="int32") % 3 if labels else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("model", "foo", 'one of "wgan_gp", "wgan", '),
+        ("model", None, 'one of "wgan_gp", "wgan", '),
+        ("network", "foo", 'one of "mlp", "dcgan", "resnet"; '),
+        ("network", "dcgan", "filters` cannot be used. Expected an integer >= 1; "),
+        ("batch_size", "x", "an integer >= 1; "),
+        ("batch_size", 0, "an integer >= 1; "),
+        ("steps", 2.5, "an integer >= 1; "),
+        ("steps", True, "an integer >= 1; "),
+        ("seed", -1, "an integer >= 0; "),
+        ("penalty_weight", "a", "a finite number >= 0, or null; "),
+        ("learning_rate", float("inf"), "a finite number >= 0; "),
+        ("beta_1", None, "a finite number >= 0; "),
+        ("dataset", 5, "a text that is not empty; "),
+        ("conditional", 1, "true or false; "),
+        ("units", 5, "a list of integers >= 1; "),
+        ("units", [], "a list of integers >= 1; "),
+        ("units", [4, "4"], "a list of integers >= 1; "),
+        ("jit_compile", 1, 'one of "auto", true, false; '),
+        ("precision", "float31", 'one of "float32", '),
+        ("generator_normalization", "foo", 'one of "batch", '),
+        ("data_dir", ["here"], "a text that is not empty, or null; "),
+    ],
+)
+def test_a_value_of_a_configuration_that_cannot_be_is_named(run, tmp_path, capsys, name, value, expected):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads((run / "config.json").read_text()) | {name: value}))
+    error = refused(capsys, "resume", str(tmp_path))
+    assert f"{path}: `" in error
+    assert expected in error
+    assert "correct it. Received: " in error
+
+
+def test_the_choices_of_a_configuration_are_those_of_the_package():
+    choices = configurations.CHOICES
+    assert choices["on_non_finite"] == health.POLICIES
+    assert set(choices["generator_normalization"]) == set(blocks.NORMALIZATIONS) - {None}
 
 
 def test_flags_go_before_recipes_and_recipes_before_the_rest():

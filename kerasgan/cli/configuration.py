@@ -8,6 +8,8 @@ import json
 import math
 import pathlib
 import re
+import types
+import typing
 
 from kerasgan import files
 
@@ -20,6 +22,18 @@ _LARGEST_FOR_MLP = 16
 MODEL_NAMES = ("wgan_gp", "wgan", "wgan_lp", "gan", "dragan", "lsgan", "r3gan", "vae")
 NETWORK_NAMES = ("mlp", "dcgan", "resnet")
 FORMATS = ("keras", "litert", "onnx")
+# What the fields that have a name for a value may be, None aside.
+CHOICES = {
+    "model": MODEL_NAMES,
+    "network": NETWORK_NAMES,
+    "generator_normalization": ("batch", "layer", "instance", "spectral"),
+    "discriminator_normalization": ("batch", "layer", "instance", "spectral"),
+    "on_non_finite": ("raise", "skip", "roll_back"),
+    "on_bad_file": ("raise", "skip"),
+    "strategy": ("auto", "one", "mirrored", "multiworker", "tpu"),
+    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+    "jit_compile": ("auto", True, False),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +106,7 @@ class Configuration:
         """The inverse of `to_json`; what it does not know is left out, what the values lack has its default."""
         names = [field.name for field in dataclasses.fields(cls)]
         known = {name: values[name] if name in values else BASE[name] for name in names}
-        return cls(**{**known, "units": None if known["units"] is None else tuple(known["units"])})
+        return cls(**{**known, "units": tuple(known["units"]) if isinstance(known["units"], list) else known["units"]})
 
     @property
     def epochs(self) -> int:
@@ -271,15 +285,69 @@ def write(path: pathlib.Path, configuration: Configuration, versions: dict, sour
 
 
 def read(path: pathlib.Path) -> Configuration:
-    """Reads `config.json`."""
+    """Reads `config.json`, and checks every value: people edit it."""
     values = read_json(path)
     try:
-        return Configuration.from_json(values)
+        configuration = Configuration.from_json(values)
     except (KeyError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{path} is no configuration of `kerasgan train`: {reason}. Restore it, or train again."
         ) from error
+    for field in dataclasses.fields(configuration):
+        value = getattr(configuration, field.name)
+        if not _holds(field, value) or (value is None and field.name in _needed(configuration)):
+            raise ValueError(
+                f"{path}: `{field.name}` cannot be used. Expected {_expected(field, configuration)}; correct it. "
+                f"Received: {json.dumps(value)}"
+            )
+    if (configuration.model, configuration.network) == ("vae", "resnet"):
+        raise ValueError(f"{path}: `network` cannot be used. Expected mlp or dcgan for a vae. Received: resnet")
+    return configuration
+
+
+def _kinds(field):
+    """The types of a field: `(int, type(None))` for `int | None`; that of tuples without what they hold."""
+    union = isinstance(field.type, types.UnionType)
+    return tuple(typing.get_origin(kind) or kind for kind in (typing.get_args(field.type) if union else [field.type]))
+
+
+def _holds(field, value):
+    """Whether a value is of the types and in the range of a field."""
+    kinds = _kinds(field)
+    if value is None:
+        return type(None) in kinds
+    if isinstance(value, tuple):
+        return tuple in kinds and bool(value) and all(type(one) is int and one >= 1 for one in value)
+    if field.name in CHOICES:
+        return type(value) in kinds and value in CHOICES[field.name]
+    if type(value) is int:
+        return (int in kinds and value >= (field.name != "seed")) or (float in kinds and value >= 0)
+    if type(value) is float:
+        return float in kinds and math.isfinite(value) and value >= 0
+    return type(value) in kinds and value != ""
+
+
+def _expected(field, configuration):
+    """What a field may be, in words."""
+    kinds = [kind for kind in _kinds(field) if kind is not type(None)]
+    words = {
+        bool: "true or false",
+        float: "a finite number >= 0",
+        int: f"an integer >= {int(field.name != 'seed')}",
+        str: "a text that is not empty",
+        tuple: "a list of integers >= 1",
+    }
+    names = [json.dumps(choice) for choice in CHOICES.get(field.name, ())]
+    expected = f"one of {', '.join(names)}" if names else words[kinds[0]]
+    optional = type(None) in _kinds(field) and field.name not in _needed(configuration)
+    return f"{expected}, or null" if optional else expected
+
+
+def _needed(configuration):
+    """Fields that are None for other networks or models, but not for this one."""
+    size = "units" if configuration.network == "mlp" else "filters"
+    return (size,) if configuration.model == "wgan" else (size, "beta_1", "beta_2")
 
 
 def read_json(path: pathlib.Path) -> dict:

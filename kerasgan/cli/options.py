@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from kerasgan.cli.configuration import BASE, DATASETS, FORMATS, MODEL_NAMES, NETWORK_NAMES, RECIPES
+from kerasgan.cli.configuration import BASE, CHOICES, DATASETS, FORMATS, MODEL_NAMES, NETWORK_NAMES, RECIPES
 
 # So that as many images as one likes can come after it.
 _LARGEST_SEED = 2**62
@@ -140,7 +140,7 @@ def _strategy(define):
     define.choice(
         "strategy",
         None,
-        ["auto", "one", "mirrored", "multiworker", "tpu"],
+        list(CHOICES["strategy"]),
         "Devices. auto: all workers of TF_CONFIG, else a TPU, else all GPUs of this machine.",
         "auto",
     )
@@ -164,7 +164,9 @@ def _train(define):
     _data(define)
     define.boolean("flip", None, "Mirror images at random; not for letters and digits.")
     define.boolean("dequantize", None, "Spread each grey level by uniform noise.")
-    define.choice("on_bad_file", None, ["raise", "skip"], "What to do with a file that is no image.", "raise")
+    define.choice(
+        "on_bad_file", None, list(CHOICES["on_bad_file"]), "What to do with a file that is no image.", "raise"
+    )
     define.group("Model")
     define.choice("model", "wgan_gp", list(MODEL_NAMES), "What is trained.")
     define.choice(
@@ -208,7 +210,7 @@ def _train(define):
     define.choice(
         "on_non_finite",
         None,
-        ["raise", "skip", "roll_back"],
+        list(CHOICES["on_non_finite"]),
         "At values that are not finite: stop; leave the update out; go back to the last checkpoint with half the "
         "learning rates.",
         "raise",
@@ -226,7 +228,7 @@ def _train(define):
     define.boolean("dry_run", False, "Print the resolved configuration and both networks, write nothing, and stop.")
     define.group("Machine")
     _strategy(define)
-    define.choice("precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the computation.", "float32")
+    define.choice("precision", None, list(CHOICES["precision"]), "Of the computation.", "float32")
     define.choice("jit_compile", None, ["auto", "true", "false"], "XLA. auto: on a GPU or TPU.", "auto")
 
 

@@ -59,4 +59,7 @@ def _has_trained(workdir):
 def _steps_done(workdir):
     """Steps of a training that has come to its end; 0 before."""
     path = workdir / "metrics.json"
-    return configurations.read_json(path).get("steps", 0) if path.is_file() else 0
+    steps = configurations.read_json(path).get("steps", 0) if path.is_file() else 0
+    if type(steps) is not int:
+        raise ValueError(f"{path} is damaged: expected an integer as `steps`. Remove it. Received: {steps!r}")
+    return steps
