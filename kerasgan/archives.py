@@ -1,9 +1,29 @@
 """Arrays in `.npz` files, looked at before any memory is taken for them."""
 
+import tokenize
+import zipfile
+import zlib
+
 import numpy as np
 
+# What damaged and crafted archives make zipfile and NumPy raise; an encrypted one is a RuntimeError.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    SyntaxError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    EOFError,
+    OSError,
+)
 # What the header of an array may take.
 _HEADER_BYTES = 4096
+_PREAMBLE = 12  # up to the length of the header, which has two bytes in version 1 and four since
 
 
 def header(archive, entry):
@@ -17,6 +37,10 @@ def header(archive, entry):
         ValueError: It holds more or less than it declares, or objects, which could run code of whoever wrote them.
     """
     with archive.open(entry) as file:
+        start = file.read(_PREAMBLE)
+    if int.from_bytes(start[8:10] if start[6:7] == b"\x01" else start[8:], "little") > _HEADER_BYTES:
+        raise ValueError(f"{entry.filename} is not an array: its header takes more than {_HEADER_BYTES} bytes")
+    with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
@@ -26,3 +50,10 @@ def header(archive, entry):
     if not 0 <= entry.file_size - size <= _HEADER_BYTES:
         raise ValueError(f"{entry.filename} does not hold the array that it declares, {dtype} {shape}")
     return shape, dtype
+
+
+def read(archive, entry):
+    """The array whose header has been looked at."""
+    with archive.open(entry) as file:
+        # allow_pickle=False: a pickle could run code of whoever made the file.
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -132,7 +132,8 @@ def verify(path):
         CheckpointVersionError: The format is not read here.
     """
     try:
-        content = (path / _MANIFEST).read_bytes()
+        with files.open_file(path / _MANIFEST) as file:
+            content = file.read()
         manifest = json.loads(content)
         del manifest["sha256"]
         if content != _signed(manifest):
@@ -148,7 +149,7 @@ def verify(path):
         expected = {name: (described[name]["bytes"], described[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
     except FileNotFoundError as error:
         raise CheckpointCorruptError(f"{path}: {_MANIFEST} is missing.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointCorruptError(f"{path}: {_MANIFEST} cannot be read ({error}).") from error
@@ -165,8 +166,11 @@ def verify(path):
 
 
 def read_values(path):
-    """The values of a checkpoint, as they were written."""
-    return json.loads((path / _VALUES).read_bytes())
+    """The values of a checkpoint that verifies, as they were written."""
+    try:
+        return json.loads((path / _VALUES).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointCorruptError(f"{path}: {_VALUES} cannot be read ({error}).") from error
 
 
 def read_arrays(path, specs):
@@ -192,23 +196,27 @@ def read_arrays(path, specs):
             for name, spec in specs.items():
                 if name not in entries:
                     continue
-                with archive.open(entries[name]) as file:
-                    array = np.lib.format.read_array(file, allow_pickle=False)
+                array = archives.read(archive, entries[name])
                 # bfloat16 is written as two bytes without a meaning.
                 arrays[name] = array.view(spec[1]) if spec and array.dtype != spec[1] else array
             return arrays
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except archives.DAMAGED as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointCorruptError(f"{path}: {_ARRAYS} cannot be read ({error}).") from error
 
 
-def prune(directory, keep):
-    """Removes all but the newest `keep` checkpoints."""
-    for path in checkpoints(directory)[keep:]:
+def prune(path, keep):
+    """Removes all but the newest `keep` checkpoints up to `path`, which was written last.
+
+    Those of later steps, too: they were damaged, and passed over.
+    """
+    found = checkpoints(path.parent)
+    kept = [one for one in found if number(one) <= number(path)][:keep]
+    for one in set(found) - set(kept):
         # Renamed first: what is half removed is no checkpoint.
-        doomed = path.with_name(f"{files.TEMPORARY}{path.name}-{uuid.uuid4().hex}")
-        os.replace(path, doomed)
+        doomed = one.with_name(f"{files.TEMPORARY}{one.name}-{uuid.uuid4().hex}")
+        os.replace(one, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -229,7 +237,7 @@ def locked(directory):
     directory = pathlib.Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = open(directory / _LOCK, "a+", encoding="utf-8")  # noqa: SIM115 (held until the block ends)
+        file = files.open_file(directory / _LOCK, "r+")
     except OSError as error:
         raise _write_error(error, directory) from error
     with file:
@@ -265,7 +273,7 @@ def _signed(manifest):
 
 
 def _described(path):
-    with open(path, "rb") as file:
+    with files.open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"bytes": file.tell(), "sha256": digest}
 

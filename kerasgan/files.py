@@ -1,9 +1,11 @@
 """Files and directories that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
+import stat
 import time
 import uuid
 
@@ -16,29 +18,49 @@ _LEFT_OVER = 24 * 3_600
 def replacing(path):
     """A temporary path beside `path`, which takes its place when the block ends well and is removed when it does not.
 
-    What a killed process has left of one is overwritten by the next that writes `path`.
+    What a killed process has left of one is removed by the next that writes `path`.
 
     Args:
         path: Where the file is wanted; its directory is made if it is not there.
 
     Yields:
-        `pathlib.Path` with the suffix of `path`.
+        `pathlib.Path` with the suffixes of `path`. There is nothing at it.
 
     Raises:
         OSError: The file cannot be written; its `filename` is `path`.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    temporary = path.with_name(f".tmp.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # also a link that somebody has put there
         yield temporary
+        _flush_file(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno is None:
+        named = error.filename and pathlib.Path(os.fsdecode(error.filename))
+        if error.errno is None or (named and named != temporary and named not in path.parents):
             raise
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def open_file(path, mode="rb"):
+    """Opens a file that is one: no link, which may lead anywhere, and no pipe, which would be waited for.
+
+    Raises:
+        OSError: It is something else, or cannot be opened.
+    """
+    flags = {"rb": os.O_RDONLY, "r+": os.O_RDWR | os.O_CREAT}[mode]
+    # Not all systems have these two.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "It is not a file", str(path))
+    return open(descriptor, mode)
 
 
 @contextlib.contextmanager
@@ -70,11 +92,15 @@ def flush_tree(directory):
     """Sees to it that all files below a directory are on the disk, which may only now be found to be full."""
     for path in pathlib.Path(directory).rglob("*"):
         if path.is_file():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
+            _flush_file(path)
         else:
             flush_directory(path)
     flush_directory(directory)
+
+
+def _flush_file(path):
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
 
 
 def flush_directory(path):

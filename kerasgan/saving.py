@@ -18,16 +18,18 @@ _OR = ", or load what fits by `skip_mismatch=True`."
 
 @contextlib.contextmanager
 def replacing(filepath):
-    """As `files.replacing`, for a `.keras` file: what Keras puts into temporary files needs no room elsewhere.
+    """As `files.replacing`, for a file that Keras writes: where temporary files have no room, they are beside it.
 
-    Keras 3.15 makes a directory of them for each save, and leaves it behind if the save fails.
+    Keras 3.15 makes a directory of them for each save.
     """
-    with files.replacing(filepath) as temporary, files.temporary_directory(temporary.parent) as room:
-        before, tempfile.tempdir = tempfile.tempdir, str(room)
+    with files.replacing(filepath) as temporary, contextlib.ExitStack() as stack:
         try:
-            yield temporary
-        finally:
-            tempfile.tempdir = before
+            tempfile.TemporaryDirectory().cleanup()
+        except OSError:
+            room = stack.enter_context(files.temporary_directory(temporary.parent))
+            stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+            tempfile.tempdir = str(room)
+        yield temporary
 
 
 def check_weights(filepath, model):

@@ -81,14 +81,23 @@ def test_what_is_written_is_read_again_whatever_its_dtype(tmp_path):
 
 
 def test_the_newest_is_that_of_the_highest_step_and_the_lowest_are_pruned(tmp_path):
-    for step in (5, 100_000_000, 40):
-        write(tmp_path, step)
+    paths = [write(tmp_path, step) for step in (5, 40, 100_000_000)]
     (tmp_path / "notes").mkdir()
     assert checkpoint.newest(tmp_path).name == "step-100000000-epoch-0003"
-    checkpoint.prune(tmp_path, keep=2)
+    checkpoint.prune(paths[-1], keep=2)
     names = [path.name for path in checkpoint.checkpoints(tmp_path)]
     assert names == ["step-100000000-epoch-0003", "step-00000040-epoch-0003"]
     assert others(tmp_path) == ["notes"]
+
+
+def test_damaged_checkpoints_of_later_steps_do_not_outlive_the_good_one_that_is_written_now(tmp_path):
+    good, *damaged = (write(tmp_path, step) for step in (20, 30, 40))
+    for path in damaged:
+        (path / "state.npz").write_bytes(b"")
+    checkpoint.prune(write(tmp_path, 25), keep=2)
+    names = [path.name for path in checkpoint.checkpoints(tmp_path)]
+    assert names == ["step-00000025-epoch-0003", good.name]
+    assert checkpoint.newest(tmp_path).name == names[0]
 
 
 def test_a_directory_without_checkpoints_has_none(tmp_path):
@@ -296,8 +305,7 @@ def broken(stage, action):
 
 
 def save_and_prune(directory):
-    write(directory, 20)
-    checkpoint.prune(directory, 1)
+    checkpoint.prune(write(directory, 20), 1)
 
 
 @pytest.mark.parametrize("stage", STAGES)

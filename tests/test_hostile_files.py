@@ -17,7 +17,8 @@ import tensorflow as tf
 from PIL import Image
 
 import kerasgan as kg
-from kerasgan import checkpoint, cli
+from kerasgan import checkpoint, cli, files
+from kerasgan.datasets import arrays as datasets_arrays
 from kerasgan.datasets import folder
 from kerasgan.errors import CheckpointError, DataError, DataTypeError, ModelContractError
 
@@ -284,3 +285,118 @@ def test_the_command_names_a_hostile_file_in_one_line(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "x.npz" in line
     assert "does not hold the array that it declares" in line
+
+
+# Run directories that somebody else has sent
+
+
+def signed(path):
+    """Makes the manifest of a checkpoint tell what is in it, as whoever sends it can."""
+    manifest = json.loads((path / "manifest.json").read_bytes())
+    del manifest["sha256"]
+    manifest["files"] = {name: checkpoint._described(path / name) for name in manifest["files"]}
+    (path / "manifest.json").write_bytes(checkpoint._signed(manifest))
+
+
+def test_a_checkpoint_does_not_choose_where_a_callback_writes(tmp_path):
+    (tmp_path / "outside").mkdir()
+
+    def train(epochs):
+        keeper = keras.callbacks.ModelCheckpoint(
+            tmp_path / "mine.keras", save_best_only=True, monitor="g_loss", mode="min"
+        )
+        saver = kg.callbacks.Checkpoint(tmp_path / "checkpoints")
+        model = gan()
+        images = np.random.default_rng(0).uniform(-1, 1, (32, *model.image_shape)).astype("float32")
+        model.fit(images, batch_size=8, epochs=epochs, steps_per_epoch=1, verbose=0, callbacks=[keeper, saver])
+
+    train(1)
+    newest = checkpoint.newest(tmp_path / "checkpoints")
+    values = json.loads((newest / "training.json").read_bytes())
+    [state] = [one["state"] for one in values["training"]["callbacks"] if one["class"] == "ModelCheckpoint"]
+    state.update(filepath=str(tmp_path / "outside/x.keras"), best=1e9)
+    (newest / "training.json").write_text(json.dumps(values))
+    signed(newest)
+    train(2)
+    assert not os.listdir(tmp_path / "outside")
+
+
+@pytest.mark.parametrize("place", [".lock", "manifest.json", "state.npz"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_in_a_directory_of_checkpoints_is_neither_read_nor_written(tmp_path, place, kind):
+    path = checkpoint.write(tmp_path / "run", 1, 1, {"a": np.zeros(3)}, {})
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    target = tmp_path / "run" / place if place == ".lock" else path / place
+    target.unlink(missing_ok=True)
+    target.symlink_to(victim) if kind == "link" else os.mkfifo(target)
+    with pytest.raises((CheckpointError, OSError)), checkpoint.locked(tmp_path / "run"):
+        checkpoint.newest(tmp_path / "run")
+    assert victim.read_text() == "precious"
+
+
+def test_a_link_where_a_file_is_about_to_be_written_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / ".tmp.x.txt").symlink_to(victim)
+    with files.replacing(tmp_path / "x.txt") as temporary:
+        temporary.write_text("mine")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "x.txt").read_text() == "mine"
+    assert not (tmp_path / "x.txt").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "training.json"])
+def test_json_that_is_too_deep_is_damage(tmp_path, name):
+    checkpoint.write(tmp_path, 1, 1, {"a": np.zeros(3)}, {})
+    path = checkpoint.write(tmp_path, 2, 1, {"a": np.zeros(3)}, {})
+    (path / name).write_text("[" * 100_000)
+    if name == "manifest.json":
+        with pytest.warns(UserWarning, match="Passed over"):
+            assert checkpoint.newest(tmp_path).name == "step-00000001-epoch-0001"
+    else:
+        with pytest.raises(CheckpointError, match=r"training\.json cannot be read"):
+            checkpoint.read_values(path)
+
+
+def test_no_byte_that_is_changed_in_an_archive_of_images_is_an_error_of_others(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=np.random.default_rng(0).integers(0, 255, (9, 4, 4, 1), dtype=np.uint8))
+    content, kinds = path.read_bytes(), set()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            kg.datasets.read(str(path))
+        except (DataError, DataTypeError) as error:
+            kinds.add(type(error.__cause__).__name__)
+    assert len(kinds) > 3
+
+
+def test_a_header_is_not_read_where_it_is_longer_than_one(tmp_path):
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}" + b" " * 100_000_000
+    header = b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text
+    read = dataset({"images.npy": header}, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(DataError, match="header takes more than 4096 bytes"):
+        read(tmp_path)
+
+
+def test_what_is_read_of_an_archive_is_what_was_checked(tmp_path):
+    """An array in front of a zip file, which NumPy would take for the file."""
+    good = npz(tmp_path / "x.npz", {"images.npy": npy("(2, 2, 2, 1)", "|u1", bytes(8))})
+    content = pathlib.Path(good).read_bytes()
+    pathlib.Path(good).write_bytes(npy("(10000000000000,)", "<f8") + content)
+    assert kg.datasets.read(good).images.shape == (2, 2, 2, 1)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8, 1), (3, 0, 0, 1)])
+def test_an_archive_without_pixels_is_refused(tmp_path, shape):
+    np.savez(tmp_path / "x.npz", images=np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match="No pixels"):
+        kg.datasets.read(str(tmp_path / "x.npz"))
+
+
+def test_an_archive_that_takes_too_much_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets_arrays, "MEMORY_LIMIT", 1_000)
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 32, 32, 1), np.uint8))
+    with pytest.raises(DataError, match="GiB, more than"):
+        kg.datasets.read(str(tmp_path / "x.npz"))

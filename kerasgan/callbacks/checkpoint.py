@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kerasgan import batching, checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
-from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, invalid
+from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, NonFiniteError, invalid
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
 
 _DATA = "data/iterator"
@@ -71,6 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
         CheckpointCorruptError: There are checkpoints in the directory, and none is intact.
         CheckpointMismatchError: They are of another model, other data or other optimizers.
         RunDirError: Another process is training in this directory.
+        NonFiniteError: The weights hold NaN or infinity before the first step.
     """
 
     def __init__(self, directory, every=None, keep=3, monitor=None, mode="min", on_error="raise"):
@@ -248,6 +249,8 @@ class Checkpoint(keras.callbacks.Callback):
         broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
         if broken:
             reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
+            if self._saved is None:
+                raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
             warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
             return
         if self._writes:
@@ -256,8 +259,7 @@ class Checkpoint(keras.callbacks.Callback):
                 arrays[_DATA] = np.frombuffer(data, np.uint8)
             values = {"training": state, "configuration": self._configuration(), "best": self._best, **self._machine()}
             step, epoch = training.position
-            checkpoint.write(self.directory, step, epoch, arrays, values)
-            checkpoint.prune(self.directory, self.keep)
+            checkpoint.prune(checkpoint.write(self.directory, step, epoch, arrays, values), self.keep)
         self._saved = training.position
 
     def _write_first(self):
@@ -334,9 +336,11 @@ class Checkpoint(keras.callbacks.Callback):
         specs[_DATA] = None
         arrays = checkpoint.read_arrays(path, specs)
         data = arrays.pop(_DATA, None)
+        # What can fail comes before anything is changed.
+        iterator = None if data is None else training.iterator_at(data.tobytes())
         for name, variable in variables.items():
             variable.assign(arrays[name])
-        kind = training.restore(values["training"], None if data is None else data.tobytes())
+        kind = training.restore(values["training"], iterator)
         self._best, self._saved = values["best"], training.position
         return kind
 

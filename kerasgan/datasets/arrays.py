@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasgan import archives
 from kerasgan.datasets.folder import MEMORY_LIMIT
-from kerasgan.datasets.pipeline import check_finite
+from kerasgan.datasets.pipeline import check_finite, checked_labels
 from kerasgan.datasets.resizing import fit_images
 from kerasgan.datasets.source import Source, points_only
 from kerasgan.errors import DataError, DataTypeError
@@ -46,15 +46,14 @@ def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise DataError(f"{str(path)!r} is neither a folder nor an `.npz` file; give the folder that holds the images.")
     try:
         with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
+            entries = archive.infolist()
+            for entry in entries:
                 archives.header(archive, entry)
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MEMORY_LIMIT:
-            raise ValueError(f"it takes {size / 1024**3:.1f} GiB, more than {MEMORY_LIMIT / 1024**3:g}")
-        # allow_pickle=False: a pickle could run code of whoever made the file.
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            size = sum(entry.file_size for entry in entries)
+            if size > MEMORY_LIMIT:
+                raise ValueError(f"it takes {size / 1024**3:.1f} GiB, more than {MEMORY_LIMIT / 1024**3:g}")
+            return {entry.filename.removesuffix(".npy"): archives.read(archive, entry) for entry in entries}
+    except archives.DAMAGED as error:
         raise DataError(f"Cannot read {str(path)!r}: {error}. Write it again with `numpy.savez`.") from error
 
 
@@ -71,15 +70,18 @@ def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tupl
             f"rename it. Received: {', '.join(arrays) or 'no array'}"
         )
     images = arrays[found[0]]
+    if not images.size:
+        raise DataError(f"No pixels in {str(path)!r}. Expected at least one image. Received: shape {images.shape}")
     labels = next((arrays[key] for key in label_keys if key in arrays), None)
     if labels is None:
         return images, None
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((len(images),), (len(images), 1)):
+    count = images.shape[:1]
+    if not np.issubdtype(labels.dtype, np.integer) or not count or labels.shape not in (count, (*count, 1)):
         raise DataError(
-            f"Invalid labels in {str(path)!r}. Expected integers of shape ({len(images)},), one for each image; "
+            f"Invalid labels in {str(path)!r}. Expected integers of shape {count}, one for each image; "
             f"one-hot labels become that by `labels.argmax(-1)`. Received: {labels.dtype} of shape {labels.shape}"
         )
-    return images, labels.reshape(-1).astype(np.int32)
+    return images, checked_labels(labels.reshape(-1), len(images))
 
 
 def _from_floats(path: pathlib.Path, images: np.ndarray) -> tuple[np.ndarray, str]:
