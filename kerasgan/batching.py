@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import fingerprint, scale
+from kerasgan.datasets.pipeline import check_one_batch, checked_images, checked_labels, fingerprint, scale
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _BATCH_SIZE = 64
@@ -38,15 +38,24 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
     if y is not None and len(y) != len(x):
         raise invalid("y", "one label an image", f"{len(x)} images and {len(y)} labels", DataError)
+    batch_size = _BATCH_SIZE if batch_size is None else batch_size
     if training:
-        return from_arrays(x, y, batch_size or _BATCH_SIZE, seed=seed)
+        return from_arrays(x, y, batch_size, seed=seed)
+    x, y = checked_images(x), None if y is None else checked_labels(y, len(x))
+    check_one_batch(len(x), min(batch_size, max(1, len(x))))
     # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
     order = np.random.default_rng(0).permutation(len(x))
     parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))
-    batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size or _BATCH_SIZE)
+    batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
     dataset = batches.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
-    dataset.fingerprint = fingerprint(np.asarray(x), None if y is None else np.asarray(y), (batch_size,))
+    dataset.fingerprint = fingerprint(x, y, (batch_size,))
+    dataset.of_bytes = x.dtype == np.uint8
     return dataset
+
+
+def of_bytes(dataset):
+    """Whether its images are known to have been bytes, which were scaled to [-1, 1]."""
+    return getattr(dataset, "of_bytes", False)
 
 
 def steps_in(dataset, batches_per_step, steps_per_epoch=None):
@@ -58,7 +67,8 @@ def steps_in(dataset, batches_per_step, steps_per_epoch=None):
         DataError: The dataset is endless and there is no `steps_per_epoch`.
     """
     if steps_per_epoch is not None:
-        if not isinstance(steps_per_epoch, int | np.integer) or steps_per_epoch < 1:
+        right = isinstance(steps_per_epoch, int | np.integer) and not isinstance(steps_per_epoch, bool)
+        if not right or steps_per_epoch < 1:
             raise invalid("steps_per_epoch", "a positive integer", f"steps_per_epoch={steps_per_epoch!r}")
         return int(steps_per_epoch)
     batches = int(dataset.cardinality())
@@ -92,8 +102,9 @@ def mapped(dataset, function):
     result = dataset.map(function)
     if seekable(dataset):
         result.starting_at = lambda number: dataset.starting_at(number).map(function)
-    if hasattr(dataset, "fingerprint"):
-        result.fingerprint = dataset.fingerprint
+    for name in ("fingerprint", "of_bytes"):
+        if hasattr(dataset, name):
+            setattr(result, name, getattr(dataset, name))
     return result
 
 

@@ -11,10 +11,14 @@ from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFin
 
 # What a generator's last activation can make.
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
-# Layers after which pixels have the values that they had.
-_SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Cropping2D)
+# Layers and operations after which numbers have the values that they had.
+_SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
+# What no discriminator ends with: its logits are real numbers.
+_BOUNDED = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
 # Batches that are looked at before the first step.
 _LOOKED_AT = 4
+# A share of the range that images fill at least, and pixels that are not of about 1.
+_NARROW, _LARGE = 0.1, 10.0
 
 
 def check_network(network, role, example):
@@ -57,10 +61,28 @@ def check_adversaries(generator, discriminator, pack):
     if shape[1:] != (1,):
         expected = "one logit an image (or pack), an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
         raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
-    if _last_activation(discriminator) == "sigmoid":
-        expected = "logits, because the losses hold the sigmoid: remove the last activation"
-        received = f"layer {discriminator.layers[-1].name!r} with activation='sigmoid'"
+    last, activation = _last_activation(discriminator)
+    if activation in _BOUNDED:
+        expected = "logits, any real number, because the losses hold the sigmoid: remove the last activation"
+        received = f"layer {last.name!r} with activation={activation!r}"
         raise invalid("discriminator", expected, received, ModelContractError)
+    classes = num_classes(generator), num_classes(discriminator)
+    if None not in classes and classes[0] != classes[1]:
+        received = f"the generator has {classes[0]} classes, the discriminator {classes[1]}"
+        raise ModelContractError(f"The networks do not fit: {received}. Build both with one `num_classes`.")
+    own = {id(variable) for variable in generator.weights}
+    shared = next((variable for variable in discriminator.weights if id(variable) in own), None)
+    if shared is not None:
+        raise ModelContractError(
+            f"Generator and discriminator share the weight {shared.path!r}, and each would undo what the other has "
+            "learnt. Give each network layers of its own."
+        )
+
+
+def num_classes(network):
+    """Number of classes of a network that embeds its labels; None where it takes none, or it cannot be told."""
+    embeddings = (layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Embedding))
+    return next((layer.input_dim for layer in embeddings), None) if len(network.inputs) == 2 else None
 
 
 def check_penalized(discriminator):
@@ -113,12 +135,20 @@ def suited(dataset, model):
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
-    _check_pixels([np.asarray(images, "float32") for images, _ in first], model.generator)
-    for _, labels in first:
-        if model.conditional and model.num_classes:
-            _check_labels(np.asarray(labels), model.num_classes)
+    for number, (batch, own) in enumerate(first):
+        if not batch.shape.rank or not len(batch):
+            raise invalid("x", "batches of at least one image", f"shape {tuple(batch.shape)}", DataError)
+        _check_shape(batch.shape, model)
+        if model.conditional:
+            _check_labels(np.asarray(own), len(batch), number, model.num_classes)
+    _check_pixels([np.asarray(batch, "float32") for batch, _ in first], model.generator, batching.of_bytes(dataset))
     if isinstance(spec, tuple) and not model.conditional:
-        return batching.mapped(dataset, lambda *element: element[0])
+        dataset = batching.mapped(dataset, lambda *element: element[0])
+    if images.shape.rank is None:
+        shape = (None, *model.image_shape)
+        dataset = batching.mapped(
+            dataset, lambda x, *y: (tf.ensure_shape(x, shape), *(tf.reshape(one, (-1,)) for one in y))
+        )
     return dataset
 
 
@@ -155,8 +185,14 @@ def _check_shape(shape, model):
     raise invalid("x", f"images of shape {expected}: {fix}", f"images of shape {tuple(images)}", DataError)
 
 
-def _check_pixels(batches, generator):
-    """Looks at the first batches: what would train without a word and never learn is refused here."""
+def _check_pixels(batches, generator, of_bytes):
+    """Looks at the first batches: what would train without a word and never learn is refused here.
+
+    Args:
+        batches: List of float arrays.
+        generator: The network whose last activation bounds what can be made.
+        of_bytes: Whether they were bytes, which are scaled as they should be, however bright the images are.
+    """
     for number, images in enumerate(batches):
         finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
         if not finite.all():
@@ -172,7 +208,7 @@ def _check_pixels(batches, generator):
             fix = "scale them by `(x + 1) / 2`"
         if batches[0].ndim == 2:
             fix = "scale them by their largest, or build the generator with `output_activation=None`"
-    elif bounds and bounds[0] < 0 <= lowest and highest > 0.5:
+    elif bounds and bounds[0] < 0 <= lowest and highest > 0.5 and not of_bytes:
         fix = "scale [0, 1] by `x * 2 - 1`"
     if fix:
         expected = f"pixels in {list(bounds)}, the range of the generator's last activation: {fix}"
@@ -183,27 +219,52 @@ def _check_pixels(batches, generator):
         warnings.warn(
             f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
         )
+    elif bounds and highest - lowest < _NARROW * (bounds[1] - bounds[0]):
+        warnings.warn(
+            f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, where the generator makes "
+            f"{list(bounds)}: they are masks, or scaled twice. Stretch them to the range.",
+            stacklevel=4,
+        )
+    elif bounds is None and first.ndim == 3 and max(-lowest, highest) > _LARGE:
+        warnings.warn(
+            f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, and networks learn numbers "
+            "of about 1. Scale them to [-1, 1], and end the generator with tanh.",
+            stacklevel=4,
+        )
 
 
-def _check_labels(labels, num_classes):
+def _check_labels(labels, count, number, num_classes):
+    """Labels of the batch of this number: one integer an image, of the classes of the networks."""
     if labels.ndim > 1 and labels.shape[1:] != (1,):
         expected = "one integer label an image: take `tf.argmax(labels, axis=-1)` of one-hot ones"
         raise invalid("x", expected, f"labels of shape {labels.shape}", DataError)
-    if labels.min() < 0 or labels.max() >= num_classes:
+    if not np.issubdtype(labels.dtype, np.integer):
+        expected = (
+            "integer labels: convert them by `tf.cast(labels, tf.int32)`, or names by `keras.layers.StringLookup`"
+        )
+        raise invalid("x", expected, f"labels of dtype {labels.dtype}", DataTypeError)
+    if labels.shape[:1] != (count,):
+        raise invalid("x", "one label an image", f"{count} images and labels of shape {labels.shape}", DataError)
+    if num_classes and (labels.min() < 0 or labels.max() >= num_classes):
         expected = f"labels in [0, {num_classes}), the classes of the networks"
-        raise invalid("x", expected, f"labels from {labels.min()} to {labels.max()}", DataError)
+        raise invalid("x", expected, f"labels from {labels.min()} to {labels.max()} in batch {number}", DataError)
 
 
 def range_of(generator):
     """`(lowest, highest)` of what the last activation can make, None where it is not known."""
-    return _RANGES.get(_last_activation(generator))
+    return _RANGES.get(_last_activation(generator)[1])
 
 
 def _last_activation(network):
-    """Name of the last activation, found behind layers that only change the shape; None where there is none."""
-    for layer in reversed(network.layers):
-        if isinstance(layer, keras.Model):
-            return _last_activation(layer)
-        if not isinstance(layer, _SHAPES):
-            return getattr(getattr(layer, "activation", None), "__name__", None)
-    return None
+    """The last layer or operation that computes, behind what only changes shapes, and the name of its activation."""
+    tensor = network.outputs[0]
+    while True:
+        last, node, _ = tensor._keras_history
+        if isinstance(last, keras.Model):
+            return _last_activation(last)
+        kind = type(last).__name__.lower()
+        name = getattr(getattr(last, "activation", None), "__name__", kind)
+        inputs = last._inbound_nodes[node].input_tensors
+        if not inputs or not (kind in _SHAPES or (kind == "activation" and name == "linear")):
+            return last, name
+        tensor = inputs[0]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan.errors import DataError, ModelContractError, invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -79,10 +79,7 @@ class GenerativeModel(keras.Model):
     @property
     def num_classes(self):
         """Number of classes of a conditional generator that embeds its labels; None where it cannot be told."""
-        for layer in self.generator._flatten_layers():
-            if self.conditional and isinstance(layer, keras.layers.Embedding):
-                return layer.input_dim
-        return None
+        return contract.num_classes(self.generator)
 
     @property
     def sampler(self):
@@ -167,12 +164,25 @@ class GenerativeModel(keras.Model):
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """As `keras.Model.save`, and a `.keras` file appears whole or not at all: a full disk leaves the one before."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise invalid(
+                "filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={str(filepath)!r}"
+            )
+        whole = str(filepath).endswith(".keras") and zipped is not False
+        self._save(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save_weights`, and a `.weights.h5` file appears whole or not at all."""
+        self._save(super().save_weights, str(filepath).endswith(".weights.h5"), filepath, overwrite, **kwargs)
+
+    @staticmethod
+    def _save(save, whole, filepath, overwrite, **kwargs):
         # Keras asks before it overwrites; directories and remote paths are its own.
-        theirs = not str(filepath).endswith(".keras") or "://" in str(filepath) or zipped is False
-        if theirs or (not overwrite and os.path.exists(filepath)):
-            return super().save(filepath, overwrite, zipped, **kwargs)
+        if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
+            save(filepath, overwrite=overwrite, **kwargs)
+            return
         with saving.replacing(filepath) as temporary:
-            super().save(temporary, overwrite, zipped, **kwargs)
+            save(temporary, overwrite=True, **kwargs)
 
     def export(self, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
         """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
@@ -227,6 +237,13 @@ class GenerativeModel(keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
+        for name, value, least in (("epochs", epochs, 1), ("initial_epoch", initial_epoch, 0)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise invalid(name, f"an integer >= {least}", f"{name}={value!r}")
+        if isinstance(validation_freq, int) and validation_freq < 1:
+            raise invalid("validation_freq", "a positive integer, or a list of epochs", f"{validation_freq=}")
+        if not 0 <= validation_split < 1:
+            raise invalid("validation_split", "a share in [0, 1)", f"{validation_split=}")
         if validation_split and isinstance(x, tf.data.Dataset):
             expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
             raise invalid("validation_split", expected, f"validation_split={validation_split}")
@@ -317,6 +334,9 @@ class GenerativeModel(keras.Model):
     def _for_evaluation(self, dataset, steps):
         """The batches of an evaluation, and how many; None for all."""
         dataset, replicas = contract.suited(dataset, self), self._replicas
+        if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+            expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
+            raise invalid("steps", expected, "steps=None", DataError)
         known = getattr(dataset, "fingerprint", None)
         dataset = batching.in_fixed_order(dataset)
         if replicas * self.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out

@@ -1,5 +1,7 @@
 """Optimizers as the papers' code has them, and updates under mixed precision and on several replicas."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -32,7 +34,7 @@ def prepared(optimizer, variables, networks, strategy, restored=False):
         expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
         raise invalid("optimizer", expected, f"{type(optimizer).__name__}(use_ema=True)")
     rate = None if has_schedule(optimizer) else learning_rate(optimizer)
-    if rate is not None and not (rate > 0 or (restored and rate == 0)):
+    if rate is not None and not (0 < rate < math.inf or (restored and rate == 0)):
         expected = "a number > 0: give the optimizer one, e.g. 1e-4"
         raise invalid("learning_rate", expected, f"{type(optimizer).__name__}(learning_rate={rate:g})")
     distribution.check_made_here("optimizer", optimizer.variables)
@@ -105,7 +107,8 @@ def apply(optimizer, values, variables, skips_non_finite=False):
 class Optimizers:
     """Two optimizers as one, for callbacks that read and set a learning rate: `model.optimizer`.
 
-    The rate read is the generator's; a rate that is set moves both by the same factor, so that their ratio stays.
+    The rate and the `iterations` read are the generator's; a rate that is set moves both by the same factor, so that
+    their ratio stays.
     """
 
     use_ema = False
@@ -117,6 +120,10 @@ class Optimizers:
     @property
     def variables(self):
         return [variable for optimizer in self._both for variable in optimizer.variables]
+
+    @property
+    def iterations(self):
+        return self._both[1].iterations
 
     @property
     def learning_rate(self):

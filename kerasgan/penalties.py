@@ -6,6 +6,8 @@ A penalty says `points`, where the gradient is taken, and `penalty`, what is min
 from `sample`, so that the rest is a pure function that XLA may compile.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -34,7 +36,7 @@ def gradient_norm(discriminate, points):
 
 
 def _check_number(name, value):
-    if not value >= 0:
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"Invalid value for argument `{name}`. Expected a number >= 0. Received: {name}={value}")
 
 

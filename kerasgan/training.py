@@ -1,12 +1,14 @@
 """The loop of `fit`: epochs, steps, validation and callbacks, from any step on."""
 
 import contextlib
+import math
+import warnings
 
 import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, distribution
-from kerasgan.errors import invalid
+from kerasgan.errors import CheckpointCorruptError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
 _REMEMBERED = {
@@ -63,6 +65,7 @@ class Training:
         self._epoch_logs = None  # those of the epoch, while it is validated
         self._validated = validated
         self._first = model.batches_taken
+        self._pointed_out = False
         self._iterator = None
         self._restored = None
         self.after_batch = None  # puts the training elsewhere, by `restore`, once all callbacks have seen the batch
@@ -147,10 +150,24 @@ class Training:
                 self.after_batch = None
         if self._epoch_logs is None:
             self._epoch_logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+        self._point_out_nan()
         logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
         callbacks.on_epoch_end(self.epoch - 1, logs)
         return logs
+
+    def _point_out_nan(self):
+        """Once, where nobody else does: a training that is lost looks like any other from outside."""
+        broken = [name for name, value in self._epoch_logs.items() if math.isnan(value)]
+        watched = any(getattr(one, "finds_nan", False) for one in self._callbacks)
+        # Under loss scaling updates that overflow are left out, and what they logged is in the means.
+        if broken and not watched and not self._pointed_out and not self._epoch_logs.get("skipped"):
+            self._pointed_out = True
+            warnings.warn(
+                f"{broken[0]} is NaN in epoch {self.epoch + 1}: the training is lost. kerasgan.callbacks.Health() "
+                "finds the step and the batch, TerminateOnNaN() ends it there, Checkpoint keeps what was before.",
+                stacklevel=2,
+            )
 
     # Going on
 
@@ -173,7 +190,26 @@ class Training:
             "callbacks": callbacks,
         }, data
 
-    def restore(self, state, data):
+    def iterator_at(self, data):
+        """An iterator over training steps at the position `data`, bytes of `state`; None where steps are counted.
+
+        Raises:
+            CheckpointCorruptError: This dataset has no such position.
+        """
+        if batching.seekable(self.dataset) or self._several:
+            return None
+        iterator = self._read()
+        try:
+            serialized = tf.io.parse_tensor(data, tf.variant)
+            tf.raw_ops.DeserializeIterator(resource_handle=iterator._iterator_resource, serialized=serialized)
+        except tf.errors.OpError as error:
+            raise CheckpointCorruptError(
+                f"The checkpoint's position in the data is none of this dataset ({error.message}). Name another "
+                "directory to begin anew."
+            ) from error
+        return iterator
+
+    def restore(self, state, iterator):
         """Goes on from a state; the model has to be restored before.
 
         Returns:
@@ -183,12 +219,9 @@ class Training:
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._epoch_logs, self._first, self._restored = state["epoch_logs"], state["first"], state
         kind = state["data"]
-        if not batching.seekable(self.dataset) and (kind == EXACT) and (not data or self._several):
+        if not batching.seekable(self.dataset) and kind == EXACT and iterator is None:
             kind = REPLAYED  # the number of replicas has changed since
-        self._iterator = self._read(replay=kind != EXACT)
-        if data and kind == EXACT:
-            serialized = tf.io.parse_tensor(data, tf.variant)
-            tf.raw_ops.DeserializeIterator(resource_handle=self._iterator._iterator_resource, serialized=serialized)
+        self._iterator = iterator or self._read(replay=kind != EXACT)
         return kind
 
     @property
@@ -230,7 +263,9 @@ class Training:
             if hasattr(callback, "set_state"):
                 callback.set_state(state)
             else:
-                vars(callback).update(state)
+                # What names a file, say, is not taken from a checkpoint.
+                numbers = {name: state.get(name) for name in _remembered_names(callback)}
+                vars(callback).update({k: v for k, v in numbers.items() if isinstance(v, int | float | None)})
 
     def _remembered(self):
         """Pairs of a callback and what it had to remember."""
@@ -242,6 +277,10 @@ class Training:
                 yield callback, own["state"]
 
 
+def _remembered_names(callback):
+    return next((names for kind, names in _REMEMBERED.items() if isinstance(callback, kind)), ())
+
+
 def _chief_only(callback):
     return getattr(callback, "chief_only", False) or isinstance(callback, _CHIEF_ONLY)
 
@@ -251,7 +290,6 @@ def _state_of(callback):
     if hasattr(callback, "get_state"):
         state = callback.get_state()
     else:
-        names = next((names for kind, names in _REMEMBERED.items() if isinstance(callback, kind)), ())
-        values = {name: getattr(callback, name, None) for name in names}
+        values = {name: getattr(callback, name, None) for name in _remembered_names(callback)}
         state = {name: value if isinstance(value, int | None) else float(value) for name, value in values.items()}
     return {"class": type(callback).__name__, "state": state} if state else None

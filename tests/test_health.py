@@ -168,7 +168,9 @@ def test_an_update_that_is_not_finite_is_skipped(make):
 def test_without_it_one_batch_ruins_all_weights():
     gan = kg.WGANGP(*networks())
     gan.compile()
-    gan.fit(poisoned(), steps_per_epoch=2, verbose=0)
+    with pytest.warns(UserWarning, match=r"d_loss is NaN in epoch 1: the training is lost.*Health\(\)") as said:
+        gan.fit(poisoned(), epochs=2, steps_per_epoch=2, verbose=0)
+    assert len(said) == 1
     assert np.isnan(gan.discriminator.get_weights()[0]).all()
 
 

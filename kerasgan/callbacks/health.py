@@ -54,6 +54,7 @@ class Health(keras.callbacks.Callback):
     """
 
     chief_only = True
+    finds_nan = True
 
     def __init__(
         self,

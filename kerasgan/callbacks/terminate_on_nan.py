@@ -11,6 +11,8 @@ class TerminateOnNaN(keras.callbacks.TerminateOnNaN):
         raise_error: Whether to raise a RuntimeError instead of ending the training. Defaults to False.
     """
 
+    finds_nan = True
+
     def on_batch_end(self, batch, logs=None):
         for value in (logs or {}).values():
             if not np.isfinite(value):

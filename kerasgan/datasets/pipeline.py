@@ -54,8 +54,8 @@ def from_arrays(
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
     """
-    images = _checked_images(images, flip, dequantize)
-    labels = None if labels is None else _checked_labels(labels, len(images))
+    images = checked_images(images, flip, dequantize)
+    labels = None if labels is None else checked_labels(labels, len(images))
     check_one_batch(len(images), batch_size)
     # On the host even if there is a GPU: tf.data runs there.
     with tf.device("CPU:0"):
@@ -86,6 +86,7 @@ def from_arrays(
     dataset = batches(numbers).take(per_epoch).apply(tf.data.experimental.assert_cardinality(per_epoch))
     dataset.starting_at = starting_at
     dataset.fingerprint = fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
+    dataset.of_bytes = images.dtype == np.uint8
     return dataset
 
 
@@ -154,7 +155,7 @@ def check_one_batch(num_examples: int, batch_size: int) -> None:
         )
 
 
-def _checked_images(images, flip: bool, dequantize: bool) -> np.ndarray:
+def checked_images(images, flip: bool = False, dequantize: bool = False) -> np.ndarray:
     images = _as_array(images, "images")
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise DataTypeError(
@@ -195,7 +196,7 @@ def check_finite(images: np.ndarray) -> None:
         )
 
 
-def _checked_labels(labels, num_examples: int) -> np.ndarray:
+def checked_labels(labels, num_examples: int) -> np.ndarray:
     labels = _as_array(labels, "labels")
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataTypeError(
@@ -207,10 +208,10 @@ def _checked_labels(labels, num_examples: int) -> np.ndarray:
             f"Invalid shape for argument `labels`. Expected ({num_examples},), one class index for each image; "
             f"one-hot labels become that by `labels.argmax(-1)`. Received: shape={labels.shape}"
         )
-    if labels.size and labels.min() < 0:
+    if labels.size and not 0 <= labels.min() <= labels.max() <= np.iinfo(np.int32).max:
         raise DataError(
             "Invalid value for argument `labels`. Expected class indices from 0 up; leave out unlabelled examples. "
-            f"Received: a minimum of {labels.min()}"
+            f"Received: labels from {labels.min()} to {labels.max()}"
         )
     return labels.reshape(-1).astype(np.int32)
 
