@@ -74,7 +74,7 @@ def test_fifty_evaluations_leave_memory_and_files_as_they_are():
         gan.evaluate(IMAGES, batch_size=16, verbose=0)
         readings.append((resident(), len(os.listdir("/proc/self/fd"))))
     memory, files = np.array(readings[10:]).T
-    assert np.polyfit(np.arange(len(memory)), memory, 1)[0] < 0.1
+    assert np.polyfit(np.arange(len(memory)), memory, 1)[0] < 0.05
     assert files[-1] <= files[0]
 
 
@@ -111,9 +111,10 @@ def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path
     for path, moment in ((newest, year), (oldest, 2_000)):
         for one in (path, *path.rglob("*")):
             os.utime(one, (365.25 * 86_400 * (moment - 1_970),) * 2)
-    gan = fit(tmp_path, epochs=4)
-    assert_same(gan, calm[4])
-    assert len(gan.history.epoch) == 4
+    steps = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))
+    assert_same(fit(tmp_path, count, epochs=4), calm[4])
+    assert len(steps) == 4
 
 
 # Temporary files

@@ -1,5 +1,6 @@
 """Whatever is accepted trains one step and generates; everything else is refused by an error of ours."""
 
+import pathlib
 import traceback
 
 import keras
@@ -136,8 +137,16 @@ def model(configuration):
 
 def is_ours(error):
     """Whether it is an error for people, raised by us."""
-    last = traceback.extract_tb(error.__traceback__)[-1].filename
-    return isinstance(error, ValueError | TypeError) and "/kerasgan/" in last
+    last = pathlib.Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return isinstance(error, ValueError | TypeError) and pathlib.Path(kg.__file__).parent in last.parents
+
+
+def must_be_refused(configuration):
+    """Whether it would train and never learn."""
+    c = configuration
+    if c["spoilt"] == "labels":
+        return bool(c["num_classes"]) and c["labels"] != "classes"
+    return c["spoilt"] == "pixels" and c["pixels"] in ("levels", "nan")
 
 
 def train(configuration):
@@ -157,6 +166,7 @@ def train(configuration):
         assert is_ours(refusal), text
         assert gan is None or not int(gan.step), text
         return
+    assert not must_be_refused(configuration)
     assert all(np.isfinite(values).all() for values in gan.history.history.values())
     images = gan.generate(3)
     assert images.shape == (3, *gan.image_shape)

@@ -183,7 +183,8 @@ def _make_workdir(path, configuration, overwrite):
 def _clear(path):
     """Removes a run, whose training must have ended."""
     with checkpoint.locked(path / "checkpoints"):
-        checkpoint.prune(path / "checkpoints", keep=0)
+        for one in checkpoint.checkpoints(path / "checkpoints"):
+            shutil.rmtree(one)
         for name in OUTPUTS:
             target = path / name
             if target.is_dir():

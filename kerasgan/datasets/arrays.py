@@ -6,9 +6,8 @@ import zipfile
 import numpy as np
 
 from kerasgan import archives
-from kerasgan.datasets.folder import MEMORY_LIMIT
 from kerasgan.datasets.pipeline import check_finite, checked_labels
-from kerasgan.datasets.resizing import fit_images
+from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
 from kerasgan.datasets.source import Source, points_only
 from kerasgan.errors import DataError, DataTypeError
 

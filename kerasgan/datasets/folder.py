@@ -11,7 +11,6 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasgan.datasets.resizing import MEMORY_LIMIT as MEMORY_LIMIT  # `arrays` has it from here
 from kerasgan.datasets.resizing import check_memory, crop_and_resize, default_size
 from kerasgan.datasets.source import Source, one_split
 from kerasgan.errors import DataError
