@@ -141,6 +141,7 @@ def test_nothing_needs_room_for_temporary_files(tmp_path, monkeypatch, calm):
 # TensorBoard
 
 
+@pytest.mark.slow
 def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path, calm):
     board = subprocess.Popen(
         [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--port", "0"],
