@@ -78,6 +78,7 @@ def test_fifty_evaluations_leave_memory_and_files_as_they_are():
     assert files[-1] <= files[0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
     readings = []
@@ -104,7 +105,7 @@ def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours)
     assert 0 <= seconds[0] <= seconds[-1] < 600
 
 
-@pytest.mark.parametrize("year", [1980, 2100])
+@pytest.mark.parametrize("year", [1980, pytest.param(2100, marks=pytest.mark.slow)])
 def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path, calm, year):
     fit(tmp_path)
     newest, oldest = (sorted((tmp_path / "checkpoints").glob("step-*"))[index] for index in (-1, 0))

@@ -211,7 +211,7 @@ def checked_labels(labels, num_examples: int) -> np.ndarray:
     if labels.size and not 0 <= labels.min() <= labels.max() <= np.iinfo(np.int32).max:
         raise DataError(
             "Invalid value for argument `labels`. Expected class indices from 0 up; leave out unlabelled examples. "
-            f"Received: labels from {labels.min()} to {labels.max()}"
+            f"Received: a minimum of {labels.min()}, a maximum of {labels.max()}"
         )
     return labels.reshape(-1).astype(np.int32)
 
