@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import check_one_batch, checked_images, checked_labels, fingerprint, scale
+from kerasgan.datasets.pipeline import check_batch_size, checked_images, checked_labels, fingerprint, scale
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _BATCH_SIZE = 64
@@ -42,7 +42,7 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
     if training:
         return from_arrays(x, y, batch_size, seed=seed)
     x, y = checked_images(x), None if y is None else checked_labels(y, len(x))
-    check_one_batch(len(x), min(batch_size, max(1, len(x))))
+    check_batch_size(batch_size)
     # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
     order = np.random.default_rng(0).permutation(len(x))
     parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))

@@ -213,10 +213,15 @@ def prune(path, keep):
     """
     found = checkpoints(path.parent)
     kept = [one for one in found if number(one) <= number(path)][:keep]
-    for one in set(found) - set(kept):
+    remove(one for one in found if one not in kept)
+
+
+def remove(paths):
+    """Removes checkpoints."""
+    for path in paths:
         # Renamed first: what is half removed is no checkpoint.
-        doomed = one.with_name(f"{files.TEMPORARY}{one.name}-{uuid.uuid4().hex}")
-        os.replace(one, doomed)
+        doomed = path.with_name(f"{files.TEMPORARY}{path.name}-{uuid.uuid4().hex}")
+        os.replace(path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
 

@@ -13,8 +13,8 @@ from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFin
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 # Layers and operations after which numbers have the values that they had.
 _SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
-# What no discriminator ends with: its logits are real numbers.
-_BOUNDED = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
+# Activations that no discriminator ends with: its logits are any real numbers.
+_NO_LOGITS = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
 # Batches that are looked at before the first step.
 _LOOKED_AT = 4
 # A share of the range that images fill at least, and pixels that are not of about 1.
@@ -62,7 +62,7 @@ def check_adversaries(generator, discriminator, pack):
         expected = "one logit an image (or pack), an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
         raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
     last, activation = _last_activation(discriminator)
-    if activation in _BOUNDED:
+    if activation in _NO_LOGITS:
         expected = "logits, any real number, because the losses hold the sigmoid: remove the last activation"
         received = f"layer {last.name!r} with activation={activation!r}"
         raise invalid("discriminator", expected, received, ModelContractError)

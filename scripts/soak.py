@@ -1,6 +1,6 @@
 """A long training: memory and open files have to stay flat, and the run directory within bounds.
 
-    python scripts/soak.py                # 20,000 steps, about ten minutes on two cores
+    python scripts/soak.py                # 20,000 steps, a few minutes on two cores
     python scripts/soak.py --steps=5000 --every=10           # 500 epochs
     python scripts/soak.py --steps=4000 --keras_tensorboard  # grows
 

@@ -574,3 +574,29 @@ def test_a_weight_that_is_no_number_is_refused(weight):
 def test_a_rate_without_end_is_refused():
     with pytest.raises(ValueError, match=r"`learning_rate`.*inf"):
         kg.GAN(generator(), critic()).compile(keras.optimizers.Adam(np.inf))
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_data_of_unknown_rank_are_taken_as_what_they_are(num_classes):
+    x, y = images(), np.arange(16) % 3
+    parts, specs = ((x,), UNKNOWN) if num_classes is None else ((x, y), (UNKNOWN, tf.TensorSpec(None, tf.int64)))
+
+    def read():
+        for start in range(0, 16, 4):
+            batch = tuple(part[start : start + 4] for part in parts)
+            yield batch if num_classes else batch[0]
+
+    data = TF.from_generator(read, output_signature=specs)
+    discriminator = kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=num_classes)
+    gan = kg.WGANGP(generator(num_classes=num_classes), discriminator, n_critic=2)
+    gan.compile()
+    history = gan.fit(data, validation_data=data, verbose=0).history
+    assert np.isfinite(history["val_wasserstein"]).all()
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 3.5, "32"])
+def test_a_batch_size_that_is_none_is_refused_by_evaluate_too(batch_size):
+    gan = kg.WGANGP(generator(), critic())
+    gan.compile()
+    with pytest.raises(ValueError, match=r"`batch_size`. Expected a positive integer"):
+        gan.evaluate(images(), batch_size=batch_size, verbose=0)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from test_checkpoint import sign
 
 import kerasgan as kg
 from kerasgan import checkpoint, cli, files
@@ -290,14 +291,6 @@ def test_the_command_names_a_hostile_file_in_one_line(tmp_path, capsys):
 # Run directories that somebody else has sent
 
 
-def signed(path):
-    """Makes the manifest of a checkpoint tell what is in it, as whoever sends it can."""
-    manifest = json.loads((path / "manifest.json").read_bytes())
-    del manifest["sha256"]
-    manifest["files"] = {name: checkpoint._described(path / name) for name in manifest["files"]}
-    (path / "manifest.json").write_bytes(checkpoint._signed(manifest))
-
-
 def test_a_checkpoint_does_not_choose_where_a_callback_writes(tmp_path):
     (tmp_path / "outside").mkdir()
 
@@ -316,7 +309,7 @@ def test_a_checkpoint_does_not_choose_where_a_callback_writes(tmp_path):
     [state] = [one["state"] for one in values["training"]["callbacks"] if one["class"] == "ModelCheckpoint"]
     state.update(filepath=str(tmp_path / "outside/x.keras"), best=1e9)
     (newest / "training.json").write_text(json.dumps(values))
-    signed(newest)
+    sign(newest)
     train(2)
     assert not os.listdir(tmp_path / "outside")
 

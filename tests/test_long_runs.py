@@ -19,15 +19,9 @@ from test_training import IMAGES, assert_same, model
 import kerasgan as kg
 
 
-class At(keras.callbacks.Callback):
-    """Calls a function after each epoch."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.function(epoch)
+def at_epochs(function):
+    """A callback that calls a function of the epoch."""
+    return keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: function(epoch))
 
 
 def fit(directory, *callbacks, epochs=3):
@@ -82,7 +76,7 @@ def test_fifty_evaluations_leave_memory_and_files_as_they_are():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
     readings = []
-    fit(tmp_path, At(lambda _: readings.append((resident(), len(os.listdir("/proc/self/fd"))))), epochs=100)
+    fit(tmp_path, at_epochs(lambda _: readings.append((resident(), len(os.listdir("/proc/self/fd"))))), epochs=100)
     memory, files = np.array(readings[25:]).T
     assert np.polyfit(np.arange(len(memory)), memory, 1)[0] < 0.1
     assert files[-1] <= files[0]
@@ -96,7 +90,7 @@ def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
 def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours):
     true, shift = time.time, []
     monkeypatch.setattr(time, "time", lambda: true() + 3_600 * sum(shift))
-    gan = fit(tmp_path / "set", At(lambda epoch: shift.append(hours)))
+    gan = fit(tmp_path / "set", at_epochs(lambda epoch: shift.append(hours)))
     monkeypatch.undo()
     assert_same(gan, calm[3])
     with open(tmp_path / "set/metrics.csv", newline="") as file:
@@ -159,7 +153,7 @@ def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path, calm):
         for line in board.stderr:
             if "http://" in line:
                 break
-        gan = fit(tmp_path / "watched", At(kill))
+        gan = fit(tmp_path / "watched", at_epochs(kill))
     finally:
         board.kill()
         board.wait()
@@ -169,5 +163,5 @@ def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path, calm):
 
 
 def test_events_that_are_removed_while_they_are_written_do_not_end_the_training(tmp_path, calm):
-    remove = At(lambda epoch: shutil.rmtree(tmp_path / "run/tensorboard", ignore_errors=True))
+    remove = at_epochs(lambda epoch: shutil.rmtree(tmp_path / "run/tensorboard", ignore_errors=True))
     assert_same(fit(tmp_path / "run", remove), calm[3])

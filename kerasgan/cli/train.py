@@ -183,8 +183,7 @@ def _make_workdir(path, configuration, overwrite):
 def _clear(path):
     """Removes a run, whose training must have ended."""
     with checkpoint.locked(path / "checkpoints"):
-        for one in checkpoint.checkpoints(path / "checkpoints"):
-            shutil.rmtree(one)
+        checkpoint.remove(checkpoint.checkpoints(path / "checkpoints"))
         for name in OUTPUTS:
             target = path / name
             if target.is_dir():

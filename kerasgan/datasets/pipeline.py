@@ -140,12 +140,16 @@ def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(chosen, tf.reverse(images, axis=[2]), images)
 
 
-def check_one_batch(num_examples: int, batch_size: int) -> None:
-    """Refuse an epoch without one full batch: `fit` would do nothing and say nothing."""
+def check_batch_size(batch_size: int) -> None:
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(
             f"Invalid value for argument `batch_size`. Expected a positive integer. Received: {batch_size=}"
         )
+
+
+def check_one_batch(num_examples: int, batch_size: int) -> None:
+    """Refuse an epoch without one full batch: `fit` would do nothing and say nothing."""
+    check_batch_size(batch_size)
     if num_examples < batch_size:
         raise DataError(
             f"Not one full batch: {num_examples} examples, batch_size={batch_size}. "
