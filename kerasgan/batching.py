@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import check_batch_size, checked_images, checked_labels, fingerprint, scale
+from kerasgan.datasets.pipeline import check_batch_size, checked_images, checked_labels, fingerprint, scale, untuned
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _BATCH_SIZE = 64
@@ -29,7 +29,7 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         for name, value, fix in (("y", y, "put labels into its elements"), ("batch_size", batch_size, "batch it")):
             if value is not None:
                 raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError)
-        return x
+        return untuned(x)
     if isinstance(x, tuple | list):
         expected = "images, and labels as `y`: call `fit(images, labels)`, with arrays"
         raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
@@ -46,7 +46,7 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
     # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
     order = np.random.default_rng(0).permutation(len(x))
     parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))
-    batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
+    batches = untuned(tf.data.Dataset.from_tensor_slices(parts).batch(batch_size))
     dataset = batches.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
     dataset.fingerprint = fingerprint(x, y, (batch_size,))
     dataset.of_bytes = x.dtype == np.uint8

@@ -408,3 +408,38 @@ def test_a_handlers_exception_that_tensorflow_has_wrapped_ends_the_process_as_th
 
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, model(), callbacks=[WrappedBy()])
+
+
+def of_the_user(tuned=None):
+    options = tf.data.Options()
+    if tuned is not None:
+        options.autotune.enabled = tuned
+    return tf.data.Dataset.from_tensor_slices(np.zeros((64, 8, 8, 1), "float32")).batch(16).with_options(options)
+
+
+@pytest.mark.parametrize(
+    ("make", "tuned"),
+    [
+        (lambda: np.zeros((64, 8, 8, 1), "uint8"), False),
+        (lambda: kg.datasets.load("digits", 128), False),
+        (of_the_user, False),
+        (lambda: of_the_user(False), False),
+        (lambda: of_the_user(True), True),
+    ],
+    ids=["array", "ours", "undecided", "untuned", "tuned"],
+)
+@pytest.mark.filterwarnings("ignore")  # all images are the same
+def test_no_iterator_is_tuned_unless_the_user_has_decided_so(monkeypatch, make, tuned):
+    """An iterator that is tuned can take a minute to be dropped, in which no signal is heard."""
+    plain, decided = tf.data.Dataset.__iter__, []
+
+    def recorded(dataset):
+        decided.append(dataset.options().autotune.enabled)
+        return plain(dataset)
+
+    monkeypatch.setattr(tf.data.Dataset, "__iter__", recorded)
+    gan = model()
+    gan.fit(make(), steps_per_epoch=2, epochs=2, validation_data=make(), verbose=0)
+    gan.evaluate(make(), verbose=0)
+    assert len(decided) >= 4
+    assert set(decided) == {tuned}

@@ -121,6 +121,19 @@ def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     # Both would read ahead over the end of an epoch, unasked.
     options.experimental_optimization.map_parallelization = False
     options.experimental_optimization.inject_prefetch = False
+    return untuned(dataset.with_options(options))
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset without the thread that tunes it, where its maker has not decided on `autotune.enabled`.
+
+    In TensorFlow 2.21 that thread can miss that its iterator is dropped. The iterator then waits for it, for a minute
+    at most, and with it all of Python, signals too. Without it what says AUTOTUNE takes one thread a core.
+    """
+    if dataset.options().autotune.enabled is not None:
+        return dataset
+    options = tf.data.Options()
+    options.autotune.enabled = False
     return dataset.with_options(options)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import saving
-from kerasgan.datasets.pipeline import scale
+from kerasgan.datasets.pipeline import scale, untuned
 from kerasgan.errors import invalid
 
 _BATCH = 256
@@ -160,7 +160,7 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.compile(keras.optimizers.Adam(rate), loss)
-    classifier.fit(dataset.prefetch(2), epochs=epochs, verbose=verbose, shuffle=False)
+    classifier.fit(untuned(dataset.prefetch(2)), epochs=epochs, verbose=verbose, shuffle=False)
     result = Classifier(network, None)
     result.accuracy = float((result.classes(images[test]) == labels[test]).mean())
     return result
