@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import check_batch_size, checked_images, checked_labels, fingerprint, scale, untuned
-from kerasgan.errors import DataError, DataTypeError, invalid
+from kerasgan.datasets.pipeline import checked_images, checked_labels, fingerprint, scale, untuned
+from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 _BATCH_SIZE = 64
 # A dataset of unknown length with more batches than this is taken for endless.
@@ -38,17 +38,16 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
     if y is not None and len(y) != len(x):
         raise invalid("y", "one label an image", f"{len(x)} images and {len(y)} labels", DataError)
-    batch_size = _BATCH_SIZE if batch_size is None else batch_size
+    batch_size = _BATCH_SIZE if batch_size is None else checked_integer("batch_size", batch_size)
     if training:
         return from_arrays(x, y, batch_size, seed=seed)
     x, y = checked_images(x), None if y is None else checked_labels(y, len(x))
-    check_batch_size(batch_size)
     # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
     order = np.random.default_rng(0).permutation(len(x))
     parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))
     batches = untuned(tf.data.Dataset.from_tensor_slices(parts).batch(batch_size))
     dataset = batches.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
-    dataset.fingerprint = fingerprint(x, y, (batch_size,))
+    dataset.digest = fingerprint(x, y, (batch_size,))
     dataset.of_bytes = x.dtype == np.uint8
     return dataset
 
@@ -67,10 +66,7 @@ def steps_in(dataset, batches_per_step, steps_per_epoch=None):
         DataError: The dataset is endless and there is no `steps_per_epoch`.
     """
     if steps_per_epoch is not None:
-        right = isinstance(steps_per_epoch, int | np.integer) and not isinstance(steps_per_epoch, bool)
-        if not right or steps_per_epoch < 1:
-            raise invalid("steps_per_epoch", "a positive integer", f"steps_per_epoch={steps_per_epoch!r}")
-        return int(steps_per_epoch)
+        return checked_integer("steps_per_epoch", steps_per_epoch)
     batches = int(dataset.cardinality())
     if batches == tf.data.INFINITE_CARDINALITY:
         expected = "a number of training steps, because the dataset is endless"
@@ -102,7 +98,7 @@ def mapped(dataset, function):
     result = dataset.map(function)
     if seekable(dataset):
         result.starting_at = lambda number: dataset.starting_at(number).map(function)
-    for name in ("fingerprint", "of_bytes"):
+    for name in ("digest", "of_bytes"):
         if hasattr(dataset, name):
             setattr(result, name, getattr(dataset, name))
     return result

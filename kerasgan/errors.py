@@ -1,5 +1,7 @@
 """Errors a user can act on: each message names the argument, what was expected, what was received and one fix."""
 
+import numbers
+
 
 class DataError(ValueError):
     """The images or labels cannot be trained on as they are."""
@@ -27,6 +29,18 @@ def invalid(argument, expected, received, kind=ValueError):
         kind: Class of the error. Defaults to `ValueError`.
     """
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
+
+
+def checked_integer(argument, value, least=1):
+    """The value as an `int`, if it is an integer, of NumPy too, and no boolean.
+
+    Raises:
+        ValueError: It is none, or below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        expected = "a positive integer" if least == 1 else f"an integer >= {least}"
+        raise invalid(argument, expected, f"{argument}={value!r}")
+    return int(value)
 
 
 class CheckpointError(Exception):

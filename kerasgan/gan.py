@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, inference, optimization, stateless
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan.errors import ModelContractError, checked_integer, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.penalties import Penalty
@@ -65,13 +65,13 @@ class GAN(GenerativeModel):
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        _check(self.loss, self.penalties, n_critic, pack, ema_momentum)
+        self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
+        _check(self.loss, self.penalties, ema_momentum)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
-        contract.check_adversaries(generator, discriminator, pack)
+        contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
             contract.check_penalized(discriminator)
         self.discriminator = discriminator
-        self.n_critic, self.pack = n_critic, pack
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
         self.constraint = constraint
         self.ema_momentum = ema_momentum
@@ -335,10 +335,7 @@ class GAN(GenerativeModel):
         return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, batching.size(images))
 
 
-def _check(loss, penalties, n_critic, pack, ema_momentum):
-    for name, value in (("n_critic", n_critic), ("pack", pack)):
-        if not isinstance(value, int) or value < 1:
-            raise invalid(name, "a positive integer", f"{name}={value!r}")
+def _check(loss, penalties, ema_momentum):
     if ema_momentum is not None and not 0 <= ema_momentum < 1:
         raise invalid("ema_momentum", "a number in [0, 1), e.g. 0.999, or None", f"ema_momentum={ema_momentum!r}")
     if not isinstance(loss, AdversarialLoss):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import DataError, ModelContractError, invalid
+from kerasgan.errors import DataError, ModelContractError, checked_integer, invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -115,8 +115,7 @@ class GenerativeModel(keras.Model):
             num_images = len(seeds) if num_images is None else num_images
         elif num_images is None and np.ndim(labels) == 1:
             num_images = len(labels)
-        if not isinstance(num_images, int | np.integer) or isinstance(num_images, bool) or num_images < 0:
-            raise invalid("num_images", "an integer >= 0", f"num_images={num_images!r}")
+        num_images = checked_integer("num_images", num_images, 0)
         if seeds is None:
             seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed
             key = tf.constant([*inference.checked_seeds("seed", [seed]), 0], tf.int64)
@@ -152,8 +151,7 @@ class GenerativeModel(keras.Model):
         return self._sampled(latents, self._labels(labels, len(seeds)), batch_size)
 
     def _sampled(self, latents, labels, batch_size):
-        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise invalid("batch_size", "an integer >= 1", f"batch_size={batch_size!r}")
+        batch_size = checked_integer("batch_size", batch_size)
         if self._in_float32 is None:
             self._in_float32 = inference.Sampler(self.sampler)
         images = [np.zeros((0, *self.image_shape), "float32")]
@@ -237,9 +235,7 @@ class GenerativeModel(keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
-        for name, value, least in (("epochs", epochs, 1), ("initial_epoch", initial_epoch, 0)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise invalid(name, f"an integer >= {least}", f"{name}={value!r}")
+        epochs, initial_epoch = checked_integer("epochs", epochs), checked_integer("initial_epoch", initial_epoch, 0)
         if isinstance(validation_freq, int) and validation_freq < 1:
             raise invalid("validation_freq", "a positive integer, or a list of epochs", f"{validation_freq=}")
         if not 0 <= validation_split < 1:
@@ -308,7 +304,7 @@ class GenerativeModel(keras.Model):
     def _measure(self, dataset, steps):
         """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
         # Real images that have been seen are not looked at again, where it is known that they are the same.
-        wanting = [metric for metric in self.quality if metric.begin(dataset.fingerprint)]
+        wanting = [metric for metric in self.quality if metric.begin(dataset.digest)]
         most = max(metric.most or math.inf for metric in self.quality)
         count, labels = 0, []
         for element in dataset if steps is None else dataset.take(steps):
@@ -337,14 +333,14 @@ class GenerativeModel(keras.Model):
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
             raise invalid("steps", expected, "steps=None", DataError)
-        known = getattr(dataset, "fingerprint", None)
+        known = getattr(dataset, "digest", None)
         dataset = batching.in_fixed_order(dataset)
         if replicas * self.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out
             dataset = batching.of_static_size(dataset)
             contract.check_divisible(dataset, replicas, self.pack)
             # At the end of the data replicas would be given empty batches, which count.
             steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
-        dataset.fingerprint = known and f"{known}, {steps} steps"
+        dataset.digest = known and f"{known}, {steps} steps"
         return dataset, steps
 
     def train_on_batch(self, x, y=None, **kwargs):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasgan import files
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.errors import DataError, DataTypeError, checked_integer
 
 BACKGROUND = 236
 PADDING = 4
@@ -71,11 +71,8 @@ def grid(images, columns: int | None = None, padding: int = PADDING, scale: int 
             f"{advice}. Received: shape={images.shape}"
         )
     for argument, value, least in (("columns", columns, 1), ("padding", padding, 0), ("scale", scale, 1)):
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
-            raise ValueError(
-                f"Invalid value for argument `{argument}`. Expected an integer >= {least}. "
-                f"Received: {argument}={value!r}"
-            )
+        if value is not None:
+            checked_integer(argument, value, least)
     images = to_uint8(images)[..., : 3 if images.shape[-1] >= 3 else 1]
     scale = scale or math.ceil(CELL / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)

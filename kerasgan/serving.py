@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import _version, contract, distribution, files, images, inference
-from kerasgan.errors import ExportError, ModelContractError, invalid
+from kerasgan.errors import ExportError, ModelContractError, checked_integer, invalid
 
 # The name of each format that `export` writes besides, its file, and what it needs.
 FORMATS = {
@@ -65,6 +65,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
     """
     base = pathlib.Path(filepath).expanduser()
     bounds = contract.range_of(model.sampler) if bounds is None else tuple(map(float, bounds))
+    max_batch_size = checked_integer("max_batch_size", max_batch_size)
     _check(model, base, also, max_batch_size, bounds)
     networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
     with contextlib.ExitStack() as stack:
@@ -96,8 +97,8 @@ def _check(model, base, also, max_batch_size, bounds):
     unknown = [name for name in also if name not in FORMATS] if not isinstance(also, str) else [also]
     if unknown:
         raise invalid("also", f"a sequence of {', '.join(FORMATS)}", f"also={also!r}")
-    if type(max_batch_size) is not int or not 1 <= max_batch_size < 2**31:
-        raise invalid("max_batch_size", "an integer >= 1, and below 2**31", f"max_batch_size={max_batch_size!r}")
+    if max_batch_size >= 2**31:
+        raise invalid("max_batch_size", "an integer below 2**31", f"max_batch_size={max_batch_size!r}")
     for name in also:
         missing = [package for package in FORMATS[name][1] if importlib.util.find_spec(package) is None]
         if missing:

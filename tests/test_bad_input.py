@@ -201,7 +201,7 @@ FIT = {
         "NaN or infinity in example 0 of batch 3",
     ),
     "batch_size 0": (lambda: fit(images(), batch_size=0), ValueError, "`batch_size`.*positive integer.*0"),
-    "epochs 0": (lambda: fit(images(), batch_size=4, epochs=0), ValueError, "`epochs`.*>= 1.*epochs=0"),
+    "epochs 0": (lambda: fit(images(), batch_size=4, epochs=0), ValueError, "`epochs`.*positive integer.*epochs=0"),
     "epochs that are no integer": (lambda: fit(images(), batch_size=4, epochs=1.5), ValueError, "`epochs`.*1.5"),
     "a share of more than all": (
         lambda: fit(images(), batch_size=4, validation_split=1.5),
@@ -600,3 +600,19 @@ def test_a_batch_size_that_is_none_is_refused_by_evaluate_too(batch_size):
     gan.compile()
     with pytest.raises(ValueError, match=r"`batch_size`. Expected a positive integer"):
         gan.evaluate(images(), batch_size=batch_size, verbose=0)
+
+
+@pytest.mark.parametrize("value", [0, True, 2.0, "2", None, np.float32(2)])
+def test_a_count_is_a_positive_integer(value):
+    with pytest.raises(ValueError, match=r"`n_critic`. Expected a positive integer. Received: n_critic="):
+        kg.WGANGP(generator(), critic(), n_critic=value)
+    with pytest.raises(ValueError, match=r"`batch_size`. Expected a positive integer. Received: batch_size="):
+        kg.datasets.from_arrays(images(), batch_size=value)
+
+
+def test_an_integer_of_numpy_is_one(tmp_path):
+    gan = kg.WGANGP(generator(), critic(), n_critic=np.int64(2), pack=np.uint8(1))
+    gan.save(tmp_path / "gan.keras")
+    assert type(keras.models.load_model(tmp_path / "gan.keras").n_critic) is int
+    same = [kg.datasets.from_arrays(images(), batch_size=one).digest for one in (4, np.int32(4))]
+    assert same[0] == same[1]

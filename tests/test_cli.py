@@ -149,6 +149,19 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert 'Model: "discriminator"' in shown
 
 
+def test_what_the_papers_set_can_be_set(capsys):
+    arguments = ["--penalty_weight=3", "--beta_1=0.25", "--beta_2=0.75", "--learning_rate=0.5", "--learning_rate_decay"]
+    assert main(["train", "--dry_run", "--json", *SMALL, *arguments]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    model = build(configurations.Configuration.from_json(shown), source_of())
+    assert [penalty.weight for penalty in model.penalties] == [3.0]
+    for optimizer in model.optimizers.values():
+        assert (optimizer.beta_1, optimizer.beta_2) == (0.25, 0.75)
+        assert optimizer.learning_rate.numpy() == 0.5
+        optimizer.iterations.assign(shown["steps"] * (model.n_critic if optimizer is model.d_optimizer else 1))
+        assert optimizer.learning_rate.numpy() == 0.0
+
+
 def test_a_run_is_refused_and_overwritten_on_demand(tmp_path, capsys):
     arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]
     assert main(arguments) == 0
@@ -314,6 +327,11 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--steps=0"], "--steps=0: 0 is not a positive integer"),
         (["train", "--learning_rate=inf"], "--learning_rate=inf: expected a finite number"),
         (["train", "--learning_rate=nan"], "--learning_rate=nan: expected a finite number"),
+        (["train", "--learning_rate=0"], "--learning_rate=0.0: expected a finite number above 0"),
+        (["train", "--beta_1=1"], "--beta_1=1.0: expected a finite number from 0 and below 1"),
+        (["train", "--ema_momentum=-0.1"], "--ema_momentum=-0.1: expected a finite number from 0 and below 1"),
+        (["train", "--model=wgan", "--beta_2=0.9"], "--beta_2 is for models that Adam trains"),
+        (["train", "--model=gan", "--penalty_weight=1"], "--penalty_weight is for wgan_gp, wgan_lp, dragan, r3gan"),
         (["train", "--steps=3", "--epochs=3"], "--epochs or --steps, not both"),
         (["train", "--units=16,many"], "expected integers"),
         (["train", "--filters=16"], "use --units"),

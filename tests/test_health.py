@@ -145,7 +145,7 @@ def test_the_step_the_tensor_and_the_batch_are_named():
         return ours.starting_at(0).enumerate().skip(number).map(spoil)
 
     data = broken(0).take(28).apply(tf.data.experimental.assert_cardinality(28))
-    data.starting_at, data.fingerprint = broken, "broken"
+    data.starting_at, data.digest = broken, "broken"
     with pytest.raises(NonFiniteError, match=r"not finite at step 2; .*; batch 7 of the data holds such values itself"):
         fit(kg.WGANGP(*networks()), data=data)
 

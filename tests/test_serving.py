@@ -647,7 +647,7 @@ def test_the_hash_on_the_card_is_that_of_the_weights(exported):
         ({"filepath": "model/3"}, "`filepath`. Expected the directory of the model"),
         ({"also": ("keras", "torch")}, "`also`. Expected a sequence of keras, litert, onnx"),
         ({"also": "onnx"}, "`also`"),
-        ({"max_batch_size": 0}, "`max_batch_size`. Expected an integer >= 1"),
+        ({"max_batch_size": 0}, "`max_batch_size`. Expected a positive integer"),
         ({"max_batch_size": 2.0}, "`max_batch_size`"),
     ],
 )

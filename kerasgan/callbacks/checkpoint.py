@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kerasgan import batching, checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
-from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, NonFiniteError, invalid
+from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, NonFiniteError, checked_integer, invalid
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
 
 _DATA = "data/iterator"
@@ -76,9 +76,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, directory, every=None, keep=3, monitor=None, mode="min", on_error="raise"):
         super().__init__()
-        for name, value in (("every", 1 if every is None else every), ("keep", keep)):
-            if not isinstance(value, int) or value < 1:
-                raise invalid(name, "a positive integer", f"{name}={value!r}")
+        every = None if every is None else checked_integer("every", every)
+        keep = checked_integer("keep", keep)
         for name, value, choices in (("mode", mode, ("min", "max")), ("on_error", on_error, ("raise", "warn"))):
             if value not in choices:
                 raise invalid(name, " or ".join(map(repr, choices)), f"{name}={value!r}")
@@ -364,7 +363,7 @@ class Checkpoint(keras.callbacks.Callback):
         data = {
             "elements": str(dataset.element_spec),
             "steps_per_epoch": training.steps_per_epoch,
-            "fingerprint": dataset.fingerprint if batching.seekable(dataset) else None,
+            "fingerprint": dataset.digest if batching.seekable(dataset) else None,
         }
         return _canonical({"model": training.model.recipe(), "data": data})
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasgan import batching, distribution, metrics, optimization
 from kerasgan.constraints import Clip
-from kerasgan.errors import NonFiniteError, invalid
+from kerasgan.errors import NonFiniteError, checked_integer, invalid
 
 POLICIES = ("raise", "skip", "roll_back")
 # Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
@@ -67,19 +67,16 @@ class Health(keras.callbacks.Callback):
         file=None,
     ):
         super().__init__()
-        for name, value, least in (("every", every, 1), ("patience", patience, 1), ("num_images", num_images, 16)):
-            if not isinstance(value, int) or value < least:
-                raise invalid(name, f"an integer >= {least}", f"{name}={value!r}")
         if on_non_finite not in POLICIES:
             raise invalid("on_non_finite", " or ".join(map(repr, POLICIES)), f"on_non_finite={on_non_finite!r}")
         if on_non_finite == "roll_back" and checkpoint is None:
             raise invalid("checkpoint", "the Checkpoint of this `fit`, to roll back to", "checkpoint=None")
-        self.every = every
-        self.patience = patience
-        self.num_images = num_images
+        self.every = checked_integer("every", every)
+        self.patience = checked_integer("patience", patience)
+        self.num_images = checked_integer("num_images", num_images, 16)
         self.on_non_finite = on_non_finite
         self.checkpoint = checkpoint
-        self.most_roll_backs = most_roll_backs
+        self.most_roll_backs = checked_integer("most_roll_backs", most_roll_backs, 0)
         self.file = file
         self.findings = {}
 

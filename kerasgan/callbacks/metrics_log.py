@@ -10,7 +10,7 @@ import warnings
 import keras
 
 from kerasgan import files, plots
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -36,10 +36,8 @@ class MetricsLog(keras.callbacks.Callback):
 
     def __init__(self, path: str | os.PathLike, every: int = 1):
         super().__init__()
-        if not isinstance(every, int) or every < 1:
-            raise invalid("every", "a positive integer", repr(every))
         self.path = pathlib.Path(path)
-        self.every = every
+        self.every = checked_integer("every", every)
         self._file = None
         self._sums, self._counted = {}, 0
         self._last = None  # step of the last row

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasgan import images
 from kerasgan.datasets.folder import UNREADABLE
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer
 
 # What the pictures of an animation may take in memory, and how many they are at most.
 _ANIMATION_BYTES = 96 * 1024**2
@@ -49,12 +49,9 @@ class SampleGrid(keras.callbacks.Callback):
         real=None,
     ):
         super().__init__()
-        for name, value in (("num_images", num_images), ("every", every)):
-            if not isinstance(value, int) or value < 1:
-                raise invalid(name, "a positive integer", repr(value))
         self.directory = pathlib.Path(directory)
-        self.num_images = num_images
-        self.every = every
+        self.num_images = checked_integer("num_images", num_images)
+        self.every = checked_integer("every", every)
         self.seed = seed
         self.labels = labels
         self.real = real

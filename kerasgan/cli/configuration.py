@@ -152,6 +152,8 @@ MODELS = {
     "vae": {"n_critic": 1, "learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999},
 }
 
+PENALIZED = ("wgan_gp", "wgan_lp", "dragan", "r3gan")
+
 # Of the convolutional networks, generator and discriminator (or encoder); an MLP has none.
 NORMALIZATIONS = {
     "wgan_gp": ("batch", None),
@@ -253,6 +255,11 @@ def _check(given, epochs, model, network, source):
             raise ValueError("--ema_momentum is for the adversarial models: --model=vae keeps no average.")
         if network == "resnet":
             raise ValueError("--model=vae has no encoder for --network=resnet: use mlp or dcgan.")
+    if "penalty_weight" in given and model not in PENALIZED:
+        raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
+    for name in ("beta_1", "beta_2"):
+        if name in given and MODELS[model][name] is None:
+            raise ValueError(f"--{name} is for models that Adam trains: --model={model} is trained by RMSprop.")
     if given.get("conditional") and source.labels is None:
         raise ValueError(
             f"--conditional: {source.name} has no labels. Leave it out, or put each class in a sub-folder of its own."

@@ -51,9 +51,11 @@ class Flags:
         bounds = {"lower_bound": lower, "upper_bound": upper}
         self._add(name, flags.DEFINE_integer, (default, text), shown or ("N" if default is None else default), **bounds)
 
-    def number(self, name, default, text, shown, lower=0.0, upper=None):
-        self._add(name, flags.DEFINE_float, (default, text), shown, lower_bound=lower, upper_bound=upper)
-        self._validate(name, lambda value: value is None or math.isfinite(value), "a finite number")
+    def number(self, name, default, text, shown, positive=False, below=math.inf):
+        self._add(name, flags.DEFINE_float, (default, text), shown)
+        holds = lambda value: value is None or ((value > 0 if positive else value >= 0) and value < below)
+        limits = f"{'above' if positive else 'from'} 0{f' and below {below}' if below < math.inf else ''}"
+        self._validate(name, holds, f"a finite number {limits}")
 
     def boolean(self, name, default, text, **options):
         self._add(name, flags.DEFINE_boolean, (default, text), None, **options)
@@ -188,6 +190,12 @@ def _train(define):
     define.integer(
         "n_critic", None, "Updates of the discriminator per update of the generator. By default the model's paper's."
     )
+    define.number(
+        "penalty_weight",
+        None,
+        "Of the gradient penalty; gamma of r3gan. By default the model's paper's, or what was tuned for the dataset.",
+        "X",
+    )
     define.integer(
         "pack",
         None,
@@ -198,13 +206,21 @@ def _train(define):
         None,
         "Of both optimizers. By default the model's paper's, or what was tuned for the dataset.",
         "X",
+        positive=True,
     )
+    define.boolean(
+        "learning_rate_decay",
+        None,
+        "Let it fall linearly to zero over the training. By default only where it was tuned so.",
+    )
+    define.number("beta_1", None, "Of both Adams. By default the model's paper's.", "X", below=1)
+    define.number("beta_2", None, "Of both Adams. By default the model's paper's.", "X", below=1)
     define.number(
         "ema_momentum",
         None,
         "Images are made by an average of the generator's weights with this momentum; 0 for no average.",
         0.999,
-        upper=1.0,
+        below=1,
     )
     define.integer("seed", 0, "The same seed gives the same training.", lower=0, upper=2**32 - 1)
     define.choice(
@@ -246,7 +262,7 @@ def _generate(define):
         None,
         "Latents are cut off at so many standard deviations: more usual images, of fewer kinds.",
         "X",
-        lower=1e-6,
+        positive=True,
     )
     define.group("Output")
     define.string(

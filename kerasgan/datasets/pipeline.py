@@ -8,7 +8,7 @@ is not saved, and with it goes the number of the epoch, which decides the next o
 what ends; whoever adds `prefetch` or a parallel `map` should do so after `repeat`.
 
 What `from_arrays` returns needs no saved iterator: its attribute `starting_at(number)` gives the batches of endless
-epochs from any number on, and `fingerprint` tells it from others. A further transformation has neither.
+epochs from any number on, and `digest` tells it from others. A further transformation has neither.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.errors import DataError, DataTypeError, checked_integer
 
 _FINGERPRINTED_BYTES = 16 * 1024**2
 
@@ -56,7 +56,7 @@ def from_arrays(
     """
     images = checked_images(images, flip, dequantize)
     labels = None if labels is None else checked_labels(labels, len(images))
-    check_one_batch(len(images), batch_size)
+    batch_size = checked_batch_size(batch_size, len(images))
     # On the host even if there is a GPU: tf.data runs there.
     with tf.device("CPU:0"):
         arrays = (tf.convert_to_tensor(images),) + (() if labels is None else (tf.convert_to_tensor(labels),))
@@ -85,7 +85,7 @@ def from_arrays(
     numbers = epochs.flat_map(lambda epoch: tf.data.Dataset.range(per_epoch).map(lambda batch: (epoch, batch)))
     dataset = batches(numbers).take(per_epoch).apply(tf.data.experimental.assert_cardinality(per_epoch))
     dataset.starting_at = starting_at
-    dataset.fingerprint = fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
+    dataset.digest = fingerprint(images, labels, (batch_size, seed, shuffle, flip, dequantize))
     dataset.of_bytes = images.dtype == np.uint8
     return dataset
 
@@ -153,16 +153,9 @@ def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(chosen, tf.reverse(images, axis=[2]), images)
 
 
-def check_batch_size(batch_size: int) -> None:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(
-            f"Invalid value for argument `batch_size`. Expected a positive integer. Received: {batch_size=}"
-        )
-
-
-def check_one_batch(num_examples: int, batch_size: int) -> None:
+def checked_batch_size(batch_size: int, num_examples: int) -> int:
     """Refuse an epoch without one full batch: `fit` would do nothing and say nothing."""
-    check_batch_size(batch_size)
+    batch_size = checked_integer("batch_size", batch_size)
     if num_examples < batch_size:
         raise DataError(
             f"Not one full batch: {num_examples} examples, batch_size={batch_size}. "
@@ -170,6 +163,7 @@ def check_one_batch(num_examples: int, batch_size: int) -> None:
             if num_examples
             else f"The dataset is empty: 0 examples, batch_size={batch_size}. Give it at least one batch of images."
         )
+    return batch_size
 
 
 def checked_images(images, flip: bool = False, dequantize: bool = False) -> np.ndarray:

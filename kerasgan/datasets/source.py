@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasgan.errors import DataError
+from kerasgan.errors import DataError, checked_integer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,11 +43,8 @@ class Source:
 
 def check_image_options(image_size: int | None, channels: int | None) -> None:
     """Refuse sizes and channel counts that no reader can give."""
-    if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
-        raise ValueError(
-            "Invalid value for argument `image_size`. Expected a positive integer, the side of the square images. "
-            f"Received: image_size={image_size!r}"
-        )
+    if image_size is not None:
+        checked_integer("image_size", image_size)
     if channels not in (None, 1, 3):
         raise ValueError(
             "Invalid value for argument `channels`. Expected 1 (grey), 3 (RGB) or None (as the data are). "

@@ -112,7 +112,7 @@ def stream(
     """
     shape = _target_shape(builder, image_size, channels)
     n = _num_examples(builder, split)
-    pipeline.check_one_batch(n, batch_size)
+    batch_size = pipeline.checked_batch_size(batch_size, n)
     examples = _examples(builder, split, shape, labels=labels).prefetch(batch_size)
     if shuffle:
         buffer = max(1, min(SHUFFLE_BUFFER, SHUFFLE_BUFFER_BYTES // math.prod(shape)))

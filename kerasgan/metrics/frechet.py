@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 
 from kerasgan import files
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics import features as features_
 
 # What rounding may take a distance below zero by, as a share of both traces.
@@ -135,8 +135,7 @@ def frechet_distance_infinity(real, fake, num_points=15, seed=0):
     if count < 4 * dimension:
         expected = f"{4 * dimension} examples or more of {dimension} features: the distance is no line in 1 / n before"
         raise invalid("features", expected, f"{count} examples")
-    if not isinstance(num_points, int) or num_points < 2:
-        raise invalid("num_points", "an integer >= 2", f"num_points={num_points!r}")
+    num_points = checked_integer("num_points", num_points, 2)
     sizes = np.linspace(max(2 * dimension, min(5_000, count // 10)), count, num_points).astype(int)
     rng = np.random.default_rng(seed)
     distances = [

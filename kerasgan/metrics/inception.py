@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import scipy.special
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer
 from kerasgan.metrics import features as features_
 
 
@@ -28,8 +28,7 @@ def inception_score(logits, splits=10, seed=2020):
 
     Reference: Salimans et al., Improved Techniques for Training GANs, 2016, section 4.
     """
-    if not isinstance(splits, int | np.integer) or splits < 1:
-        raise invalid("splits", "a positive integer", repr(splits))
+    splits = checked_integer("splits", splits)
     logits = features_.checked(logits, "logits", least=splits).astype(np.float64)
     if seed is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer
 from kerasgan.metrics import features as features_
 
 
@@ -42,8 +42,7 @@ def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
     >>> prdc(real, real[:2], k=1)
     {'precision': 1.0, 'recall': 0.5, 'density': 1.0, 'coverage': 0.5}
     """
-    if not isinstance(k, int | np.integer) or k < 1:
-        raise invalid("k", "a positive integer", repr(k))
+    k = checked_integer("k", k)
     pair = features_.checked_pair(real, fake, k + 1, f", to have a neighbour of number k={k}")
     real, fake = (features.astype(np.float64) for features in pair)
     compare = np.less_equal if inclusive else np.less

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasgan import metrics
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics.extractors import identifier, pixels
 
 
@@ -31,10 +31,8 @@ class QualityMetric(keras.metrics.Metric):
         super().__init__(name=name or self.default_name)
         if not callable(extractor):
             raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
-        if most is not None and most < 2:
-            raise invalid("most", "an integer >= 2, or None", f"most={most}")
         self.extractor = extractor
-        self.most = most
+        self.most = None if most is None else checked_integer("most", most, 2)
         self._real_key = None
         self._real = []
         self.reset_state()
@@ -62,7 +60,7 @@ class QualityMetric(keras.metrics.Metric):
         """Forgets all images but the real ones of the same key.
 
         Args:
-            key: What tells the real images from others, e.g. the fingerprint of a dataset; None where nothing does.
+            key: What tells the real images from others, e.g. the digest of a dataset; None where nothing does.
 
         Returns:
             Whether real images have to be given.

@@ -4,7 +4,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerasgan import layers
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 
 NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 
@@ -17,9 +17,8 @@ def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS, ranks
         raise invalid("image_shape", expected, f"image_shape={image_shape}")
     if normalization not in allowed:
         raise invalid("normalization", f"one of {allowed}", f"normalization={normalization!r}")
-    if num_classes is not None and not (isinstance(num_classes, int) and num_classes > 0):
-        expected = "a positive integer, or None for an unconditional network"
-        raise invalid("num_classes", expected, f"num_classes={num_classes!r}")
+    if num_classes is not None:
+        checked_integer("num_classes", num_classes)
 
 
 def normalize(x, normalization):
@@ -51,8 +50,7 @@ def dense(normalization):
 
 def generator_inputs(latent_dim, num_classes):
     """Inputs of a generator and the vector that it starts from: the latents, with the label's embedding behind them."""
-    if not isinstance(latent_dim, int) or latent_dim < 1:
-        raise invalid("latent_dim", "a positive integer", f"latent_dim={latent_dim!r}")
+    latent_dim = checked_integer("latent_dim", latent_dim)
     latents = keras.Input((latent_dim,), name="latents")
     if num_classes is None:
         return latents, latents
