@@ -87,7 +87,7 @@ def train(data, kind, seed, divisor):
     discriminator = kg.networks.mlp_discriminator((2 * objective.get("pack", 1),), UNITS)
     gan = model(generator, discriminator, **objective, ema_momentum=0.999, seed=seed)
     rates = [keras.optimizers.schedules.CosineDecay(RATE, n * steps, alpha=0.01) for n in (gan.n_critic, 1)]
-    gan.compile(*map(optimizer, rates), jit_compile=True, steps_per_execution=min(100, steps))
+    gan.compile(*map(optimizer, rates), jit_compile=steps >= 1_000, steps_per_execution=min(100, steps))
     dataset = kg.datasets.from_arrays(points / scale, batch_size=batch, seed=seed)
     gan.fit(dataset, steps_per_epoch=steps, verbose=0)
     made = gan.generate(POINTS, seed=0, batch_size=POINTS) * scale

@@ -62,7 +62,7 @@ def main():
     arguments = studies.options(__doc__, seeds=10)
     directory = studies.directory(arguments, "tracking")
     classifier = studies.classifier_of("digits", directory, 1 if arguments.quick else None)
-    divisor, looks = (50, 5) if arguments.quick else (1, LOOKS)
+    divisor, looks = (100, 4) if arguments.quick else (1, LOOKS)
     tasks = {
         f"{data}/{kind}/{seed}": (data, kind, seed, STEPS[data] // divisor, looks, classifier)
         for seed in range(arguments.seeds)
@@ -118,7 +118,7 @@ def train(data, kind, seed, steps, looks, classifier):
     make, optimizer = KINDS[kind]
     gan = make((generator, kg.networks.mlp_discriminator(shape, UNITS)), data, n_critic=N_CRITIC, seed=seed)
     alone = keras.optimizers.schedules.PiecewiseConstantDecay([min(ALONE, steps // 2)], [0.0, GENERATOR_RATE])
-    gan.compile(optimizer(CRITIC_RATE), optimizer(alone), jit_compile=True)
+    gan.compile(optimizer(CRITIC_RATE), optimizer(alone), jit_compile=steps >= 1_000)
     look = Looks(steps // looks, distance_to(data, examples, classifier))
     dataset = kg.datasets.from_arrays(examples, batch_size=256 if data == "grid" else 64, seed=seed)
     gan.fit(dataset, steps_per_epoch=steps, callbacks=[look], verbose=0)

@@ -1,6 +1,7 @@
 """The command, in this process and in one of its own."""
 
 import csv
+import functools
 import json
 import os
 import pathlib
@@ -435,7 +436,8 @@ def test_every_flag_is_explained_in_the_help():
 # generate
 
 
-def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, capsys):
+def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch, capsys):
+    monkeypatch.setattr(metrics, "train_classifier", functools.partial(metrics.train_classifier, epochs=20))
     assert main(["evaluate", str(run), "--num_images=300"]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"generated +real +300 examples each", printed)
@@ -684,12 +686,16 @@ def exported(labelled, tmp_path_factory):
 
 def test_an_exported_model_generates_what_the_run_does(run, labelled, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for path, more in ((run, []), (labelled, []), (labelled, ["--labels=7,2"])):
+    for path, *all_flags in (
+        (run, [], ["--truncation=0.5"]),
+        (labelled, []),
+        (labelled, ["--labels=7,2", "--truncation=0.5", "--seed=5"]),
+    ):
         to = f"--to=saved_models/{path.parent.name}"
         assert main(["export", str(path), to]) == 0
-        for flags in ([], ["--truncation=0.5"], ["--seed=5"]):
+        for flags in all_flags:
             own, exported = (
-                arrays("generate", source, "--num_images=12", *more, *flags, out=f"{name}.npz")
+                arrays("generate", source, "--num_images=12", *flags, out=f"{name}.npz")
                 for name, source in (("own", str(path)), ("exported", to.removeprefix("--to=")))
             )
             assert own.dtype == exported.dtype == np.uint8
