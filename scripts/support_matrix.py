@@ -19,7 +19,12 @@ BEGIN, END = f"<!-- {pathlib.Path(__file__).name}: begin -->", f"<!-- {pathlib.P
 # Columns, and rows: a label, and the tests that show it.
 MODELS = ["GAN", "WGAN", "WGANGP", "WGANLP", "DRAGAN", "LSGAN", "R3GAN", "VAE"]
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
-STRATEGIES = {"one device": "one_device", "MirroredStrategy": "mirrored", "MultiWorkerMirroredStrategy": "multiworker"}
+# By strategy its tests, and the precisions in which they have XLA too; `pytest -m slow` has it in all.
+STRATEGIES = {
+    "one device": ("one_device", PRECISIONS),
+    "MirroredStrategy": ("mirrored", ["float32"]),
+    "MultiWorkerMirroredStrategy": ("multiworker", []),
+}
 ROWS = {
     "`fit`, `evaluate`, validation": ["fit_and_evaluate[{}]"],
     "`predict`, `generate`": ["predict_and_generate[{}]"],
@@ -30,8 +35,10 @@ ROWS = {
     "`steps_per_execution`": ["steps_per_execution[{}]"],
     "`run_eagerly`": ["run_eagerly[{}]"],
 } | {
-    f"{strategy}, {precision}, without and with XLA": [f"{test}[{{}}-{precision}-{xla}]" for xla in ("plain", "xla")]
-    for strategy, test in STRATEGIES.items()
+    f"{strategy}, {precision}, without {'and with ' if precision in with_xla else ''}XLA": [
+        f"{test}[{{}}-{precision}-{xla}]" for xla in ("plain", "xla")[: 1 + (precision in with_xla)]
+    ]
+    for strategy, (test, with_xla) in STRATEGIES.items()
     for precision in PRECISIONS
 }
 

@@ -202,6 +202,7 @@ def test_when_a_worker_was_killed_both_go_on_from_the_last_checkpoint(tmp_path, 
     assert_goes_on(tmp_path, calm)
 
 
+@pytest.mark.slow
 def test_sigterm_to_all_workers_saves_once_and_ends_all_with_143(tmp_path, calm):
     with slowly(tmp_path, (tmp_path, tmp_path / "0.npz"), (tmp_path, tmp_path / "1.npz")) as cluster:
         wait_for(cluster, 13)
@@ -222,9 +223,9 @@ def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
     assert_goes_on(tmp_path, calm)
 
 
-def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, calm):
+def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, of_workers):
     outs = [tmp_path / "0.npz", tmp_path / "1.npz"]
-    with slowly(tmp_path, (calm, outs[0]), (tmp_path / "other", outs[1])) as cluster:
+    with slowly(tmp_path, (of_workers / "WGAN-GP, Adam", outs[0]), (tmp_path / "other", outs[1])) as cluster:
         assert 0 not in cluster.ended(120), cluster.printed()
         for each in cluster.logs:
             assert "The workers have found different checkpoints" in each.read_text(), cluster.printed()
@@ -234,7 +235,8 @@ def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, calm):
 # The command
 
 
-def test_the_command_trains_on_two_workers_and_resumes(tmp_path):
+@pytest.mark.parametrize("resumed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["once", "resumed"])
+def test_the_command_trains_on_two_workers_and_resumes(tmp_path, resumed):
     command = [sys.executable, "-m", "kerasgan"]
     train = [
         *command,
@@ -250,11 +252,12 @@ def test_the_command_trains_on_two_workers_and_resumes(tmp_path):
     assert quality["steps"] == 30
     assert "directory" in cluster.logs[0].read_text()
     assert "directory" not in cluster.logs[1].read_text()  # the chief alone prints
-    with Cluster(tmp_path, *[[*command, "resume", tmp_path / "run", "--steps=40"]] * 2) as cluster:
-        assert cluster.ended() == [0, 0], cluster.printed()
-    assert json.loads((tmp_path / "run/metrics.json").read_text())["steps"] == 40
+    if resumed:
+        with Cluster(tmp_path, *[[*command, "resume", tmp_path / "run", "--steps=40"]] * 2) as cluster:
+            assert cluster.ended() == [0, 0], cluster.printed()
+        assert json.loads((tmp_path / "run/metrics.json").read_text())["steps"] == 40
     steps = [line.split(",")[0] for line in (tmp_path / "run/metrics.csv").read_text().splitlines()[1:]]
-    assert steps == [str(step) for step in range(1, 41)]
+    assert steps == [str(step) for step in range(1, 41 if resumed else 31)]
 
 
 def test_several_workers_need_a_cluster_and_a_directory(tmp_path, monkeypatch, capsys):

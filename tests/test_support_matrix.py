@@ -43,7 +43,6 @@ MODELS = {
 FURTHER = {loss.__name__: adversarial(kg.GAN, loss=loss()) for loss in (kg.losses.Minimax, kg.losses.Hinge)}
 
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
-COMBINATIONS = list(itertools.product(MODELS, PRECISIONS, [False, True]))
 # Of weights and logs after three steps, which move every network by a thousandth or more: of sums in another order.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-3, "mixed_float16": 5e-4}
 
@@ -225,12 +224,19 @@ def test_run_eagerly(name):
 
 # Precision, strategy, XLA
 
-with_xla = pytest.mark.parametrize("xla", [False, True], ids=["plain", "xla"])
-each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+
+def each_combination(slow=lambda precision, xla: False):
+    return pytest.mark.parametrize(
+        ("precision", "xla"),
+        [
+            pytest.param(precision, xla, id=f"{precision}-{'xla' if xla else 'plain'}", marks=[pytest.mark.slow] * rare)
+            for precision, xla in itertools.product(PRECISIONS, [False, True])
+            for rare in [slow(precision, xla)]
+        ],
+    )
 
 
-@with_xla
-@each_precision
+@each_combination()
 @each_model
 def test_one_device(name, precision, xla):
     received = outcome(trained(name, precision, xla)) if xla else reference(name, precision)
@@ -240,36 +246,39 @@ def test_one_device(name, precision, xla):
         assert_networks_close(received, reference(name))
 
 
-@with_xla
-@each_precision
+@each_combination(slow=lambda precision, xla: xla and precision != "float32")
 @each_model
 def test_mirrored(name, precision, xla, mirrored):
     received = outcome(trained(name, precision, xla, mirrored))
     assert_close(received, reference(name, precision), TOLERANCE[precision])
 
 
-def train_all(directory):
+def train_all(directory, xla):
     """What each of two workers does."""
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    for name, precision, xla in COMBINATIONS:
-        arrays = outcome(trained(name, precision, xla, strategy))
-        np.savez(pathlib.Path(directory) / f"{name}-{precision}-{xla}.npz", **arrays)
+    for name, precision in itertools.product(MODELS, PRECISIONS):
+        arrays = outcome(trained(name, precision, xla == "True", strategy))
+        np.savez(pathlib.Path(directory) / f"{name}-{precision}.npz", **arrays)
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """Directories with what each of two workers has trained."""
-    directories = [tmp_path_factory.mktemp("worker") for _ in range(2)]
-    commands = [[*WORKER, "test_support_matrix", "train_all", directory] for directory in directories]
-    with Cluster(directories[0], *commands) as cluster:
-        assert cluster.ended(timeout=900) == [0, 0], cluster.printed()
+    """A function of whether XLA is used: directories with what each of two workers has trained."""
+
+    @functools.cache
+    def directories(xla):
+        directories = [tmp_path_factory.mktemp("worker") for _ in range(2)]
+        commands = [[*WORKER, "test_support_matrix", "train_all", directory, xla] for directory in directories]
+        with Cluster(directories[0], *commands) as cluster:
+            assert cluster.ended(timeout=900) == [0, 0], cluster.printed()
+        return directories
+
     return directories
 
 
-@with_xla
-@each_precision
+@each_combination(slow=lambda precision, xla: xla)
 @each_model
 def test_multiworker(name, precision, xla, workers):
-    for directory in workers:
-        received = dict(np.load(directory / f"{name}-{precision}-{xla}.npz"))
+    for directory in workers(xla):
+        received = dict(np.load(directory / f"{name}-{precision}.npz"))
         assert_close(received, reference(name, precision), TOLERANCE[precision])
