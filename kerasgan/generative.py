@@ -40,8 +40,9 @@ class GenerativeModel(keras.Model):
     def __init__(self, generator, seed=0, **kwargs):
         distribution.check_scope()
         super().__init__(**kwargs)
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise invalid("seed", "an integer in [0, 2**63)", f"seed={seed!r}")
+        seed = checked_integer("seed", seed, 0)
+        if seed >= 2**63:
+            raise invalid("seed", "an integer below 2**63", f"seed={seed!r}")
         contract.check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
         self.generator = generator
         self.seed = seed

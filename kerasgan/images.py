@@ -70,9 +70,9 @@ def grid(images, columns: int | None = None, padding: int = PADDING, scale: int 
             "Invalid shape for argument `images`. Expected `(n, height, width, channels)` with n >= 1; "
             f"{advice}. Received: shape={images.shape}"
         )
-    for argument, value, least in (("columns", columns, 1), ("padding", padding, 0), ("scale", scale, 1)):
-        if value is not None:
-            checked_integer(argument, value, least)
+    columns = None if columns is None else checked_integer("columns", columns)
+    scale = None if scale is None else checked_integer("scale", scale)
+    padding = checked_integer("padding", padding, 0)
     images = to_uint8(images)[..., : 3 if images.shape[-1] >= 3 else 1]
     scale = scale or math.ceil(CELL / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)

@@ -616,3 +616,8 @@ def test_an_integer_of_numpy_is_one(tmp_path):
     assert type(keras.models.load_model(tmp_path / "gan.keras").n_critic) is int
     same = [kg.datasets.from_arrays(images(), batch_size=one).digest for one in (4, np.int32(4))]
     assert same[0] == same[1]
+    own = kg.networks.mlp_generator(SHAPE, np.int64(3), (8,), num_classes=np.int64(2))
+    other = kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=np.int64(2))
+    assert type(kg.GAN(own, other, seed=np.uint8(7)).seed) is int
+    columns, padding = np.uint8(4), np.uint8(2)
+    assert kg.images.grid(np.zeros((8, 28, 28, 1)), columns, padding, np.uint8(1)).shape == (62, 122, 1)

@@ -150,6 +150,22 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert 'Model: "discriminator"' in shown
 
 
+def test_a_rate_that_falls_to_zero_allows_no_more_steps(tmp_path, capsys):
+    arguments = ["train", "--steps=3", *SMALL, f"--workdir={tmp_path}"]
+    assert main([*arguments, "--learning_rate_decay"]) == 0
+    before = (tmp_path / "config.json").read_bytes()
+    error = refused(capsys, "resume", str(tmp_path), "--steps=6")
+    assert "--steps=6: the learning rate of this run falls to zero at step 3, its last. Train anew" in error
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert main(["resume", str(tmp_path), "--steps=3"]) == 0  # complete
+
+
+def test_gamma_is_a_weight(capsys):
+    assert main(["train", "--dry_run", "--json", *SMALL, "--model=r3gan", "--penalty_weight=0.5"]) == 0
+    configuration = configurations.Configuration.from_json(json.loads(capsys.readouterr().out))
+    assert build(configuration, source_of()).gamma == 0.5
+
+
 def test_what_the_papers_set_can_be_set(capsys):
     arguments = ["--penalty_weight=3", "--beta_1=0.25", "--beta_2=0.75", "--learning_rate=0.5", "--learning_rate_decay"]
     assert main(["train", "--dry_run", "--json", *SMALL, *arguments]) == 0
@@ -329,8 +345,8 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--learning_rate=inf"], "--learning_rate=inf: expected a finite number"),
         (["train", "--learning_rate=nan"], "--learning_rate=nan: expected a finite number"),
         (["train", "--learning_rate=0"], "--learning_rate=0.0: expected a finite number above 0"),
-        (["train", "--beta_1=1"], "--beta_1=1.0: expected a finite number from 0 and below 1"),
-        (["train", "--ema_momentum=-0.1"], "--ema_momentum=-0.1: expected a finite number from 0 and below 1"),
+        (["train", "--beta_1=1"], "--beta_1=1.0: expected a finite number >= 0 and below 1"),
+        (["train", "--ema_momentum=-0.1"], "--ema_momentum=-0.1: expected a finite number >= 0 and below 1"),
         (["train", "--model=wgan", "--beta_2=0.9"], "--beta_2 is for models that Adam trains"),
         (["train", "--model=gan", "--penalty_weight=1"], "--penalty_weight is for wgan_gp, wgan_lp, dragan, r3gan"),
         (["train", "--steps=3", "--epochs=3"], "--epochs or --steps, not both"),
@@ -576,8 +592,11 @@ def source_of(shape=(8, 8, 1), n=1000, labels=True):
         ("steps", True, "an integer >= 1; "),
         ("seed", -1, "an integer >= 0; "),
         ("penalty_weight", "a", "a finite number >= 0, or null; "),
-        ("learning_rate", float("inf"), "a finite number >= 0; "),
-        ("beta_1", None, "a finite number >= 0; "),
+        ("learning_rate", float("inf"), "a finite number above 0; "),
+        ("learning_rate", 0, "a finite number above 0; "),
+        ("beta_1", 1.0, "a finite number >= 0 and below 1; "),
+        ("beta_1", None, "a finite number >= 0 and below 1; "),
+        ("model", "lsgan", "`penalty_weight` cannot be used. Expected null, because lsgan has no penalty; "),
         ("dataset", 5, "a text that is not empty; "),
         ("conditional", 1, "true or false; "),
         ("units", 5, "a list of integers >= 1; "),
@@ -591,7 +610,8 @@ def source_of(shape=(8, 8, 1), n=1000, labels=True):
 )
 def test_a_value_of_a_configuration_that_cannot_be_is_named(run, tmp_path, capsys, name, value, expected):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads((run / "config.json").read_text()) | {name: value}))
+    values = json.loads((run / "config.json").read_text()) | {"penalty_weight": 10.0}
+    path.write_text(json.dumps(values | {name: value}))
     error = refused(capsys, "resume", str(tmp_path))
     assert f"{path}: `" in error
     assert expected in error

@@ -1,9 +1,8 @@
 """Every study of `scripts/` runs in its quick form, keeps its results, and draws its figure."""
 
 import json
-import os
 import pathlib
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -13,13 +12,13 @@ SCRIPTS = sorted((pathlib.Path(__file__).parents[1] / "scripts").glob("study_*.p
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_a_study_runs_and_goes_on_from_what_is_there(script, tmp_path):
-    command = [sys.executable, script, "--quick", f"--out={tmp_path}"]
-    environment = {**os.environ, "PYTHONPATH": str(script.parents[1])}
-    printed = [
-        subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
-        for _ in range(2 if script == SCRIPTS[0] else 1)
-    ]
+def test_a_study_runs_and_goes_on_from_what_is_there(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script.name, "--quick", f"--out={tmp_path}"])
+    monkeypatch.syspath_prepend(script.parent)
+    printed = []
+    for _ in range(2 if script == SCRIPTS[0] else 1):
+        runpy.run_path(str(script), run_name="__main__")
+        printed.append(capsys.readouterr().out)
     assert printed[0] == printed[-1]
     assert "| --- |" in printed[0]
     assert json.loads((tmp_path / "results.json").read_text())

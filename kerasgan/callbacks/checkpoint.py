@@ -363,7 +363,7 @@ class Checkpoint(keras.callbacks.Callback):
         data = {
             "elements": str(dataset.element_spec),
             "steps_per_epoch": training.steps_per_epoch,
-            "fingerprint": dataset.digest if batching.seekable(dataset) else None,
+            "fingerprint": getattr(dataset, "digest", None) if batching.seekable(dataset) else None,
         }
         return _canonical({"model": training.model.recipe(), "data": data})
 

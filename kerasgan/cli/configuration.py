@@ -36,6 +36,10 @@ CHOICES = {
 }
 
 
+# Numbers that are not only finite and 0 or more.
+_POSITIVE, _BELOW_1 = ("learning_rate", "truncation"), ("beta_1", "beta_2", "ema_momentum")
+
+
 @dataclasses.dataclass(frozen=True)
 class Configuration:
     """A training, resolved: nothing is left to be chosen.
@@ -310,7 +314,25 @@ def read(path: pathlib.Path) -> Configuration:
             )
     if (configuration.model, configuration.network) == ("vae", "resnet"):
         raise ValueError(f"{path}: `network` cannot be used. Expected mlp or dcgan for a vae. Received: resnet")
+    if configuration.penalty_weight is not None and configuration.model not in PENALIZED:
+        expected = f"null, because {configuration.model} has no penalty"
+        raise ValueError(
+            f"{path}: `penalty_weight` cannot be used. Expected {expected}; correct it. "
+            f"Received: {configuration.penalty_weight}"
+        )
     return configuration
+
+
+def is_in_range(name, number):
+    """Whether the number of a field or a flag can be used."""
+    enough, small_enough = number > 0 or name not in _POSITIVE, number < 1 or name not in _BELOW_1
+    return math.isfinite(number) and number >= 0 and enough and small_enough
+
+
+def range_of(name):
+    """The range of the number of a field or a flag, in words."""
+    lowest = "above 0" if name in _POSITIVE else ">= 0"
+    return f"a finite number {lowest}{' and below 1' if name in _BELOW_1 else ''}"
 
 
 def _kinds(field):
@@ -329,9 +351,9 @@ def _holds(field, value):
     if field.name in CHOICES:
         return type(value) in kinds and value in CHOICES[field.name]
     if type(value) is int:
-        return (int in kinds and value >= (field.name != "seed")) or (float in kinds and value >= 0)
+        return (int in kinds and value >= (field.name != "seed")) or (float in kinds and is_in_range(field.name, value))
     if type(value) is float:
-        return float in kinds and math.isfinite(value) and value >= 0
+        return float in kinds and is_in_range(field.name, value)
     return type(value) in kinds and value != ""
 
 
@@ -340,7 +362,7 @@ def _expected(field, configuration):
     kinds = [kind for kind in _kinds(field) if kind is not type(None)]
     words = {
         bool: "true or false",
-        float: "a finite number >= 0",
+        float: range_of(field.name),
         int: f"an integer >= {int(field.name != 'seed')}",
         str: "a text that is not empty",
         tuple: "a list of integers >= 1",

@@ -1,14 +1,23 @@
 """The flags of each command, grouped, and the help that shows them."""
 
 import dataclasses
-import math
 import shutil
 import textwrap
 from collections.abc import Callable
 
 from absl import flags
 
-from kerasgan.cli.configuration import BASE, CHOICES, DATASETS, FORMATS, MODEL_NAMES, NETWORK_NAMES, RECIPES
+from kerasgan.cli.configuration import (
+    BASE,
+    CHOICES,
+    DATASETS,
+    FORMATS,
+    MODEL_NAMES,
+    NETWORK_NAMES,
+    RECIPES,
+    is_in_range,
+    range_of,
+)
 
 # So that as many images as one likes can come after it.
 _LARGEST_SEED = 2**62
@@ -51,11 +60,9 @@ class Flags:
         bounds = {"lower_bound": lower, "upper_bound": upper}
         self._add(name, flags.DEFINE_integer, (default, text), shown or ("N" if default is None else default), **bounds)
 
-    def number(self, name, default, text, shown, positive=False, below=math.inf):
+    def number(self, name, default, text, shown):
         self._add(name, flags.DEFINE_float, (default, text), shown)
-        holds = lambda value: value is None or ((value > 0 if positive else value >= 0) and value < below)
-        limits = f"{'above' if positive else 'from'} 0{f' and below {below}' if below < math.inf else ''}"
-        self._validate(name, holds, f"a finite number {limits}")
+        self._validate(name, lambda value: value is None or is_in_range(name, value), range_of(name))
 
     def boolean(self, name, default, text, **options):
         self._add(name, flags.DEFINE_boolean, (default, text), None, **options)
@@ -206,21 +213,20 @@ def _train(define):
         None,
         "Of both optimizers. By default the model's paper's, or what was tuned for the dataset.",
         "X",
-        positive=True,
     )
     define.boolean(
         "learning_rate_decay",
         None,
         "Let it fall linearly to zero over the training. By default only where it was tuned so.",
     )
-    define.number("beta_1", None, "Of both Adams. By default the model's paper's.", "X", below=1)
-    define.number("beta_2", None, "Of both Adams. By default the model's paper's.", "X", below=1)
+    text = "Of both Adams. By default the model's paper's, or what was tuned for the dataset."
+    define.number("beta_1", None, text, "X")
+    define.number("beta_2", None, text, "X")
     define.number(
         "ema_momentum",
         None,
         "Images are made by an average of the generator's weights with this momentum; 0 for no average.",
         0.999,
-        below=1,
     )
     define.integer("seed", 0, "The same seed gives the same training.", lower=0, upper=2**32 - 1)
     define.choice(
@@ -262,7 +268,6 @@ def _generate(define):
         None,
         "Latents are cut off at so many standard deviations: more usual images, of fewer kinds.",
         "X",
-        positive=True,
     )
     define.group("Output")
     define.string(

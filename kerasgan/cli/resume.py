@@ -32,7 +32,13 @@ def run(workdir, flags) -> dict:
             "begin anew by `kerasgan train` with another --workdir."
         )
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
-    if flags["steps"] is not None:
+    if flags["steps"] not in (None, configuration.steps):
+        if configuration.learning_rate_decay:
+            raise ValueError(
+                f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
+                f"{configuration.steps:,}, its last. Train anew, by `kerasgan train --steps={flags['steps']}`, or with "
+                "--nolearning_rate_decay, which can go on for ever."
+            )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     if _steps_done(workdir) >= configuration.steps and intact(workdir / "model.keras"):
         done = _steps_done(workdir)

@@ -128,7 +128,8 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """The dataset without the thread that tunes it, where its maker has not decided on `autotune.enabled`.
 
     In TensorFlow 2.21 that thread can miss that its iterator is dropped. The iterator then waits for it, for a minute
-    at most, and with it all of Python, signals too. Without it what says AUTOTUNE takes one thread a core.
+    at most, and with it all of Python, signals too. Without it what says AUTOTUNE takes one thread a core, and a `map`
+    that does not say it is left as it is.
     """
     if dataset.options().autotune.enabled is not None:
         return dataset

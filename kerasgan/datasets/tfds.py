@@ -82,7 +82,8 @@ def read(builder, *, split: str, image_size: int | None = None, channels: int | 
         )
     images, labels = np.empty((n, *shape), np.uint8), np.empty(n, np.int32)
     start = 0
-    for batch in _examples(builder, split, shape, labels=True).batch(256).prefetch(2).as_numpy_iterator():
+    batches = pipeline.untuned(_examples(builder, split, shape, labels=True).batch(256).prefetch(2))
+    for batch in batches.as_numpy_iterator():
         stop = start + len(batch[0])
         images[start:stop] = batch[0]
         if len(batch) > 1:

@@ -56,7 +56,7 @@ def generator_inputs(latent_dim, num_classes):
         return latents, latents
     labels = keras.Input((), dtype="int32", name="labels")
     embedding = keras_layers.Embedding(
-        num_classes, latent_dim, embeddings_initializer="random_normal", name="label_embedding"
+        int(num_classes), latent_dim, embeddings_initializer="random_normal", name="label_embedding"
     )(labels)
     return [latents, labels], keras_layers.Concatenate()([latents, embedding])
 
@@ -72,7 +72,8 @@ def discriminator_model(images, features, num_classes, normalization, name):
     if num_classes is None:
         return keras.Model(images, logits, name=name)
     labels = keras.Input((), dtype="int32", name="labels")
-    embedding = keras_layers.Embedding(num_classes, features.shape[-1], dtype="float32", name="label_embedding")(labels)
+    classes = keras_layers.Embedding(int(num_classes), features.shape[-1], dtype="float32", name="label_embedding")
+    embedding = classes(labels)
     projection = keras_layers.Dot(axes=1, dtype="float32", name="projection")([embedding, features])
     return keras.Model([images, labels], keras_layers.Add(dtype="float32")([logits, projection]), name=name)
 
