@@ -157,7 +157,8 @@ def test_a_rate_that_falls_to_zero_allows_no_more_steps(tmp_path, capsys):
     error = refused(capsys, "resume", str(tmp_path), "--steps=6")
     assert "--steps=6: the learning rate of this run falls to zero at step 3, its last. Train anew" in error
     assert (tmp_path / "config.json").read_bytes() == before
-    assert main(["resume", str(tmp_path), "--steps=3"]) == 0  # complete
+    assert main(["resume", str(tmp_path), "--steps=3"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path} is complete: 3 steps.\n"
 
 
 def test_gamma_is_a_weight(capsys):

@@ -42,7 +42,8 @@ def run(workdir, flags) -> dict:
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     if _steps_done(workdir) >= configuration.steps and intact(workdir / "model.keras"):
         done = _steps_done(workdir)
-        print(f"{workdir} is complete: {done:,} steps. For more pass --steps with a number above {done}.")
+        more = "" if configuration.learning_rate_decay else f" For more pass --steps with a number above {done}."
+        print(f"{workdir} is complete: {done:,} steps.{more}")
         return {"workdir": str(workdir), "steps": done}
     data = data_.read(
         configuration.dataset,
