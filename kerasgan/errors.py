@@ -31,15 +31,21 @@ def invalid(argument, expected, received, kind=ValueError):
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
 
 
-def checked_integer(argument, value, least=1):
+def checked_integer(argument, value, least=1, advice=""):
     """The value as an `int`, if it is an integer, of NumPy too, and no boolean.
+
+    Args:
+        argument: String, its name.
+        value: What came.
+        least: Integer, the lowest that will do.
+        advice: String, put behind what is expected.
 
     Raises:
         ValueError: It is none, or below `least`.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         expected = "a positive integer" if least == 1 else f"an integer >= {least}"
-        raise invalid(argument, expected, f"{argument}={value!r}")
+        raise invalid(argument, expected + advice, f"{argument}={value!r}")
     return int(value)
 
 

@@ -610,6 +610,13 @@ def test_a_count_is_a_positive_integer(value):
         kg.datasets.from_arrays(images(), batch_size=value)
 
 
+@pytest.mark.parametrize("make", [kg.networks.mlp_generator, kg.networks.mlp_discriminator])
+def test_no_classes_are_none(make):
+    message = "`num_classes`. Expected a positive integer, or None for an unconditional network. Received: .*=0"
+    with pytest.raises(ValueError, match=message):
+        make(SHAPE, num_classes=0)
+
+
 def test_an_integer_of_numpy_is_one(tmp_path):
     gan = kg.WGANGP(generator(), critic(), n_critic=np.int64(2), pack=np.uint8(1))
     gan.save(tmp_path / "gan.keras")

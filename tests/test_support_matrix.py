@@ -239,7 +239,7 @@ def each_combination(slow=lambda precision, xla: False):
 @each_combination()
 @each_model
 def test_one_device(name, precision, xla):
-    received = outcome(trained(name, precision, xla)) if xla else reference(name, precision)
+    received = outcome(trained(name, precision, xla))
     assert all(np.isfinite(value).all() for value in received.values())
     assert_close(received, reference(name, precision), TOLERANCE[precision])
     if precision != "float32":  # and they are not another training

@@ -44,7 +44,7 @@ class Source:
 def check_image_options(image_size: int | None, channels: int | None) -> None:
     """Refuse sizes and channel counts that no reader can give."""
     if image_size is not None:
-        checked_integer("image_size", image_size)
+        checked_integer("image_size", image_size, advice=", the side of the square images")
     if channels not in (None, 1, 3):
         raise ValueError(
             "Invalid value for argument `channels`. Expected 1 (grey), 3 (RGB) or None (as the data are). "

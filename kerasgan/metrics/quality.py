@@ -32,7 +32,7 @@ class QualityMetric(keras.metrics.Metric):
         if not callable(extractor):
             raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
         self.extractor = extractor
-        self.most = None if most is None else checked_integer("most", most, 2)
+        self.most = None if most is None else checked_integer("most", most, 2, ", or None")
         self._real_key = None
         self._real = []
         self.reset_state()

@@ -9,7 +9,7 @@ from kerasgan.errors import checked_integer, invalid
 NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 
 
-def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS, ranks=(3,)):
+def check(image_shape, normalization, allowed=NORMALIZATIONS, ranks=(3,)):
     """Raises `ValueError` for what no network can be built from."""
     sizes = image_shape if isinstance(image_shape, tuple | list) else ()
     if len(sizes) not in ranks or not all(isinstance(size, int) and size > 0 for size in sizes):
@@ -17,8 +17,6 @@ def check(image_shape, normalization, num_classes, allowed=NORMALIZATIONS, ranks
         raise invalid("image_shape", expected, f"image_shape={image_shape}")
     if normalization not in allowed:
         raise invalid("normalization", f"one of {allowed}", f"normalization={normalization!r}")
-    if num_classes is not None:
-        checked_integer("num_classes", num_classes)
 
 
 def normalize(x, normalization):
@@ -48,6 +46,10 @@ def dense(normalization):
     return layers.SpectralDense if normalization == "spectral" else keras_layers.Dense
 
 
+def _checked_classes(num_classes):
+    return checked_integer("num_classes", num_classes, advice=", or None for an unconditional network")
+
+
 def generator_inputs(latent_dim, num_classes):
     """Inputs of a generator and the vector that it starts from: the latents, with the label's embedding behind them."""
     latent_dim = checked_integer("latent_dim", latent_dim)
@@ -56,7 +58,7 @@ def generator_inputs(latent_dim, num_classes):
         return latents, latents
     labels = keras.Input((), dtype="int32", name="labels")
     embedding = keras_layers.Embedding(
-        int(num_classes), latent_dim, embeddings_initializer="random_normal", name="label_embedding"
+        _checked_classes(num_classes), latent_dim, embeddings_initializer="random_normal", name="label_embedding"
     )(labels)
     return [latents, labels], keras_layers.Concatenate()([latents, embedding])
 
@@ -72,8 +74,8 @@ def discriminator_model(images, features, num_classes, normalization, name):
     if num_classes is None:
         return keras.Model(images, logits, name=name)
     labels = keras.Input((), dtype="int32", name="labels")
-    classes = keras_layers.Embedding(int(num_classes), features.shape[-1], dtype="float32", name="label_embedding")
-    embedding = classes(labels)
+    num_classes = _checked_classes(num_classes)
+    embedding = keras_layers.Embedding(num_classes, features.shape[-1], dtype="float32", name="label_embedding")(labels)
     projection = keras_layers.Dot(axes=1, dtype="float32", name="projection")([embedding, features])
     return keras.Model([images, labels], keras_layers.Add(dtype="float32")([logits, projection]), name=name)
 

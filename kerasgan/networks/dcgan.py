@@ -33,7 +33,7 @@ def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batc
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "instance"))
+    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
     sizes = blocks.halvings(image_shape[:2], _SMALLEST)
     widths = _widths(filters, len(sizes) - 1)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
@@ -65,7 +65,7 @@ def dcgan_discriminator(image_shape, filters=64, normalization=None, num_classes
     Returns:
         `keras.Model`.
     """
-    images, features = _trunk(image_shape, filters, normalization, num_classes, kernel_size)
+    images, features = _trunk(image_shape, filters, normalization, kernel_size)
     return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
 
 
@@ -80,7 +80,7 @@ def dcgan_encoder(image_shape, latent_dim=128, filters=64, normalization="batch"
     Returns:
         `keras.Model`.
     """
-    images, features = _trunk(image_shape, filters, normalization, None, kernel_size)
+    images, features = _trunk(image_shape, filters, normalization, kernel_size)
     return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
 
 
@@ -88,8 +88,8 @@ def _widths(filters, count):
     return [filters * min(2**i, _WIDEST) for i in range(count)]
 
 
-def _trunk(image_shape, filters, normalization, num_classes, kernel_size):
-    blocks.check(image_shape, normalization, num_classes)
+def _trunk(image_shape, filters, normalization, kernel_size):
+    blocks.check(image_shape, normalization)
     images = x = keras.Input(image_shape, name="images")
     count = len(blocks.halvings(image_shape[:2], _SMALLEST)) - 1
     for i, width in enumerate(_widths(filters, count) or [filters]):

@@ -25,7 +25,7 @@ def mlp_generator(
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer"), ranks=(1, 2, 3))
+    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer"), ranks=(1, 2, 3))
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     x = _hidden(x, units, normalization, negative_slope=0.0)
     x = keras_layers.Dense(math.prod(image_shape), dtype="float32")(x)
@@ -46,7 +46,7 @@ def mlp_discriminator(image_shape, units=(512, 512, 512), normalization=None, nu
     Returns:
         `keras.Model`.
     """
-    images, features = _trunk(image_shape, units, normalization, num_classes)
+    images, features = _trunk(image_shape, units, normalization)
     return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
 
 
@@ -62,12 +62,12 @@ def mlp_encoder(image_shape, latent_dim=128, units=(512, 512), normalization=Non
     Returns:
         `keras.Model`.
     """
-    images, features = _trunk(image_shape, units, normalization, None)
+    images, features = _trunk(image_shape, units, normalization)
     return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
 
 
-def _trunk(image_shape, units, normalization, num_classes):
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "spectral"), ranks=(1, 2, 3))
+def _trunk(image_shape, units, normalization):
+    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "spectral"), ranks=(1, 2, 3))
     images = keras.Input(image_shape, name="images")
     return images, _hidden(keras_layers.Flatten()(images), units, normalization, negative_slope=0.2)
 

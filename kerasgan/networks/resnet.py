@@ -26,7 +26,7 @@ def resnet_generator(image_shape, latent_dim=128, filters=128, normalization="ba
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, num_classes, allowed=(None, "batch", "layer", "instance"))
+    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
     sizes = blocks.halvings(image_shape[:2], 4)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], filters)
@@ -50,7 +50,7 @@ def resnet_discriminator(image_shape, filters=128, normalization=None, num_class
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, num_classes)
+    blocks.check(image_shape, normalization)
     images = x = keras.Input(image_shape, name="images")
     for i in range(max(1, len(blocks.halvings(image_shape[:2], 8)) - 1)):
         x = _down_block(x, filters, normalization, first=i == 0)
