@@ -200,6 +200,8 @@ def test_networks_of_keras_applications():
     extractor = metrics.application_features("MobileNetV2", weights=None, image_size=96)
     assert extractor(DIGITS.images[:3]).shape == (3, 1280)
     assert extractor.identifier.startswith("keras-mobilenetv2-96-")
+    extractor = metrics.application_features("Xception", weights=None)
+    assert extractor.identifier.startswith("keras-xception-299-")
     with pytest.raises(ValueError, match=r"`name`. Expected a network of keras.applications"):
         metrics.application_features("Inception")
 

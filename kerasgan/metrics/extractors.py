@@ -183,7 +183,7 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     build = getattr(keras.applications, name, None)
     if build is None:
         raise invalid("name", "a network of keras.applications, e.g. 'InceptionV3'", repr(name))
-    size = image_size or (299 if name in ("InceptionV3", "InceptionResNetV2", "Xception") else 224)
+    size = image_size or build(weights=None).input_shape[1] or 224  # MobileNetV3 takes any
     model = build(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
     module = next(
         module
