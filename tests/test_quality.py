@@ -105,11 +105,25 @@ def test_labels_and_points():
     assert values["sliced_wasserstein_distance"] == pytest.approx(
         metrics.sliced_wasserstein_distance(real, fake), rel=1e-5
     )
-    points = kg.VAE(
+
+
+def test_metrics_of_points():
+    vae = kg.VAE(
         kg.networks.mlp_encoder((2,), 4, (8,)), kg.networks.mlp_generator((2,), 4, (8,), output_activation=None)
     )
-    points.compile(metrics=[metrics.FrechetDistance()])
-    assert points.evaluate(kg.datasets.ring(500)[0], verbose=0, return_dict=True)["frechet_distance"] > 0
+    centres = kg.datasets.ring_modes()
+    memorized = metrics.MemorizationInformedFrechetDistance()
+    vae.compile(metrics=[metrics.WassersteinDistance(), metrics.ModeCoverage(centres, 0.5), memorized])
+    points = kg.datasets.ring(500)[0]
+    values = vae.evaluate(points, batch_size=500, verbose=0, return_dict=True)
+    fake = np.concatenate([vae.generate(256, seed=0), vae.generate(244, seed=1)])
+    assert values["wasserstein_distance"] == pytest.approx(metrics.wasserstein_distance(points, fake), rel=1e-5)
+    modes = metrics.mode_coverage(fake, centres, 0.5)
+    assert modes["modes"] > 0
+    assert {name: values[f"mode_coverage_{name}"] for name in modes} == pytest.approx(modes)
+    expected = metrics.memorization_informed_frechet_distance(points, fake)
+    assert values["memorization_informed_frechet_distance"] == pytest.approx(expected, rel=1e-4)
+    assert metrics.ModeCoverage(**vae.quality[1].get_config()).names == vae.quality[1].names
 
 
 def test_replicas_report_the_same(mirrored):
@@ -161,10 +175,19 @@ def test_two_metrics_have_two_names():
         compiled(metrics.FrechetDistance(), metrics.FrechetDistance(print))
 
 
-@pytest.mark.parametrize(("arguments", "message"), [({"extractor": 3}, "`extractor`"), ({"most": 1}, "`most`")])
-def test_what_a_metric_does_not_take(arguments, message):
+@pytest.mark.parametrize(
+    ("metric", "arguments", "message"),
+    [
+        (metrics.FrechetDistance, {"extractor": 3}, "`extractor`"),
+        (metrics.FrechetDistance, {"most": 1}, "`most`"),
+        (metrics.PRDC, {"k": 0}, "`k`"),
+        (metrics.ModeCoverage, {"centres": [1.0, 2.0], "std": 0.1}, "`centres`"),
+        (metrics.ModeCoverage, {"centres": [[1.0, 2.0]], "std": 0.0}, "`std`"),
+    ],
+)
+def test_what_a_metric_does_not_take(metric, arguments, message):
     with pytest.raises(ValueError, match=message):
-        metrics.FrechetDistance(**arguments)
+        metric(**arguments)
 
 
 # Extractors

@@ -30,8 +30,8 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
 
     Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
     """
-    points = features_.checked(points, "points", least=1).astype(np.float64)
     centres = features_.checked(centres, "centres", least=1).astype(np.float64)
+    points = features_.checked(points, "points", least=1).astype(np.float64)
     if points.shape[1] != centres.shape[1]:
         raise invalid("points", f"{centres.shape[1]} coordinates, as `centres` has", f"{points.shape[1]}")
     if not std > 0:

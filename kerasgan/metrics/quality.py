@@ -117,6 +117,15 @@ class FrechetDistance(QualityMetric):
         return metrics.frechet_distance(real, fake)
 
 
+class MemorizationInformedFrechetDistance(QualityMetric):
+    """`kerasgan.metrics.memorization_informed_frechet_distance` of features: MiFID where the features are its."""
+
+    default_name, symbol, published = "memorization_informed_frechet_distance", "MiFD", "MiFID"
+
+    def _value(self, real, fake):
+        return metrics.memorization_informed_frechet_distance(real, fake)
+
+
 class KernelDistance(QualityMetric):
     """`kerasgan.metrics.kernel_distance` of features: KID where the features are its."""
 
@@ -138,7 +147,7 @@ class PRDC(QualityMetric):
 
     def __init__(self, extractor=pixels, most=2_000, name=None, k=5):
         super().__init__(extractor, most, name)
-        self.k = k
+        self.k = checked_integer("k", k)
 
     def _value(self, real, fake):
         return metrics.prdc(real, fake, self.k)
@@ -154,6 +163,42 @@ class SlicedWassersteinDistance(QualityMetric):
 
     def _value(self, real, fake):
         return metrics.sliced_wasserstein_distance(real, fake)
+
+
+class WassersteinDistance(QualityMetric):
+    """`kerasgan.metrics.wasserstein_distance`, the exact one: for points and small sets."""
+
+    default_name, symbol = "wasserstein_distance", "W1"
+
+    def __init__(self, extractor=pixels, most=1_000, name=None):
+        super().__init__(extractor, most, name)
+
+    def _value(self, real, fake):
+        return metrics.wasserstein_distance(real, fake)
+
+
+class ModeCoverage(QualityMetric):
+    """`kerasgan.metrics.mode_coverage` of generated points, for mixtures of equal Gaussians such as ring and grid.
+
+    Args:
+        centres: Array `(modes, d)`, in the units of the points that are trained on.
+        std: Float, of each Gaussian, in the same units.
+        extractor, most, name: As in `QualityMetric`.
+    """
+
+    default_name, symbol = "mode_coverage", "modes"
+    values = ("modes", "modes_held", "high_quality", "kl", "radius_ratio")
+
+    def __init__(self, centres, std, extractor=pixels, most=10_000, name=None):
+        super().__init__(extractor, most, name)
+        metrics.mode_coverage(centres, centres, std)  # which refuses what is wrong with them
+        self.centres, self.std = centres, std
+
+    def _value(self, real, fake):
+        return metrics.mode_coverage(fake, self.centres, self.std)
+
+    def get_config(self):
+        return {**super().get_config(), "centres": np.asarray(self.centres).tolist(), "std": self.std}
 
 
 class InceptionScore(QualityMetric):
