@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import DataError, ModelContractError, checked_integer, invalid
-from kerasgan.images import to_uint8
+from kerasgan.images import as_saved
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
 
@@ -316,6 +316,8 @@ class GenerativeModel(keras.Model):
             labels.append(own)
             if count >= most:
                 break
+        for metric in wanting:
+            metric.keep_real(dataset.digest)
         labels = np.concatenate(labels) if self.conditional else None
         # In parts of one size, so that they do not depend on that of the batches.
         for number, start in enumerate(range(0, int(min(count, most)), _GENERATED)):
@@ -323,7 +325,7 @@ class GenerativeModel(keras.Model):
             own = None if labels is None else labels[part]
             fake = self.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
             if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
-                fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them
+                fake = scale(as_saved(fake)).numpy()
             for metric in self.quality:
                 metric.update_state(fake=fake)
         return {name: value for metric in self.quality for name, value in metric.results().items()}

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasgan import files
-from kerasgan.errors import DataError, DataTypeError, checked_integer
+from kerasgan.errors import DataError, DataTypeError, NonFiniteError, checked_integer, invalid
 
 BACKGROUND = 236
 PADDING = 4
@@ -40,6 +40,23 @@ def to_uint8(images) -> np.ndarray:
         )
     levels = np.rint((images.astype(np.float32) + 1.0) * 127.5)
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
+
+
+def as_saved(images) -> np.ndarray:
+    """`to_uint8` for images that are measured: what is not finite is an error here, not black.
+
+    Raises:
+        NonFiniteError: There are NaN or infinity among them.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        finite = np.isfinite(images.astype(np.float32)).reshape(len(images), -1).all(axis=1)
+        if not finite.all():
+            received = f"NaN or infinity in {(~finite).sum()} of {len(images)}, first in number {finite.argmin()}"
+            raise invalid(
+                "images", "finite numbers; the generator is broken, go back to a checkpoint", received, NonFiniteError
+            )
+    return to_uint8(images)
 
 
 def grid(images, columns: int | None = None, padding: int = PADDING, scale: int | None = None) -> np.ndarray:

@@ -106,6 +106,13 @@ def classifier_of(name, directory, epochs=None):
     return str(path)
 
 
+def identifier(classifier):
+    """What tells this classifier's values from another's, for the protocol."""
+    import kerasgan as kg
+
+    return kg.metrics.Classifier.load(classifier).identifier
+
+
 def figure(rows, columns, width=11.0, height=2.9):
     """A figure and its axes, an array `(rows, columns)`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -127,6 +134,10 @@ def save_sheet(directory, name, first, kinds):
 
     import kerasgan as kg
 
+    missing = [kind for kind in kinds if not (directory / f"{kind}.npz").exists()]
+    if missing:  # where the study went on from values alone
+        print(f"no figure: the images of {', '.join(missing)} are not in {directory}")
+        return
     frames = first | {kind: np.load(directory / f"{kind}.npz")["images"] for kind in kinds}
     sheets = [kg.images.contact_sheet([kg.images.grid(one, columns=8)], [title]) for title, one in frames.items()]
     kg.images.save_picture(directory / f"{name}.png", np.concatenate(sheets, axis=1))

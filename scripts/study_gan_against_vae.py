@@ -42,7 +42,9 @@ def main():
     common = (name, divisor, count, classifier, str(directory))
     tasks = {f"{kind}/{seed}": (kind, seed, *common) for seed in range(arguments.seeds) for kind in KINDS}
     protocol = {"data": name, "kinds": {kind: [steps // divisor, adam] for kind, (_, steps, adam) in KINDS.items()}}
-    results = studies.Results(directory, {**protocol, "filters": FILTERS, "latent_dim": LATENT_DIM, "batch": BATCH})
+    networks = {"filters": FILTERS, "latent_dim": LATENT_DIM}
+    measure = {"count": count, "classifier": studies.identifier(classifier)}
+    results = studies.Results(directory, {**protocol, **networks, "batch": BATCH, **measure})
     runs = results.all(train, tasks, arguments.processes)
     real = measured(*halves(name, count), classifier)
     print(f"| | {' | '.join(COLUMNS)} | reconstruction |\n|{' --- |' * (len(COLUMNS) + 2)}")
@@ -91,7 +93,7 @@ def train(kind, seed, name, divisor, count, classifier, directory):
     dataset = kg.datasets.from_arrays(source.images, batch_size=BATCH, seed=seed)
     model.fit(dataset, steps_per_epoch=steps, verbose=0)
     real, _ = halves(name, count)
-    fake = kg.images.to_uint8(model.generate(count, seed=0))
+    fake = kg.images.as_saved(model.generate(count, seed=0))
     if seed == 0:
         np.savez_compressed(f"{directory}/{kind}.npz", images=fake[:64])
     fake = fake.astype("float32") / 127.5 - 1

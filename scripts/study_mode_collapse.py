@@ -18,12 +18,12 @@ import studies
 
 import kerasgan as kg
 
-LATENT_DIM, UNITS, POINTS, RATE = 2, (128, 128, 128), 2_500, 1e-3
+LATENT_DIM, UNITS, POINTS, RATE, BETAS, EMA_MOMENTUM = 2, (128, 128, 128), 2_500, 1e-3, (0.0, 0.99), 0.999
 DATA = {
     "ring": (kg.datasets.ring, kg.datasets.ring_modes, 0.01),
     "grid": (kg.datasets.grid, kg.datasets.grid_modes, 0.05),
 }
-ADAM = lambda rate: keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99)
+ADAM = lambda rate: keras.optimizers.Adam(rate, *BETAS)
 # What is trained, images an update, steps, optimizers. Clipping, weight and gamma were chosen by hand on seed 100.
 KINDS = {
     "GAN": (kg.GAN, {}, 256, 12_000, ADAM),
@@ -54,7 +54,9 @@ def main():
         kind: [model.__name__, objective, batch, steps // divisor]
         for kind, (model, objective, batch, steps, _) in {**KINDS, **LONGER}.items()
     }
-    results = studies.Results(directory, {"kinds": kinds, "units": UNITS, "latent_dim": LATENT_DIM, "rate": RATE})
+    networks = {"units": UNITS, "latent_dim": LATENT_DIM}
+    training = {"rate": RATE, "betas": BETAS, "ema_momentum": EMA_MOMENTUM}
+    results = studies.Results(directory, {"kinds": kinds, **networks, **training, "points": POINTS})
     runs = results.all(train, tasks, arguments.processes)
     for data in sets:
         _, centres, _ = DATA[data]
@@ -87,7 +89,7 @@ def train(data, kind, seed, divisor):
     keras.utils.set_random_seed(seed)
     generator = kg.networks.mlp_generator((2,), LATENT_DIM, UNITS, output_activation=None)
     discriminator = kg.networks.mlp_discriminator((2 * objective.get("pack", 1),), UNITS)
-    gan = model(generator, discriminator, **objective, ema_momentum=0.999, seed=seed)
+    gan = model(generator, discriminator, **objective, ema_momentum=EMA_MOMENTUM, seed=seed)
     rates = [keras.optimizers.schedules.CosineDecay(RATE, n * steps, alpha=0.01) for n in (gan.n_critic, 1)]
     gan.compile(*map(optimizer, rates), jit_compile=steps >= 1_000, steps_per_execution=min(100, steps))
     dataset = kg.datasets.from_arrays(points / scale, batch_size=batch, seed=seed)

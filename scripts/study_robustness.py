@@ -24,6 +24,7 @@ import kerasgan as kg
 from kerasgan.networks import blocks
 
 LATENT_DIM, BATCH, IMAGES, RATE = 32, 64, 1_797, 5e-4
+BETAS = {"GAN": (0.5, 0.999), "WGAN-GP": (0.0, 0.9)}
 ACTIVATIONS = {
     "relu": lambda: kg.layers.LeakyReLU(0.0),
     "leaky_relu": lambda: kg.layers.LeakyReLU(0.2),
@@ -50,7 +51,17 @@ def main():
         for seed in range(arguments.seeds)
         for kind in ("GAN", "WGAN-GP")
     }
-    results = studies.Results(directory, {"choices": CHOICES, "updates": updates, "rate": RATE, "batch": BATCH})
+    protocol = {
+        "choices": CHOICES,
+        "latent_dim": LATENT_DIM,
+        "updates": updates,
+        "rate": RATE,
+        "betas": BETAS,
+        "batch": BATCH,
+        "images": IMAGES,
+        "classifier": studies.identifier(classifier),
+    }
+    results = studies.Results(directory, protocol)
     runs = results.all(train, tasks, arguments.processes)
     for score, thresholds in THRESHOLDS.items():
         print(f"| {score} at least | only GAN | only WGAN-GP | both | neither |\n|{' --- |' * 5}")
@@ -87,11 +98,8 @@ def train(kind, seed, updates, classifier):
     image = keras.Input(shape)
     x = hidden(keras.layers.Flatten()(image), "batch" if kind == "GAN" else "layer", **judged)
     discriminator = keras.Model(image, keras.layers.Dense(1)(x))
-    if kind == "GAN":
-        gan, betas = kg.GAN(generator, discriminator, seed=seed), (0.5, 0.999)
-    else:
-        gan, betas = kg.WGANGP(generator, discriminator, seed=seed), (0.0, 0.9)
-    gan.compile(*(keras.optimizers.Adam(RATE, *betas) for _ in range(2)), jit_compile=True)
+    gan = (kg.GAN if kind == "GAN" else kg.WGANGP)(generator, discriminator, seed=seed)
+    gan.compile(*(keras.optimizers.Adam(RATE, *BETAS[kind]) for _ in range(2)), jit_compile=True)
     steps = updates // (gan.n_critic + 1)
     gan.fit(kg.datasets.from_arrays(images, batch_size=BATCH, seed=seed), steps_per_epoch=steps, verbose=0)
     fake = gan.generate(IMAGES, seed=0, batch_size=IMAGES)

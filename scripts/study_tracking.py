@@ -26,18 +26,19 @@ import studies
 import kerasgan as kg
 
 UNITS, N_CRITIC, ALONE, LOOKS = (128, 128, 128), 5, 100, 50
-CRITIC_RATE, GENERATOR_RATE = 1e-3, 1e-4
-ADAM = lambda rate: keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.9)
+CRITIC_RATE, GENERATOR_RATE, BETAS, CLIP = 1e-3, 1e-4, (0.0, 0.9), 0.03
+ADAM = lambda rate: keras.optimizers.Adam(rate, *BETAS)
 KINDS = {
     "GAN": (lambda networks, data, **kwargs: kg.GAN(*networks, **kwargs), ADAM),
     "WGAN, clipping": (
-        lambda networks, data, **kwargs: kg.WGAN(*networks, clip=0.03, **kwargs),
+        lambda networks, data, **kwargs: kg.WGAN(*networks, clip=CLIP, **kwargs),
         kg.optimization.rmsprop,
     ),
     "WGAN-GP": (lambda networks, data, **kwargs: kg.WGANGP(*networks, weight=WEIGHTS[data], **kwargs), ADAM),
 }
 WEIGHTS = {"grid": 1.0, "digits": 10.0}
 STEPS = {"grid": 5_000, "digits": 2_000}
+BATCHES = {"grid": 256, "digits": 64}
 TRUTHS = {"grid": "exact W1", "digits": "FD[classifier]"}
 
 
@@ -76,7 +77,11 @@ def main():
         "weights": WEIGHTS,
         "alone": ALONE,
         "rates": [CRITIC_RATE, GENERATOR_RATE],
+        "betas": BETAS,
+        "clip": CLIP,
+        "batches": BATCHES,
         "looks": looks,
+        "classifier": studies.identifier(classifier),
     }
     results = studies.Results(directory, {**protocol, "units": UNITS, "n_critic": N_CRITIC, "divisor": divisor})
     runs = results.all(train, tasks, arguments.processes)
@@ -120,7 +125,7 @@ def train(data, kind, seed, steps, looks, classifier):
     alone = keras.optimizers.schedules.PiecewiseConstantDecay([min(ALONE, steps // 2)], [0.0, GENERATOR_RATE])
     gan.compile(optimizer(CRITIC_RATE), optimizer(alone), jit_compile=steps >= 1_000)
     look = Looks(steps // looks, distance_to(data, examples, classifier))
-    dataset = kg.datasets.from_arrays(examples, batch_size=256 if data == "grid" else 64, seed=seed)
+    dataset = kg.datasets.from_arrays(examples, batch_size=BATCHES[data], seed=seed)
     gan.fit(dataset, steps_per_epoch=steps, callbacks=[look], verbose=0)
     keras.backend.clear_session()
     return {"estimates": look.estimates, "truths": look.truths, "every": look.every}

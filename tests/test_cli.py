@@ -468,7 +468,9 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
     values = summary["evaluation"]["values"]
     assert values["FD[pixels]"] == pytest.approx(distance, rel=1e-3)
     assert sum(summary["evaluation"]["class_shares"]) == pytest.approx(1.0)
-    assert re.search(r"^classifier classifier-[0-9a-f]{8}: 9\d\.\d\d% of held-out images right", printed, re.MULTILINE)
+    trained_on = r"^classifier classifier-[0-9a-f]{8}: trained on the training examples; .*, 9\d\.\d\d% right$"
+    assert re.search(trained_on, printed, re.MULTILINE)
+    assert summary["evaluation"]["other_real"] == "other training examples"
     for name in ("evaluation.png", "nearest.png"):
         Image.open(run / name).load()
 

@@ -252,6 +252,13 @@ def test_one_direction_is_the_distance_on_a_line(rng):
     assert metrics.wasserstein_distance(real[:, :1], fake[:50, :1]) == pytest.approx(equal, rel=1e-12)
 
 
+def test_the_mean_over_random_directions_of_a_shift(rng):
+    # Of a unit vector in 8 dimensions the mean of one coordinate's size is Gamma(4) / (sqrt(pi) Gamma(4.5)) = 0.2910.
+    real = rng.normal(size=(500, 8))
+    shifted = real + 3.0 * np.eye(8)[0]
+    assert metrics.sliced_wasserstein_distance(real, shifted, 20_000) == pytest.approx(3 * 0.2910, rel=0.01)
+
+
 def test_the_best_assignment_is_that_of_all_permutations(rng):
     real, fake = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
     lengths = np.linalg.norm(real[:, None] - fake[None], axis=-1)
@@ -284,6 +291,23 @@ def test_a_pyramids_details_of_a_constant_image_are_zero():
     np.testing.assert_allclose(levels[1], 0.7, atol=1e-12)
 
 
+def test_a_pyramids_filter_is_that_of_burt_and_adelson():
+    spot = np.zeros((1, 32, 32, 1))
+    spot[0, 16, 16] = 256.0
+    details, coarse = metrics.laplacian_pyramid(spot)
+    np.testing.assert_allclose(coarse[0, 7:10, 7:10, 0], np.outer([1, 6, 1], [1, 6, 1]))
+    assert details[0, 16, 16, 0] == pytest.approx(256 - ((6 * 6 + 1 + 1) / 8) ** 2)
+
+
+def test_the_floor_of_the_pyramids_distance(rng):
+    # Patches of noise are independent normal vectors of 49 numbers; with 1,024 of 147 the floor is 58, as measured.
+    real, other = rng.normal(size=(2, 8, 16, 16, 3))
+    floor = metrics.pyramid_sliced_wasserstein_distance(real, other)["mean"]
+    shifted = metrics.pyramid_sliced_wasserstein_distance(real, other + 5.0)["mean"]
+    assert 40 < floor < 120
+    assert shifted == pytest.approx(floor, rel=1e-9)  # each set's own mean is taken off
+
+
 def test_the_pyramids_distance(rng):
     real, other = rng.uniform(-1, 1, (2, 64, 32, 32, 3))
     assert set(metrics.pyramid_sliced_wasserstein_distance(real, real).values()) == {0.0}
@@ -303,8 +327,22 @@ def test_copies_and_duplicates(rng):
     assert metrics.copy_rate(real, real) == 1.0
     assert metrics.copy_rate(real, fresh) == pytest.approx(0.01, abs=0.015)
     assert metrics.copy_rate(real, np.concatenate([real[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.02)
-    assert metrics.duplicate_rate(real, fresh) == pytest.approx(0.01, abs=0.015)
-    assert metrics.duplicate_rate(real, np.tile(fresh[:10], (100, 1))) == 1.0
+    assert metrics.duplicate_rate(real, fresh) == 0.0
+    assert metrics.duplicate_rate(real, 0.6 * fresh) == 0.0  # as blurred ones are, and no duplicates
+    few = np.tile(fresh[:10], (100, 1))
+    assert metrics.duplicate_rate(real, few) == 1.0
+    assert metrics.duplicate_rate(real, few + 0.01 * rng.normal(size=few.shape)) == 1.0
+    assert metrics.duplicate_rate(real, np.concatenate([few[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.01)
+    repeating = np.repeat(fresh[:500], 2, axis=0)
+    assert metrics.duplicate_rate(repeating, np.concatenate([few[:50], fresh[500:]])) == pytest.approx(50 / 550)
+
+
+def test_the_nearest_other_example_in_every_block(monkeypatch, rng):
+    x = rng.normal(size=(40, 3))
+    whole = metrics.nearest_distances(x)
+    monkeypatch.setattr(features_, "BLOCK_BYTES", 8 * 40 * 7)
+    np.testing.assert_allclose(metrics.nearest_distances(x), whole, rtol=1e-9)
+    assert whole.min() > 0
 
 
 def test_memorisation_is_the_distance_of_real_examples_to_their_nearest_generated_one(rng):
@@ -316,6 +354,8 @@ def test_memorisation_is_the_distance_of_real_examples_to_their_nearest_generate
     )
     distance = metrics.frechet_distance(real, fake)
     assert metrics.memorization_informed_frechet_distance(real, fake) == pytest.approx(distance / 0.08, rel=1e-9)
+    opposite = metrics.memorization_informed_frechet_distance(real, -fake)  # |cos|: as near as these
+    assert opposite == pytest.approx(metrics.frechet_distance(real, -fake) / 0.08, rel=1e-9)
     assert metrics.memorization_informed_frechet_distance(real, np.eye(8)[4:]) == pytest.approx(
         metrics.frechet_distance(real, np.eye(8)[4:]), rel=1e-9
     )
@@ -325,6 +365,28 @@ def test_nearest_distances_of_points_on_a_line():
     x = np.array([[0.0], [1.0], [3.0]])
     np.testing.assert_allclose(metrics.nearest_distances(x), [1.0, 1.0, 2.0], rtol=1e-12)
     np.testing.assert_allclose(metrics.nearest_distances(x, np.array([[2.5]])), [2.5, 1.5, 0.5], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda x: metrics.copy_rate(x, x, 1.0), "quantile"),
+        (lambda x: metrics.duplicate_rate(x, x, 0.0), "fraction"),
+        (lambda x: metrics.expected_coverage(0, 10), "num_real"),
+        (lambda x: metrics.expected_coverage(10, 10, 0), "k"),
+        (lambda x: metrics.kernel_distance_of_subsets(x, x, 2, 0), "num_subsets"),
+        (lambda x: metrics.sliced_wasserstein_distance(x, x, 0), "num_directions"),
+        (lambda x: metrics.sliced_wasserstein_distance(x, x, directions=np.ones((2, 3))), "directions"),
+        (lambda x: metrics.sliced_wasserstein_distance(x, x, directions=np.eye(3)), "directions"),
+        (lambda x: metrics.mode_coverage(x, x, 0.1, radius=-1.0), "radius"),
+        (lambda x: metrics.mode_coverage(x, x, np.inf), "std"),
+        (lambda x: metrics.GaussianStatistics(x).merge(metrics.GaussianStatistics(x[:, :1])), "other"),
+        (lambda x: metrics.GaussianStatistics().save("never.npz"), "features"),
+    ],
+)
+def test_arguments_out_of_range(call, argument):
+    with pytest.raises(ValueError, match=f"`{argument}`"):
+        call(np.arange(8.0).reshape(4, 2))
 
 
 # Modes
@@ -338,6 +400,12 @@ def test_a_perfect_sampler_of_the_ring_and_the_grid(rng):
         assert values["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.008)
         assert values["kl"] == pytest.approx((len(centres) - 1) / 5_000, abs=0.01)
         assert values["radius_ratio"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_radius_is_that_of_a_gaussian_cut_off(rng):
+    points = 0.05 * rng.normal(size=(200_000, 2))
+    ratio = metrics.mode_coverage(points, np.zeros((1, 2)), 0.05)["radius_ratio"]
+    assert ratio == pytest.approx(1.0, abs=0.005)  # without the cut it would be 0.974
 
 
 def test_what_is_not_a_perfect_sampler(rng):
@@ -357,6 +425,8 @@ def test_modes_by_label(rng):
     values = metrics.mode_coverage_of_labels(rng.integers(1000, size=26_000), 1000)
     assert values["modes"] == values["modes_held"] == 1000
     assert values["kl"] == pytest.approx(values["kl_perfect"], abs=0.003)
+    touched = metrics.mode_coverage_of_labels(np.array([0] * 5 + [1] * 4), 3)
+    assert (touched["modes"], touched["modes_held"]) == (2, 1)
     half = metrics.mode_coverage_of_labels(np.arange(100) % 4, 8)
     assert (half["modes"], half["kl"]) == (4, pytest.approx(np.log(2)))
     with pytest.raises(ValueError, match=r"integers in \[0, 8\)"):
@@ -405,9 +475,12 @@ def test_one_example_has_no_spread(metric):
 def test_copies_are_found_among_real_examples_that_repeat_themselves():
     rng = np.random.default_rng(0)
     real = 100 + rng.normal(size=(300, 20)).astype("f4")
-    real[:30] = real[30:60]  # more than the quantile: the threshold is 0
+    real[:30] = real[30:60]  # more than the quantile, and no measure of how near another example may be
     assert metrics.copy_rate(real, real[100:200]) == 1.0
-    assert metrics.copy_rate(real, real[100:200] + 1e-3) == 0.0
+    assert metrics.copy_rate(real, real[100:200] + 1e-3) == 1.0
+    fresh = 100 + rng.normal(size=(300, 20))
+    assert metrics.copy_rate(real, fresh) == pytest.approx(0.01, abs=0.02)
+    assert metrics.copy_rate(np.ones((10, 2)), np.ones((4, 2))) == 1.0
     assert metrics.nearest_distances(real[:5], real).tolist() == [0.0] * 5
 
 

@@ -9,6 +9,7 @@ from test_training import model
 import kerasgan as kg
 from kerasgan import metrics
 from kerasgan.datasets import read
+from kerasgan.errors import NonFiniteError
 
 DIGITS = read("digits")
 
@@ -62,6 +63,42 @@ def test_real_images_are_looked_at_once_where_they_are_known_to_be_the_same():
         values = gan.evaluate(of_users(images), verbose=0, return_dict=True)
         assert seen == [64, 64, 128]
         assert values["frechet_distance"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_evaluation_that_is_cut_off_leaves_no_part_of_the_real_images_behind():
+    fail = [False]
+
+    def extractor(images):
+        if fail[0] and len(seen) == 1:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return metrics.pixels(images)
+
+    gan, seen = compiled(metrics.FrechetDistance(extractor)), []
+    whole = gan.evaluate(DIGITS.images[:192], batch_size=64, verbose=0, return_dict=True)["frechet_distance"]
+    gan = compiled(metrics.FrechetDistance(extractor))
+    fail[0], seen[:] = True, []
+    with pytest.raises(KeyboardInterrupt):
+        gan.evaluate(DIGITS.images[:192], batch_size=64, verbose=0)
+    fail[0] = False
+    again = gan.evaluate(DIGITS.images[:192], batch_size=64, verbose=0, return_dict=True)["frechet_distance"]
+    assert gan.quality[0].title.endswith("n=192/192]")
+    assert again == pytest.approx(whole, rel=1e-6)
+
+
+def test_images_that_are_not_finite_are_no_black_ones():
+    gan = compiled(metrics.FrechetDistance())
+    kernel = gan.generator.trainable_variables[0]
+    kernel.assign(np.nan * kernel)
+    with pytest.raises(NonFiniteError, match=r"`images`.*the generator is broken.*in 64 of 64, first in number 0"):
+        gan.evaluate(DIGITS.images[:64], verbose=0)
+
+
+def test_datasets_that_differ_in_one_pixel_are_two():
+    images = np.zeros((3_000, 80, 80, 1), "uint8")
+    other = images.copy()
+    other[1_501, 3, 3] = 1
+    assert kg.datasets.from_arrays(images, batch_size=64).digest != kg.datasets.from_arrays(other, batch_size=64).digest
 
 
 def test_what_is_said_of_a_dataset_replaces_nothing_of_tensorflow():
@@ -217,12 +254,15 @@ def test_values_are_named_after_the_classifiers_weights(classifier):
     assert distance.title == f"FD[{classifier.identifier}, n=100/100]"
     assert values["fd"] > 0
     assert 1 <= values["score"] <= 10
+    assert score.title == f"IS[{classifier.identifier}, n=100]"
 
 
 def test_networks_of_keras_applications():
     extractor = metrics.application_features("MobileNetV2", weights=None, image_size=96)
     assert extractor(DIGITS.images[:3]).shape == (3, 1280)
     assert extractor.identifier.startswith("keras-mobilenetv2-96-")
+    with pytest.raises(ValueError, match=r"`images`. Expected images of 1 or 3 channels"):
+        extractor(np.zeros((2, 8, 8, 4), "uint8"))
     extractor = metrics.application_features("Xception", weights=None)
     assert extractor.identifier.startswith("keras-xception-299-")
     with pytest.raises(ValueError, match=r"`name`. Expected a network of keras.applications"):
@@ -234,12 +274,17 @@ def test_networks_of_keras_applications():
     [
         (DIGITS.images[..., 0], DIGITS.labels, "`labels`"),
         (DIGITS.images, DIGITS.labels[:5], "`labels`"),
-        (DIGITS.images, 0 * DIGITS.labels, "two classes or more"),
+        (DIGITS.images, 0 * DIGITS.labels + 3, "two classes or more"),
     ],
 )
 def test_what_no_classifier_is_trained_on(images, labels, message):
     with pytest.raises(ValueError, match=message):
         metrics.train_classifier(images, labels)
+
+
+def test_no_epochs_are_refused_before_the_classifier_is_built():
+    with pytest.raises(ValueError, match="`epochs`"):
+        metrics.train_classifier(DIGITS.images, DIGITS.labels, epochs=0)
 
 
 @pytest.mark.parametrize(("divisor", "fix"), [(1, r"`x / 127.5 - 1`"), (255, r"`x \* 2 - 1`")])

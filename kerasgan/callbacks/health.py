@@ -20,7 +20,7 @@ _OVERFITTED = 0.5
 
 
 class Health(keras.callbacks.Callback):
-    """Looks for the illnesses of GANs, and names each at most once, with what to do.
+    """Looks for the illnesses of GANs, and names each at most once, every roll-back besides, with what to do.
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves; modes that are
       dropped, while others are not, are a matter of `kerasgan.metrics`.
@@ -97,6 +97,7 @@ class Health(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._training = self.model.training
         self._real, self._labels = self._some_real()
+        self._real_spread = _spread(self._real)  # 0 where all are one image: then nothing is said of collapse
         self._seen = {}
         self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
@@ -152,7 +153,7 @@ class Health(keras.callbacks.Callback):
         if not _finite(fake):
             self._not_finite(["generated examples"])
             return {}
-        sentences = {"collapse": self._collapse(fake)}
+        sentences = {"collapse": self._collapse(fake) if self._real_spread else None}
         distance = getattr(model.loss, "distance", None) if hasattr(model, "discriminator") else None
         if distance:
             sentences["under-trained critic"] = means[distance] < 0 and (
@@ -180,7 +181,7 @@ class Health(keras.callbacks.Callback):
 
     def _collapse(self, fake):
         fake = fake.reshape(len(fake), -1)
-        spread = _spread(fake) / _spread(self._real)
+        spread = _spread(fake) / self._real_spread
         duplicates = metrics.duplicate_rate(self._real, fake)
         if spread >= _COLLAPSED_SPREAD and duplicates <= _COLLAPSED_DUPLICATES:
             return None
@@ -274,4 +275,4 @@ def _finite(array):
 def _spread(points):
     """Median distance of pairs, one of each two neighbours in a random order."""
     order = np.random.default_rng(0).permutation(len(points))
-    return float(np.median(np.linalg.norm(points[order] - points[np.roll(order, 1)], axis=1)))
+    return float(np.median(np.linalg.norm(points[order] - points[np.roll(order, 1)], axis=1))) if len(points) else 0.0

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from kerasgan import datasets, files, images, metrics, plots
+from kerasgan import __version__, datasets, files, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import trained
@@ -35,7 +35,7 @@ def run(workdir, flags) -> dict:
     options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
     data = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options)
     source = data.train
-    # Half of the real examples are for the value that real ones have against real ones.
+    # As many as in half of the real examples: the other half is for the value of real against real.
     count = min(flags["num_images"], source.num_examples // 2)
     if count <= _K:
         raise ValueError(
@@ -45,21 +45,24 @@ def run(workdir, flags) -> dict:
     rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
     labels = source.labels[rows[0]] if model.conditional else None
     fake = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
-    fake = images.to_uint8(fake) if fake.ndim == 4 else fake  # as a saved picture holds them
-    real, other = source.images[rows[0]], source.images[rows[1]]
+    fake = images.as_saved(fake) if fake.ndim == 4 else fake
+    real, other, others = source.images[rows[0]], source.images[rows[1]], "other training examples"
+    if data.held_out is not None and data.held_out.num_examples >= count:
+        chosen = np.random.default_rng(flags["seed"]).permutation(data.held_out.num_examples)[:count]
+        other, others = data.held_out.images[chosen], "held-out examples"
     classifier = _classifier(source, flags["classifier"])
     pixels = [_pixels(x) for x in (real, fake, other)]
     table = _table(configuration.dataset, pixels, (real, fake, other), classifier) + _copies(data, pixels[1])
-    _print(table, count, classifier)
+    _print(table, count, others, classifier)
     shares = None
     if classifier is not None:
         classes = np.arange(source.num_classes)
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
-    report = _write(written, summary, flags, count, table, classifier, shares)
+    report = _write(written, summary, flags, (count, others), table, classifier, shares)
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
-        "other real to real": metrics.nearest_distances(pixels[2], pixels[0]),
+        f"{others} to real": metrics.nearest_distances(pixels[2], pixels[0]),
     }
     plots.evaluation(distances, shares, source.class_names, path / "evaluation.png")
     print(f"\nplots      {path / 'evaluation.png'}")
@@ -120,7 +123,8 @@ def _table(dataset, pixels, examples, classifier):
         compare("", prdc(name), features)
         compare(f"FD[{name}]", metrics.frechet_distance, features)
         compare(f"KD[{name}]", metrics.kernel_distance, features)
-        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y)[0], logits)
+        splits = min(10, len(logits[0]))
+        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y, splits)[0], logits)
     return rows
 
 
@@ -130,19 +134,25 @@ def _copies(data, fake):
     return [("copies", metrics.copy_rate(_pixels(data.train.images), fake, _COPIES, held_out), _COPIES)]
 
 
-def _print(table, count, classifier):
+def _print(table, count, others, classifier):
     width = max(len(name) for name, _, _ in table)
-    print(f"{'':{width}}  generated   real        {count:,} examples each; real: other training examples")
+    print(f"{'':{width}}  generated   real        {count:,} examples each; real: {others}")
     for name, generated, real in table:
         print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}")
     if classifier is not None:
-        print(f"\nclassifier {classifier.identifier}: {classifier.accuracy:.2%} of held-out images right")
+        print(
+            f"\nclassifier {classifier.identifier}: trained on the training examples; of a tenth of them, which it was "
+            f"not trained on, {classifier.accuracy:.2%} right"
+        )
 
 
-def _write(written, summary, flags, count, table, classifier, shares):
+def _write(written, summary, flags, compared, table, classifier, shares):
+    count, others = compared
     summary["evaluation"] = {
+        "version": __version__,
         "num_real": count,
         "num_fake": count,
+        "other_real": others,
         "seed": flags["seed"],
         "k": _K,
         "values": {name: _finite(value) for name, value, _ in table},

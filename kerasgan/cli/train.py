@@ -315,7 +315,7 @@ def _quality(model, configuration, source):
     fake = model.generate(count, labels=labels, seed=configuration.seed, batch_size=256)
     real = source.images[rows]
     if source.images.ndim == 4:
-        fake = images.to_uint8(fake)  # as a saved picture holds them
+        fake = images.as_saved(fake)
     values = metrics.prdc(real.reshape(count, -1), fake.reshape(count, -1), k)
     return {
         **values,

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kerasgan.errors import DataError, DataTypeError, checked_integer
 
-_FINGERPRINTED_BYTES = 16 * 1024**2
+_HASHED_AT_ONCE = 1_024
 
 
 def from_arrays(
@@ -97,12 +97,11 @@ def random_seeds(seed: int) -> tf.data.Dataset:
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None, options: tuple) -> str:
-    """Tells one dataset from another: by shape, type, options and as many examples, evenly spread, as are read fast."""
+    """Tells one dataset from another: by shape, type, options and every example; about a second a gigabyte."""
     digest = hashlib.sha256(repr((images.shape, str(images.dtype), options)).encode())
-    every = images.nbytes // _FINGERPRINTED_BYTES + 1
     for array in (images, labels):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array[::every]))
+        for start in range(0, 0 if array is None else len(array), _HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE]))
     return digest.hexdigest()[:16]
 
 

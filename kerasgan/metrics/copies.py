@@ -39,8 +39,9 @@ def nearest_distances(features, others=None):
 def copy_rate(real, fake, quantile=0.01, held_out=None):
     """Share of generated examples that are nearer to a training example than other real ones are.
 
-    "Nearer": not beyond the `quantile` of the distances of other real examples to their nearest training example. A
-    perfect sampler has about that quantile, a generator that repeats its training set nearly 1.
+    "Nearer": not beyond the `quantile` of the distances of other real examples to their nearest training example, those
+    that repeat it left out. A perfect sampler has about that quantile, a generator that repeats its training set
+    nearly 1. Blur hides copies, because blurred ones are farther from their originals.
 
     Args:
         real: Array `(n, d)` of all training examples, n >= 2: what is left out cannot be found to be copied.
@@ -53,22 +54,34 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
         Float in [0, 1].
     """
     real, fake = features_.checked_pair(real, fake, least=1)
-    return float((nearest_distances(fake, real) <= _threshold(real, quantile, held_out)).mean())
+    if not 0.0 < quantile < 1.0:
+        raise invalid("quantile", "a number between 0 and 1", repr(quantile))
+    others = nearest_distances(real) if held_out is None else nearest_distances(held_out, real)
+    threshold = np.quantile(others[others > 0], quantile) if others.any() else 0.0
+    return float((nearest_distances(fake, real) <= threshold).mean())
 
 
-def duplicate_rate(real, fake, quantile=0.01):
-    """Share of generated examples that are nearer to another generated one than real ones are to each other.
+def duplicate_rate(real, fake, fraction=0.25):
+    """Share of generated examples that are far nearer to another generated one than real ones are to each other.
 
-    The sign of a collapse: a generator that makes few examples repeats them. Compare sets of one size, as nearest
-    distances shrink with it.
+    The sign of a collapse: a generator that makes few examples repeats them. "Far nearer": not beyond `fraction` of the
+    median distance of real examples to their nearest one, so that examples that are merely blurred, or lie a little
+    nearer to the mean, do not count. Compare sets of one size, as nearest distances shrink with it.
 
     Args:
-        real, fake, quantile: As in `copy_rate`, n >= 2.
+        real: Array `(n, d)`, n >= 2.
+        fake: Array `(m, d)` of generated ones, m >= 2.
+        fraction: Float in (0, 1). Defaults to `0.25`.
+
+    Returns:
+        Float in [0, 1].
 
     Reference: Arora, Risteski, Zhang, Do GANs learn the distribution?, 2018: the birthday paradox.
     """
     real, fake = features_.checked_pair(real, fake)
-    return float((nearest_distances(fake) <= _threshold(real, quantile)).mean())
+    if not 0.0 < fraction < 1.0:
+        raise invalid("fraction", "a number between 0 and 1", repr(fraction))
+    return float((nearest_distances(fake) <= fraction * np.median(nearest_distances(real))).mean())
 
 
 def memorization_informed_frechet_distance(real, fake):
@@ -101,9 +114,3 @@ def _unit(features):
     features = np.asarray(features, np.float64)
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(norms > 0, norms, 1.0)
-
-
-def _threshold(real, quantile, held_out=None):
-    if not 0.0 < quantile < 1.0:
-        raise invalid("quantile", "a number between 0 and 1", repr(quantile))
-    return np.quantile(nearest_distances(real) if held_out is None else nearest_distances(held_out, real), quantile)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasgan import saving
 from kerasgan.datasets.pipeline import scale, untuned
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 
 _BATCH = 256
 
@@ -141,10 +141,11 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
     if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         expected = "one integer an image, with images (n, height, width, channels)"
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")
-    if not len(images) or labels.min() < 0 or labels.max() < 1:
+    if not len(images) or labels.min() < 0 or len(np.unique(labels)) < 2:
         raise invalid("labels", "two classes or more, from 0 on", f"{np.unique(labels)[:5].tolist()}")
     if not 0.0 < held_out < 1.0:
         raise invalid("held_out", "a share between 0 and 1", f"held_out={held_out}")
+    epochs = None if epochs is None else checked_integer("epochs", epochs, 1, ", or None")
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(images))
     count = max(1, int(held_out * len(images)))
@@ -192,7 +193,10 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     )
 
     def preprocess(images):
-        images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images[..., :3]
+        if images.shape[-1] not in (1, 3):
+            expected = "images of 1 or 3 channels: choose which with `lambda x: extractor(x[..., :3])`"
+            raise invalid("images", expected, f"shape {tuple(images.shape)}")
+        images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
         images = tf.image.resize(images, (size, size), method="bicubic", antialias=True)
         return module.preprocess_input(tf.clip_by_value(127.5 * (images + 1.0), 0.0, 255.0))
 

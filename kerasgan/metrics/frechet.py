@@ -45,6 +45,8 @@ class GaussianStatistics:
 
     def merge(self, other):
         """Takes what another has seen; returns itself."""
+        if self.count and other.count and len(self.mean) != len(other.mean):
+            raise invalid("other", f"{len(self.mean)} features, as this one", f"{len(other.mean)} features")
         if other.count:
             self._add(other.count, other.mean, other.scatter)
         return self
@@ -69,6 +71,8 @@ class GaussianStatistics:
 
     def save(self, path):
         """Writes a `.npz` file, whole or not at all."""
+        if not self.count:
+            raise invalid("features", "some examples before they are saved: call `update`", "none")
         with files.replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, count=self.count, mean=self.mean, scatter=self.scatter)
 

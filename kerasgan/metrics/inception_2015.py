@@ -29,7 +29,8 @@ class InceptionFeatures(NetworkFeatures):
 
     Args:
         path: Name of the frozen graph, `classify_image_graph_def.pb` of `inception-2015-12-05.tgz`, which
-            download.tensorflow.org gives.
+            download.tensorflow.org gives. That its weights are those is not checked: the identifier, which stands
+            beside every value, holds the first digits of the file's SHA-256.
 
     Raises:
         ValueError: The file is no such graph, or holds operations that a network does not need.

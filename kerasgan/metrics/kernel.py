@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics import features as features_
 
 
@@ -12,7 +12,7 @@ def kernel_distance(real, fake):
     mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean of k(x_i, y_j),  k = (x . y / d + 1)^3
 
     All examples are used, which is less noisy than the mean over subsets of `kernel_distance_of_subsets`. Two samples
-    of one distribution have 0 in the mean, whatever n, and so as often a value below.
+    of one distribution have 0 in the mean, whatever n, and more often than not a value a little below.
 
     Args:
         real, fake: Arrays `(n, d)` of features, n >= 2; their numbers may differ.
@@ -51,7 +51,7 @@ def kernel_distance_of_subsets(real, fake, subset_size=1_000, num_subsets=100, s
     if not 2 <= subset_size <= available:
         expected = f"an integer from 2 to {available}, the examples there are"
         raise invalid("subset_size", expected, f"subset_size={subset_size}")
-    random = np.random.RandomState(seed)
+    num_subsets, random = checked_integer("num_subsets", num_subsets), np.random.RandomState(seed)
     values = []
     for _ in range(num_subsets):
         some = real[random.choice(len(real), subset_size, replace=False)]

@@ -34,8 +34,9 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
     points = features_.checked(points, "points", least=1).astype(np.float64)
     if points.shape[1] != centres.shape[1]:
         raise invalid("points", f"{centres.shape[1]} coordinates, as `centres` has", f"{points.shape[1]}")
-    if not std > 0:
-        raise invalid("std", "a number > 0", repr(std))
+    for name, value in (("std", std), ("radius", radius)):
+        if not 0 < value < np.inf:
+            raise invalid(name, "a finite number > 0", repr(value))
     distances, nearest = scipy.spatial.cKDTree(centres).query(points)
     good = distances < radius * std
     counts = np.bincount(nearest[good], minlength=len(centres))

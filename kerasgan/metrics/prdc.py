@@ -80,7 +80,8 @@ def expected_coverage(num_real: int, num_fake: int, k: int = 5) -> float:
     >>> round(expected_coverage(1797, 1797), 4)
     0.9689
     """
-    i = np.arange(k)
+    num_real, num_fake = checked_integer("num_real", num_real), checked_integer("num_fake", num_fake)
+    i = np.arange(checked_integer("k", k))
     return float(1.0 - np.prod((num_real - 1 - i) / (num_real + num_fake - 1 - i)))
 
 

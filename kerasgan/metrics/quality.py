@@ -26,6 +26,7 @@ class QualityMetric(keras.metrics.Metric):
     default_name = symbol = None
     published = None  # its name in papers, with the features that have `of_papers` alone
     values = None  # names of the results, where there are several
+    compares = True  # with real images; else it is of the generated ones alone
 
     def __init__(self, extractor=pixels, most=10_000, name=None):
         super().__init__(name=name or self.default_name)
@@ -46,7 +47,8 @@ class QualityMetric(keras.metrics.Metric):
     def title(self):
         """The honest name of the value: what it was computed with."""
         symbol = (getattr(self.extractor, "of_papers", False) and self.published) or self.symbol
-        return f"{symbol}[{identifier(self.extractor)}, n={self.num_real}/{self.num_fake}]"
+        count = f"{self.num_real}/{self.num_fake}" if self.compares else f"{self.num_fake}"
+        return f"{symbol}[{identifier(self.extractor)}, n={count}]"
 
     @property
     def num_real(self):
@@ -65,18 +67,22 @@ class QualityMetric(keras.metrics.Metric):
         Returns:
             Whether real images have to be given.
         """
-        known = key is not None and key == self._real_key
+        known = not self.compares or (key is not None and key == self._real_key)
         self._fake = []
         if not known:
-            self._real, self._real_key = [], key
+            self._real, self._real_key = [], None
         return not known
+
+    def keep_real(self, key):
+        """Says that all real images of this key have been seen, so that `begin` can know them again."""
+        self._real_key = key
 
     def reset_state(self):
         self.begin()
 
     def update_state(self, real=None, fake=None):
         """Takes a batch of real images, of generated ones, or of both."""
-        for images, features in ((real, self._real), (fake, self._fake)):
+        for images, features in ((real if self.compares else None, self._real), (fake, self._fake)):
             room = len(images) if images is not None else 0
             if self.most is not None:
                 room = min(room, self.most - sum(map(len, features)))
@@ -95,9 +101,10 @@ class QualityMetric(keras.metrics.Metric):
     def results(self):
         """Dict from name in the logs to float."""
         try:
-            value = self._value(np.concatenate(self._real), np.concatenate(self._fake))
+            real = np.concatenate(self._real) if self.compares else None
+            value = self._value(real, np.concatenate(self._fake))
         except ValueError as error:
-            counts = f"{self.num_real} real and {self.num_fake} generated images"
+            counts = (f"{self.num_real} real and " if self.compares else "") + f"{self.num_fake} generated images"
             raise type(error)(f"Metric {self.name!r}, of {counts}: {error}") from error
         return dict(zip(self.names, [value[key] for key in self.values] if self.values else [value], strict=True))
 
@@ -186,7 +193,7 @@ class ModeCoverage(QualityMetric):
         extractor, most, name: As in `QualityMetric`.
     """
 
-    default_name, symbol = "mode_coverage", "modes"
+    default_name, symbol, compares = "mode_coverage", "modes", False
     values = ("modes", "modes_held", "high_quality", "kl", "radius_ratio")
 
     def __init__(self, centres, std, extractor=pixels, most=10_000, name=None):
@@ -209,7 +216,7 @@ class InceptionScore(QualityMetric):
         most, name: As in `QualityMetric`.
     """
 
-    default_name, symbol = "inception_score", "IS"
+    default_name, symbol, compares = "inception_score", "IS", False
 
     def __init__(self, extractor, most=10_000, name=None):
         super().__init__(getattr(extractor, "logits", extractor), most, name)

@@ -6,7 +6,7 @@ import scipy.optimize
 import scipy.spatial
 import scipy.stats
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics import features as features_
 
 _LARGEST_EXACT = 10_000
@@ -56,7 +56,16 @@ def sliced_wasserstein_distance(real, fake, num_directions=512, seed=0, directio
     Reference: Rabin et al., Wasserstein Barycenter and its Application to Texture Mixing, 2011, eq. 6, with p = 1.
     """
     real, fake = features_.checked_pair(real, fake, least=1)
-    if directions is None:
+    if directions is not None:
+        directions = features_.checked(directions, "directions", least=1)
+        if len(directions) != real.shape[1] or not np.allclose(np.linalg.norm(directions, axis=0), 1.0, atol=1e-3):
+            raise invalid(
+                "directions",
+                f"unit columns of {real.shape[1]} coordinates",
+                f"shape {directions.shape}, norms {np.linalg.norm(directions, axis=0)[:3]}, ...",
+            )
+    else:
+        num_directions = checked_integer("num_directions", num_directions)
         directions = np.random.default_rng(seed).normal(size=(real.shape[1], num_directions))
         directions /= np.linalg.norm(directions, axis=0)
     at_once = max(1, _PROJECTIONS // max(len(real), len(fake)))
