@@ -1,8 +1,8 @@
-"""Breaks the metrics on purpose, one line at a time, and sees that a test fails each time.
+"""Breaks metrics, Health and packs on purpose, one line at a time, and sees that a test fails each time.
 
-    python scripts/mutate_metrics.py
+    python scripts/mutate_metrics.py            # all, or those that are named
 
-Works on a copy of the source tree; about ten seconds a mutant.
+Works on a copy of the source tree.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# File of `kerasgan/metrics`, what stands there, and what stands there instead.
+# File of `kerasgan/metrics` or `kerasgan`, what stands there once, and what stands there instead.
 MUTANTS = {
     "covariance divided by n": ("frechet", "self.scatter / (self.count - 1)", "self.scatter / self.count"),
     "centred rows divided by n": ("frechet", "np.sqrt(len(rows) - 1)", "np.sqrt(len(rows))"),
@@ -62,34 +62,103 @@ MUTANTS = {
         "axis=1) for rows in features_.blocks(real",
         "axis=0) for rows in features_.blocks(real",
     ),
-    "modes touched counted as held": ("modes", "counts >= enough", "counts >= 1"),
+    "modes touched counted as held": (
+        "modes",
+        """(counts >= enough).sum()),
+        "high_quality\"""",
+        """(counts >= 1).sum()),
+        "high_quality\"""",
+    ),
+    "labels touched counted as held": (
+        "modes",
+        """(counts >= enough).sum()),
+        "kl\"""",
+        """(counts >= 1).sum()),
+        "kl\"""",
+    ),
+    "radius as if nothing were cut off": ("modes", "* _truncated_variance(radius, points.shape[1])", ""),
+    "directions of any length": ("wasserstein", "directions /= np.linalg.norm(directions, axis=0)", "pass"),
+    "pyramid distances not in thousandths": ("wasserstein", "1_000.0 * distance", "distance"),
+    "patches not centred": ("wasserstein", "(patches - mean)", "patches"),
+    "another filter": ("wasserstein", "[1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0", "[0.0, 1.0, 2.0, 1.0, 0.0]) / 4.0"),
+    "oneself left out in the first block alone": ("copies", "distances[:, rows], np.inf", "distances, np.inf"),
+    "duplicates by the mean": ("copies", "np.median(nearest_distances(real))", "nearest_distances(real).min()"),
+    "repeated real examples as a measure": ("copies", "others[others > 0]", "others"),
+    "memorisation without the size of the cosine": ("copies", "np.abs(_unit(rows) @ unit.T)", "(_unit(rows) @ unit.T)"),
+    "real images known before they are seen": ("quality", "[], None\n", "[], key\n"),
+    "one value of n for all": ("quality", 'if self.compares else f"{self.num_fake}"', 'if self else ""'),
+    "collapse by nearness alone": (
+        "callbacks/health",
+        " and duplicates <= _COLLAPSED_DUPLICATES",
+        "",
+    ),
+    "illness that comes and goes": ("callbacks/health", "+ 1 if sentence else 0", "+ bool(sentence)"),
+    "norm above one alone": ("callbacks/health", "not _NORMS[0] <= norm <=", "not norm <="),
+    "means of all steps since the beginning": (
+        "callbacks/health",
+        "self._sums, self._counted, self._looked = {}, 0, self._training.step",
+        "self._looked = self._training.step",
+    ),
+    "packs of every other image": (
+        "batching",
+        "tf.reshape(images, (-1, pack, *shape))",
+        "tf.stack(tf.split(images, pack), axis=1)",
+    ),
     "KL of all points": ("modes", "nearest[good]", "nearest"),
+}
+
+
+# Tests of other files than the functions'.
+TESTS = {
+    "quality": ["tests/test_quality.py"],
+    "callbacks/health": ["tests/test_health.py"],
+    "batching": ["tests/test_pack.py"],
 }
 
 
 def main():
     for name, (module, original, _) in MUTANTS.items():
-        if original not in (ROOT / f"kerasgan/metrics/{module}.py").read_text():
-            sys.exit(f"{name}: {original!r} is not in {module}.py")
-    survivors, mutants = [], {name: MUTANTS[name] for name in sys.argv[1:] or MUTANTS}
+        count = path_of(module, ROOT).read_text().count(original)
+        if count != 1:
+            sys.exit(f"{name}: {original!r} is {count} times in {module}.py")
+    mutants = {name: MUTANTS[name] for name in sys.argv[1:] or MUTANTS}
+    for tests in {tuple(tests_of(module)) for module, _, _ in mutants.values()}:
+        if failed(tests):
+            sys.exit(f"{' '.join(tests)} fail before anything is broken")
+    survivors = []
     for name, (module, original, mutant) in mutants.items():
-        with tempfile.TemporaryDirectory() as directory:
-            for part in ("kerasgan", "tests", "setup.cfg"):
-                source = ROOT / part
-                (shutil.copytree if source.is_dir() else shutil.copy)(source, pathlib.Path(directory) / part)
-            path = pathlib.Path(directory) / f"kerasgan/metrics/{module}.py"
-            path.write_text(path.read_text().replace(original, mutant))
-            tests = ["tests/test_metrics.py", "tests/test_prdc.py"]
-            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-            environment = {**os.environ, "PYTHONPATH": directory}
-            killed = (
-                subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False).returncode
-                == 1
-            )
+        killed = failed(tests_of(module), module, original, mutant)
         print(f"{'killed' if killed else 'SURVIVED':8}  {name}", flush=True)
         survivors += [] if killed else [name]
     print(f"{len(mutants) - len(survivors)} of {len(mutants)} killed")
     return 1 if survivors else 0
+
+
+def path_of(module, root):
+    """Where a module of `MUTANTS` is: in `kerasgan/metrics`, or below `kerasgan`."""
+    inside = root / f"kerasgan/metrics/{module}.py"
+    return inside if inside.exists() else root / f"kerasgan/{module}.py"
+
+
+def tests_of(module):
+    return TESTS.get(module, ["tests/test_metrics.py", "tests/test_prdc.py"])
+
+
+def failed(tests, module=None, original=None, mutant=None):
+    """Whether a test fails in a copy of the source tree, in which a module is changed."""
+    with tempfile.TemporaryDirectory() as directory:
+        for part in ("kerasgan", "tests", "setup.cfg"):
+            source = ROOT / part
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, pathlib.Path(directory) / part)
+        if module:
+            path = path_of(module, pathlib.Path(directory))
+            path.write_text(path.read_text().replace(original, mutant))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        environment = {**os.environ, "PYTHONPATH": directory}
+        status = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False).returncode
+    if status not in (0, 1):
+        sys.exit(f"pytest ended with status {status}")
+    return status == 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`callbacks.Health`: each illness on a training that really has it, and silence on those that are well."""
 
 import io
+import types
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import kerasgan as kg
+from kerasgan.callbacks import health
 from kerasgan.errors import NonFiniteError
 
 DIGITS = kg.datasets.read("digits").images / np.float32(127.5) - 1
@@ -44,6 +46,65 @@ def test_a_generator_that_collapses():
     assert told.count("collapses") == 1
 
 
+class Looking(kg.callbacks.Health):
+    """Health without a training: what it says of what it is shown."""
+
+    def __init__(self, real, **kwargs):
+        super().__init__(file=io.StringIO(), **kwargs)
+        self.set_model(kg.GAN(*networks()))
+        self._training = types.SimpleNamespace(step=0)
+        self._seen = {}
+        self._real = real.reshape(len(real), -1)
+        self._real_spread = health._spread(self._real)
+
+
+def test_collapse_is_repetition_and_no_blur():
+    real, other = DIGITS[:256], DIGITS[256:512]
+    looking = Looking(real)
+    assert looking._collapse(other) is None
+    few = np.tile(other[:10], (26, 1, 1, 1))
+    noise = np.random.default_rng(0).normal(size=few.shape)
+    for repeated in (few, few + 0.05 * noise):
+        assert "% of them all but repeat another" in looking._collapse(repeated)
+    mean = real.mean(axis=0)
+    assert looking._collapse(mean + 0.6 * (other - mean)) is None
+    flat = (other - mean).reshape(256, -1)
+    main = np.linalg.svd(flat, full_matrices=False)[2][:8]  # blurred: what is left of 8 principal components
+    assert looking._collapse(mean + (flat @ main.T @ main).reshape(other.shape)) is None
+    assert looking._collapse(mean + 0.2 * (other - mean))
+
+
+def test_an_illness_is_named_when_it_is_seen_several_times_in_a_row():
+    looking = Looking(DIGITS[:32], patience=2)
+    for sentence in ("ill", None, "ill", None, None, "ill"):
+        looking._look({"illness": sentence})
+        assert not looking.findings
+    looking._look({"illness": "ill"})
+    assert list(looking.findings) == ["illness"]
+
+
+def test_nothing_is_said_of_collapse_where_all_real_images_are_one():
+    findings, _ = fit(kg.GAN(*networks()), data=np.tile(DIGITS[:1], (256, 1, 1, 1)), steps=20, every=5, patience=1)
+    assert "collapse" not in findings
+
+
+def test_what_was_seen_before_the_last_look_is_forgotten():
+    gan = kg.GAN(*networks())
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-7))
+    means = []
+
+    class Spy(kg.callbacks.Health):
+        def _ill_while_training(self, values):
+            means.append(values["d_loss"])
+            return {}
+
+    log = []
+    losses = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: log.append(float(logs["d_loss"])))
+    data = kg.datasets.from_arrays(DIGITS, batch_size=64, seed=0)
+    gan.fit(data, steps_per_epoch=20, callbacks=[Spy(10), losses], verbose=0)
+    np.testing.assert_allclose(means, [np.mean(log[:10]), np.mean(log[10:])], rtol=1e-6)
+
+
 def test_a_discriminator_that_wins():
     gan = kg.GAN(*networks())
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-7))
@@ -60,6 +121,15 @@ def test_an_under_trained_critic():
 
 def test_a_gradient_norm_far_from_one():
     findings, _ = fit(kg.WGANGP(*networks(), weight=1e-4), steps=200)
+    assert "far from 1. Raise the weight" in findings["gradient norm"]
+
+
+def test_a_gradient_norm_near_zero():
+    gan = kg.WGANGP(*networks())
+    gan.compile(keras.optimizers.Adam(1e-7), keras.optimizers.Adam(1e-7))
+    for variable in gan.discriminator.trainable_variables:
+        variable.assign(0.3 * variable)
+    findings, _ = fit(gan, compiled=True, steps=60)
     assert "far from 1. Raise the weight" in findings["gradient norm"]
 
 
