@@ -22,18 +22,22 @@ def nearest_distances(features, others=None):
         Float64 array `(n,)`.
     """
     features = features_.checked(features, "features", least=2 if others is None else 1)
-    nearest = np.empty(len(features))
     targets = features if others is None else features_.checked(others, "others", least=1)
     if targets.shape[1] != features.shape[1]:
         raise invalid("others", f"{features.shape[1]} features, as `features` has", f"{targets.shape[1]} features")
-    for rows, distances in distances_in_blocks(features, targets):
+    nearest, index = np.full(len(features), np.inf), np.zeros(len(features), np.int64)
+    for rows, distances in distances_in_blocks(targets, features):
         if others is None:
             np.fill_diagonal(distances[:, rows], np.inf)
-        # The distances of a block are rounded; that of a copy has to be 0.
-        nearest[rows] = np.linalg.norm(
-            np.subtract(features[rows], targets[distances.argmin(axis=1)], dtype="f8"), axis=1
-        )
-    return nearest
+        at = distances.argmin(axis=0)
+        found = np.take_along_axis(distances, at[None], axis=0)[0]
+        nearer = found < nearest
+        nearest[nearer], index[nearer] = found[nearer], rows.start + at[nearer]
+    # These distances are rounded; that of a copy has to be 0.
+    size = max(1, features_.BLOCK_BYTES // (8 * features.shape[1]))
+    parts = [slice(start, start + size) for start in range(0, len(features), size)]
+    differences = (np.subtract(features[part], targets[index[part]], dtype=np.float64) for part in parts)
+    return np.concatenate([np.linalg.norm(rows, axis=1) for rows in differences])
 
 
 def copy_rate(real, fake, quantile=0.01, held_out=None):

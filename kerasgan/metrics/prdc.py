@@ -99,9 +99,9 @@ def distances_in_blocks(x: np.ndarray, y: np.ndarray):
     """Euclidean distances from some rows of `x` to all of `y`, block by block, with the slice of these rows."""
     from sklearn.metrics.pairwise import euclidean_distances
 
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    y = np.asarray(y, np.float64)
     norms = np.einsum("ij,ij->i", y, y)[None]
-    size = max(1, features_.BLOCK_BYTES // (8 * len(y)))
+    size = max(1, features_.BLOCK_BYTES // (8 * max(y.shape)))
     for start in range(0, len(x), size):
         rows = slice(start, min(start + size, len(x)))
-        yield rows, euclidean_distances(x[rows], y, Y_norm_squared=norms)
+        yield rows, euclidean_distances(np.asarray(x[rows], np.float64), y, Y_norm_squared=norms)
