@@ -211,8 +211,9 @@ def _check_pixels(batches, generator, of_bytes):
     elif bounds and bounds[0] < 0 <= lowest and highest > 0.5 and not of_bytes:
         fix = "scale [0, 1] by `x * 2 - 1`"
     if fix:
-        expected = f"pixels in {list(bounds)}, the range of the generator's last activation: {fix}"
-        raise invalid("x", expected, f"pixels from {lowest:.3g} to {highest:.3g} in the first batches", DataError)
+        what = "pixels" if batches[0].ndim > 2 else "numbers"
+        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: {fix}"
+        raise invalid("x", expected, f"{what} from {lowest:.3g} to {highest:.3g} in the first batches", DataError)
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):

@@ -12,10 +12,14 @@ import tensorflow as tf
 from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import DataError, ModelContractError, checked_integer, invalid
-from kerasgan.images import as_saved
+from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
 
+_NOT_FINITE = (
+    "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
+    "and lower the learning rates."
+)
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
 
@@ -290,11 +294,13 @@ class GenerativeModel(keras.Model):
         Latents and interpolation weights are the same at every call.
 
         Returns:
-            List of floats, or dict by name when `return_dict`.
+            List of floats, in the order of `metrics_names`, or dict by name when `return_dict`.
         """
         self._assert_compile_called("evaluate")
         dataset, steps = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False), steps)
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
+        if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
+            print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
         return values if return_dict else list(values.values())
 
     def _evaluate(self, dataset, steps, **kwargs):
@@ -324,8 +330,11 @@ class GenerativeModel(keras.Model):
             part = slice(start, int(min(count, most, start + _GENERATED)))
             own = None if labels is None else labels[part]
             fake = self.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
+            if not np.isfinite(fake).all():
+                warnings.warn(_NOT_FINITE, stacklevel=2)
+                return {name: math.nan for metric in self.quality for name in metric.names}
             if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
-                fake = scale(as_saved(fake)).numpy()
+                fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them
             for metric in self.quality:
                 metric.update_state(fake=fake)
         return {name: value for metric in self.quality for name, value in metric.results().items()}

@@ -50,7 +50,7 @@ def as_saved(images) -> np.ndarray:
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
-        finite = np.isfinite(images.astype(np.float32)).reshape(len(images), -1).all(axis=1)
+        finite = np.isfinite(images.astype(np.float32)).all(axis=tuple(range(1, images.ndim)))
         if not finite.all():
             received = f"NaN or infinity in {(~finite).sum()} of {len(images)}, first in number {finite.argmin()}"
             raise invalid(

@@ -71,7 +71,7 @@ def main():
         chosen = np.random.default_rng(0).permutation(source.num_examples)[:count]
         model = keras.models.load_model(workdir / "model.keras")
         # As a file would hold them.
-        fake = scaled(kg.images.to_uint8(model.generate(count, seed=arguments.seed)))
+        fake = scaled(kg.images.as_saved(model.generate(count, seed=arguments.seed)))
         real = scaled(source.images[chosen])
         values = compute_prdc(real.reshape(count, -1), fake.reshape(count, -1), nearest_k=5)
         print(f"{workdir}: {count:,} samples against {count:,} real, pixels, k = 5")

@@ -25,6 +25,7 @@ def options(description, seeds):
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.processes = 1, 0
+        print("quick: so few steps that the values mean nothing", file=sys.stderr)
     return arguments
 
 

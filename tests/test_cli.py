@@ -475,6 +475,24 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
         Image.open(run / name).load()
 
 
+def test_evaluate_compares_with_held_out_examples_where_there_are_enough(tmp_path, capsys):
+    source, rng = datasets.read("digits"), np.random.default_rng(0)
+    rows = rng.integers(source.num_examples, size=3_000)
+    noise = rng.integers(-9, 10, (3_000, 8, 8, 1))
+    images = np.clip(source.images[rows].astype(int) + noise, 0, 255).astype("uint8")
+    np.savez(tmp_path / "many.npz", x_train=images)
+    run = tmp_path / "run"
+    assert main(["train", f"--dataset={tmp_path / 'many.npz'}", "--steps=2", *SMALL, f"--workdir={run}"]) == 0
+    for count, others in ((200, "held-out examples"), (400, "other training examples")):
+        capsys.readouterr()
+        assert main(["evaluate", str(run), f"--num_images={count}"]) == 0
+        assert f"{count} examples each; real: {others}" in capsys.readouterr().out
+        evaluation = json.loads((run / "metrics.json").read_text())["evaluation"]
+        assert evaluation["other_real"] == others
+        assert evaluation["real_against_real"]["copies"] == pytest.approx(0.01, abs=0.005)
+        assert evaluation["real_against_real"]["coverage[pixels]"] > 0.8
+
+
 def test_evaluate_refuses_damaged_metrics_before_it_computes(run, tmp_path, monkeypatch, capsys):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run/metrics.json").write_text("{")

@@ -158,6 +158,15 @@ def test_terminate_on_nan_stops_at_the_step():
     assert int(gan.step) == 4
 
 
+def test_terminate_on_nan_with_metrics_of_what_is_then_generated():
+    gan = model()
+    gan.quality = [kg.metrics.FrechetDistance()]
+    with pytest.warns(UserWarning, match="metrics of its quality are NaN"):
+        history = fit(gan, Poison(), kg.callbacks.TerminateOnNaN(), steps_per_epoch=9)
+    assert int(gan.step) == 4
+    assert np.isnan(history.history["val_frechet_distance"]).all()
+
+
 def test_keras_terminate_on_nan_which_would_see_nothing_is_refused():
     with pytest.raises(
         ValueError, match=r"Expected kerasgan.callbacks.TerminateOnNaN, because Keras's looks at `loss`"

@@ -223,6 +223,11 @@ def test_scores_of_known_predictions():
     assert 1.0 < mean < 6.0
 
 
+def test_probabilities_are_no_logits():
+    with pytest.raises(ValueError, match=r"`logits`. Expected outputs before the softmax.*rows that sum to 1"):
+        metrics.inception_score(np.full((20, 4), 0.25))
+
+
 def test_fewer_examples_than_splits():
     with pytest.raises(ValueError, match=r"`logits`. Expected 10 examples or more. Received: 9"):
         metrics.inception_score(np.zeros((9, 2)))
@@ -300,7 +305,7 @@ def test_a_pyramids_filter_is_that_of_burt_and_adelson():
 
 
 def test_the_floor_of_the_pyramids_distance(rng):
-    # Patches of noise are independent normal vectors of 49 numbers; with 1,024 of 147 the floor is 58, as measured.
+    # 1,024 patches of noise are normal vectors of 147 numbers; of independent ones the floor was measured at 58.
     real, other = rng.normal(size=(2, 8, 16, 16, 3))
     floor = metrics.pyramid_sliced_wasserstein_distance(real, other)["mean"]
     shifted = metrics.pyramid_sliced_wasserstein_distance(real, other + 5.0)["mean"]
@@ -333,6 +338,7 @@ def test_copies_and_duplicates(rng):
     assert metrics.duplicate_rate(real, few) == 1.0
     assert metrics.duplicate_rate(real, few + 0.01 * rng.normal(size=few.shape)) == 1.0
     assert metrics.duplicate_rate(real, np.concatenate([few[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.01)
+    assert metrics.duplicate_rate(np.repeat(real, 2, axis=0), few + 1e-3 * rng.normal(size=few.shape)) == 1.0
     repeating = np.repeat(fresh[:500], 2, axis=0)
     assert metrics.duplicate_rate(repeating, np.concatenate([few[:50], fresh[500:]])) == pytest.approx(50 / 550)
 
@@ -450,9 +456,10 @@ BROKEN = np.where(np.arange(10)[:, None] % 4 == 3, np.nan, GOOD)
 BAD = {
     "NaN": (BROKEN, NonFiniteError, r"NaN or infinity in 2 examples, first in row 3"),
     "infinity": (np.where(BROKEN == BROKEN, GOOD, np.inf), NonFiniteError, "first in row 3"),
-    "none": (GOOD[:0], ValueError, r"numbers of shape \(examples, features\)"),
+    "none": (GOOD[:0], ValueError, r"examples or more, of one feature or more.*shape \(0, 4\)"),
     "images": (GOOD.reshape(10, 2, 2, 1), ValueError, r"flatten images by `images.reshape"),
-    "one dimension": (GOOD[:, 0], ValueError, r"numbers of shape \(examples, features\)"),
+    "one dimension": (GOOD[:, 0], ValueError, r"of one feature they are `x\[:, None\]`"),
+    "bytes": (GOOD.astype("uint8"), ValueError, r"both on one scale.*uint8 with float64"),
     "words": (np.array([["a"] * 4] * 10), ValueError, "numbers of shape"),
     "other features": (GOOD[:, :3], ValueError, "4 features, as `real` has. Received: 3"),
 }
@@ -481,6 +488,14 @@ def test_copies_are_found_among_real_examples_that_repeat_themselves():
     fresh = 100 + rng.normal(size=(300, 20))
     assert metrics.copy_rate(real, fresh) == pytest.approx(0.01, abs=0.02)
     assert metrics.copy_rate(np.ones((10, 2)), np.ones((4, 2))) == 1.0
+    # What a perfect sampler has, where a tenth of what there is are copies of 50 things.
+    things = rng.normal(size=(50, 20))
+    sampler = lambda n: np.where(rng.random((n, 1)) < 0.1, things[rng.integers(50, size=n)], rng.normal(size=(n, 20)))
+    real, held_out, fake = sampler(2_000), sampler(1_000), sampler(1_000)
+    perfect = metrics.copy_rate(real, None, 0.01, held_out)
+    assert perfect == pytest.approx(0.11, abs=0.03)
+    assert metrics.copy_rate(real, fake, 0.01, held_out) == pytest.approx(perfect, abs=0.04)
+    assert metrics.copy_rate(real, None) == pytest.approx(0.11, abs=0.03)
     assert metrics.nearest_distances(real[:5], real).tolist() == [0.0] * 5
 
 

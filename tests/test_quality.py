@@ -90,8 +90,12 @@ def test_images_that_are_not_finite_are_no_black_ones():
     gan = compiled(metrics.FrechetDistance())
     kernel = gan.generator.trainable_variables[0]
     kernel.assign(np.nan * kernel)
-    with pytest.raises(NonFiniteError, match=r"`images`.*the generator is broken.*in 64 of 64, first in number 0"):
-        gan.evaluate(DIGITS.images[:64], verbose=0)
+    with pytest.warns(UserWarning, match="NaN or infinity in what the generator makes: metrics of its quality are NaN"):
+        values = gan.evaluate(DIGITS.images[:64], verbose=0, return_dict=True)
+    assert np.isnan(values["frechet_distance"])
+    with pytest.raises(NonFiniteError, match=r"`images`.*the generator is broken.*in 1 of 3, first in number 2"):
+        kg.images.as_saved(np.array([[0.0], [1.0], [np.nan]]))
+    assert kg.images.as_saved(np.zeros((0, 2, 2, 1))).shape == (0, 2, 2, 1)
 
 
 def test_datasets_that_differ_in_one_pixel_are_two():
@@ -106,6 +110,22 @@ def test_what_is_said_of_a_dataset_replaces_nothing_of_tensorflow():
     own = vars(dataset).keys() - vars(tf.data.Dataset.range(1)).keys()
     assert {"starting_at", "digest", "of_bytes"} <= own
     assert not [name for name in own if hasattr(tf.data.Dataset, name)]
+
+
+def test_values_are_shown_where_keras_shows_its_own(capsys):
+    gan = compiled(metrics.FrechetDistance(), metrics.PRDC())
+    values = gan.evaluate(DIGITS.images[:64], verbose=2, return_dict=True)
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown.startswith(f"frechet_distance: {values['frechet_distance']:.4g} - prdc_precision: ")
+    gan.evaluate(DIGITS.images[:64], verbose=0)
+    assert not capsys.readouterr().out
+
+
+def test_an_extractor_that_makes_no_rows_is_named():
+    with pytest.raises(
+        ValueError, match=r"`extractor`. Expected .* one row of features an image, \(n, d\). Received: .*8"
+    ):
+        compiled(metrics.FrechetDistance(lambda images: images)).evaluate(DIGITS.images[:64], verbose=0)
 
 
 def test_no_more_images_than_wanted_are_looked_at():
@@ -218,6 +238,8 @@ def test_two_metrics_have_two_names():
         (metrics.FrechetDistance, {"extractor": 3}, "`extractor`"),
         (metrics.FrechetDistance, {"most": 1}, "`most`"),
         (metrics.PRDC, {"k": 0}, "`k`"),
+        (metrics.PRDC, {"k": 5, "most": 5}, "`most`"),
+        (metrics.ModeCoverage, {"centres": [[1.0, 2.0]], "std": [0.1]}, "`std`"),
         (metrics.ModeCoverage, {"centres": [1.0, 2.0], "std": 0.1}, "`centres`"),
         (metrics.ModeCoverage, {"centres": [[1.0, 2.0]], "std": 0.0}, "`std`"),
     ],

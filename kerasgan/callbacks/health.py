@@ -29,7 +29,8 @@ class Health(keras.callbacks.Callback):
     - a gradient norm far from the 1 that a gradient penalty draws it to.
     - saturated clipping: nearly all weights of a clipped critic sit at the edge.
     - an overfitted critic: its estimate on training images is far above that on held-out ones (`validation_data`).
-    - values that are not finite, with the step, the tensor and the batch; what then happens, `on_non_finite` says.
+    - values that are not finite, with the step, the tensor and the batch (of a `tf.data` pipeline that cannot be read
+      again its number alone); what then happens, `on_non_finite` says.
 
     Overfitting is looked for after each epoch, the others but the last every so often, from means since the time
     before; they are named when they have been seen `patience` times in a row: a training begins with much that looks
@@ -39,7 +40,8 @@ class Health(keras.callbacks.Callback):
         every: Integer >= 1, steps between two looks. Defaults to `100`.
         patience: Integer >= 1. Defaults to `5`.
         num_images: Integer >= 16, generated and real examples that are compared. Defaults to `256`.
-        on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out and counted in `skipped`;
+        on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out, and the share of
+            these logged as `skipped`;
             `"roll_back"`: the training goes back to the last checkpoint, and on with half the learning rates, which
             must not be schedules.
         checkpoint: The `kerasgan.callbacks.Checkpoint` of this `fit`, for `"roll_back"`.
@@ -97,7 +99,7 @@ class Health(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._training = self.model.training
         self._real, self._labels = self._some_real()
-        self._real_spread = _spread(self._real)  # 0 where all are one image: then nothing is said of collapse
+        self._real_spread = _spread(self._real)  # 0 where most are one image: then nothing is said of collapse
         self._seen = {}
         self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
@@ -231,8 +233,8 @@ class Health(keras.callbacks.Callback):
             return
         advice = {
             "raise": "Lower the learning rates, look at the data, or pass on_non_finite='skip' or 'roll_back'",
-            "skip": f"Of the last updates {self._left_out} in a row were left out",
-            "roll_back": f"It has been rolled back {self._rolled_back} times, to the rates {self._rates()}",
+            "skip": f"Of the last updates {self._left_out} in a row were left out; look at the data",
+            "roll_back": f"Rolled back {self._rolled_back} times, to the rates {self._rates()}; look at the data",
         }[self.on_non_finite]
         if self.on_non_finite == "skip" and first:
             advice = "Leaving out gradients cannot mend weights: lower the learning rates, or use 'roll_back'"
@@ -257,7 +259,11 @@ class Health(keras.callbacks.Callback):
         numbers = f"number {last - 1}" if count == 1 else f"numbers {last - count} to {last - 1}"
         which = f"; of the data it has taken batch {numbers}"
         if not batching.seekable(dataset):
-            return which
+            return (
+                f"{which}, which may hold such values themselves"
+                if count > 1
+                else f"{which}, which may hold such values"
+            )
         for number, element in enumerate(dataset.starting_at(last - count).take(count), last - count):
             if not _finite(batching.split(element)[0].numpy()):
                 return f"; batch {number} of the data holds such values itself"

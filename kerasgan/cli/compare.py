@@ -10,6 +10,7 @@ from PIL import Image
 
 from kerasgan import plots
 from kerasgan.cli import configuration as configurations
+from kerasgan.cli import direction
 
 # What is named of the settings that both have; the others are counted.
 _NAMED = (
@@ -24,10 +25,8 @@ _NAMED = (
     "steps",
     "seed",
 )
-_HIGHER = ("precision", "recall", "density", "coverage", "IS", "modes", "modes_held", "high_quality")
-_LOWER = ("FD", "KD", "SWD", "W1", "copies", "duplicates", "kl")
 # How values were measured: they can be compared where all of it agrees.
-_HOW = ("k", "num_real", "num_fake", "space", "seed")
+_HOW = ("k", "num_real", "num_fake", "other_real", "space", "seed")
 # Values of the same data differ by the order of sums alone; those of a network, by the machine too.
 _SAME = 1e-6
 _EXACT = ("[pixels]", "[points]")
@@ -205,10 +204,9 @@ def _obstacles(runs, found, real):
 
 def _better(name, a, b, real):
     """Which is better: None where that is not known of such values, and where both are no worse than real examples."""
-    kind = name.split("[")[0]
-    if a is None or b is None or a == b or kind not in _HIGHER + _LOWER:
+    sign = direction.sign(name)
+    if a is None or b is None or a == b or not sign:
         return None
-    sign = 1 if kind in _HIGHER else -1
     if real is not None and min(sign * a, sign * b) >= sign * real:
         return None
     return "a" if sign * a > sign * b else "b"

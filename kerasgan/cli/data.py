@@ -25,14 +25,14 @@ class Data:
     held_out: datasets.Source | None
 
 
-def read(dataset, *, image_size=None, data_dir=None, on_bad_file="raise") -> Data:
-    """Reads a dataset and holds out some of it: of its `test` split if it has one, else of itself if it is large."""
+def read(dataset, *, num_test=_HELD_OUT, image_size=None, data_dir=None, on_bad_file="raise") -> Data:
+    """Reads a dataset and holds out some of it: `num_test` of its `test` split, else some of itself if it is large."""
     options = {"image_size": image_size, "data_dir": data_dir, "on_bad_file": on_bad_file}
     source = datasets.read(dataset, **options)
     if source.num_examples < _ENOUGH_TO_HOLD_OUT:
         return Data(source, None)
     try:
-        return Data(source, datasets.read(dataset, split=f"test[:{_HELD_OUT}]", **options))
+        return Data(source, datasets.read(dataset, split=f"test[:{num_test}]", **options))
     except DataError:
         return Data(*_divided(source))
 

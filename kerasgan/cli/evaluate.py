@@ -8,6 +8,7 @@ import numpy as np
 from kerasgan import __version__, datasets, files, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli import direction
 from kerasgan.cli.build import trained
 from kerasgan.datasets.pipeline import scale
 
@@ -33,7 +34,8 @@ def run(workdir, flags) -> dict:
     written = path / "metrics.json"
     summary = configurations.read_json(written) if written.is_file() else {}
     options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
-    data = data_.read(configuration.dataset, on_bad_file=configuration.on_bad_file, **options)
+    options |= {"on_bad_file": configuration.on_bad_file, "num_test": max(1_000, flags["num_images"])}
+    data = data_.read(configuration.dataset, **options)
     source = data.train
     # As many as in half of the real examples: the other half is for the value of real against real.
     count = min(flags["num_images"], source.num_examples // 2)
@@ -130,15 +132,16 @@ def _table(dataset, pixels, examples, classifier):
 
 def _copies(data, fake):
     """The row of the copy rate: among all training examples, by the measure of held-out ones where there are any."""
-    held_out = None if data.held_out is None else _pixels(data.held_out.images)
-    return [("copies", metrics.copy_rate(_pixels(data.train.images), fake, _COPIES, held_out), _COPIES)]
+    train, held_out = _pixels(data.train.images), None if data.held_out is None else _pixels(data.held_out.images)
+    return [("copies", *(metrics.copy_rate(train, some, _COPIES, held_out) for some in (fake, None)))]
 
 
 def _print(table, count, others, classifier):
     width = max(len(name) for name, _, _ in table)
-    print(f"{'':{width}}  generated   real        {count:,} examples each; real: {others}")
+    print(f"{'':{width}}  generated   real        better      {count:,} examples each; real: {others}")
     for name, generated, real in table:
-        print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}")
+        better = {1: "higher", -1: "lower", 0: ""}[direction.sign(name)]
+        print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}  {better}")
     if classifier is not None:
         print(
             f"\nclassifier {classifier.identifier}: trained on the training examples; of a tenth of them, which it was "

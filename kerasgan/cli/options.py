@@ -394,7 +394,8 @@ COMMANDS = {
         "kerasgan evaluate WORKDIR [flags]",
         ("WORKDIR",),
         "Says how good what the model in WORKDIR generates is: distances, precision and recall, copies, classes; and "
-        "beside each value the one that real examples have. Adds them to metrics.json, and plots.",
+        "beside each value the one that real examples have. Writes them into metrics.json in place of "
+        "those of the last time, and plots. docs/metrics.md says what they mean.",
         (
             "kerasgan evaluate runs/digits-wgan_gp-1",
             "kerasgan evaluate runs/mnist-wgan_gp-1 --num_images=10000",

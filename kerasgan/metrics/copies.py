@@ -44,12 +44,14 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
     """Share of generated examples that are nearer to a training example than other real ones are.
 
     "Nearer": not beyond the `quantile` of the distances of other real examples to their nearest training example, those
-    that repeat it left out. A perfect sampler has about that quantile, a generator that repeats its training set
-    nearly 1. Blur hides copies, because blurred ones are farther from their originals.
+    that repeat it left out. A perfect sampler has about that quantile, and besides the share of real examples that
+    repeat others; a generator that repeats its training set has nearly 1. Blur hides copies, because blurred ones are
+    farther from their originals.
 
     Args:
         real: Array `(n, d)` of all training examples, n >= 2: what is left out cannot be found to be copied.
-        fake: Array `(m, d)` of generated ones.
+        fake: Array `(m, d)` of generated ones; None for the other real examples themselves, which gives what a perfect
+            sampler has.
         quantile: Float in (0, 1). Defaults to `0.01`.
         held_out: Array `(l, d)` of real examples that were not trained on. Defaults to the training examples, each with
             the others.
@@ -57,20 +59,24 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
     Returns:
         Float in [0, 1].
     """
-    real, fake = features_.checked_pair(real, fake, least=1)
+    if fake is not None:
+        real, fake = features_.checked_pair(real, fake, least=1)
     if not 0.0 < quantile < 1.0:
         raise invalid("quantile", "a number between 0 and 1", repr(quantile))
     others = nearest_distances(real) if held_out is None else nearest_distances(held_out, real)
-    threshold = np.quantile(others[others > 0], quantile) if others.any() else 0.0
-    return float((nearest_distances(fake, real) <= threshold).mean())
+    new = others[others > 0] if held_out is not None else _nearest_among_distinct(real)
+    threshold = np.quantile(new, quantile) if len(new) else 0.0
+    return float(((others if fake is None else nearest_distances(fake, real)) <= threshold).mean())
 
 
 def duplicate_rate(real, fake, fraction=0.25):
     """Share of generated examples that are far nearer to another generated one than real ones are to each other.
 
     The sign of a collapse: a generator that makes few examples repeats them. "Far nearer": not beyond `fraction` of the
-    median distance of real examples to their nearest one, so that examples that are merely blurred, or lie a little
-    nearer to the mean, do not count. Compare sets of one size, as nearest distances shrink with it.
+    median distance of distinct real examples to their nearest one, so that examples that are merely blurred, or lie a
+    little nearer to the mean, do not count. In many dimensions a perfect sampler has 0; in few, 1 - 2^(-1/4^d) of
+    examples are so near by chance, a sixth in one, 0.04 in two. Compare sets of one size, as nearest distances shrink
+    with it.
 
     Args:
         real: Array `(n, d)`, n >= 2.
@@ -85,7 +91,7 @@ def duplicate_rate(real, fake, fraction=0.25):
     real, fake = features_.checked_pair(real, fake)
     if not 0.0 < fraction < 1.0:
         raise invalid("fraction", "a number between 0 and 1", repr(fraction))
-    return float((nearest_distances(fake) <= fraction * np.median(nearest_distances(real))).mean())
+    return float((nearest_distances(fake) <= fraction * np.median(_nearest_among_distinct(real))).mean())
 
 
 def memorization_informed_frechet_distance(real, fake):
@@ -118,3 +124,9 @@ def _unit(features):
     features = np.asarray(features, np.float64)
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(norms > 0, norms, 1.0)
+
+
+def _nearest_among_distinct(features):
+    """`nearest_distances` of examples of which none repeats another; 0 where there is one."""
+    distinct = np.unique(features, axis=0)
+    return nearest_distances(distinct) if len(distinct) > 1 else np.zeros(1)

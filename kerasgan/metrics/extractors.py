@@ -58,6 +58,9 @@ class NetworkFeatures:
         return self._in_batches(self.model, images)
 
     def _in_batches(self, model, images):
+        images = np.asarray(images)
+        if images.ndim < 2 or not len(images):
+            raise invalid("images", "an array (n, height, width, channels), n >= 1", f"shape {images.shape}")
         _check_range(images)
         parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([self._apply(model, tf.convert_to_tensor(scale(part))) for part in parts])
@@ -131,7 +134,7 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
         verbose: As in Keras.
 
     Returns:
-        `Classifier`.
+        `Classifier`: look at its `accuracy`, because one that is often wrong sees little.
 
     Raises:
         ValueError: These are no images with labels, or all of one class.
@@ -175,7 +178,8 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
 
     Args:
         name: String, e.g. `"InceptionV3"`, `"ResNet50"`, `"EfficientNetB0"`.
-        weights: `"imagenet"`, which Keras downloads, the path of a file of weights, or None for random ones.
+        weights: `"imagenet"`, which Keras downloads, the path of a file of weights, or None for random ones, for tests:
+            features of those tell nothing.
         image_size: Integer, side of the images that the network sees. Defaults to the network's own, e.g. 299.
 
     Returns:
@@ -184,7 +188,9 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     build = getattr(keras.applications, name, None)
     if build is None:
         raise invalid("name", "a network of keras.applications, e.g. 'InceptionV3'", repr(name))
-    size = image_size or build(weights=None).input_shape[1] or 224  # MobileNetV3 takes any
+    size = (
+        image_size or build(weights=None).input_shape[1] or 224
+    )  # of a whole one, made for its size; MobileNetV3 takes any
     model = build(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
     module = next(
         module

@@ -16,8 +16,14 @@ def checked(features, argument, least=2, why=""):
         NonFiniteError: There are NaN or infinity in it.
     """
     features = np.asarray(features)
-    if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "iufb":
-        advice = "; flatten images by `images.reshape(len(images), -1)`" if features.ndim > 2 else ""
+    if features.ndim == 2 and not features.size:
+        raise invalid(
+            argument, f"{max(1, least)} examples or more, of one feature or more{why}", f"shape {features.shape}"
+        )
+    if features.ndim != 2 or features.dtype.kind not in "iufb":
+        advice = {1: "; of one feature they are `x[:, None]`"}.get(features.ndim, "")
+        if features.ndim > 2:
+            advice = "; flatten images by `images.reshape(len(images), -1)`"
         received = f"{features.dtype} of shape {features.shape}"
         raise invalid(argument, f"numbers of shape (examples, features){advice}", received)
     if len(features) < least:
@@ -34,7 +40,16 @@ def checked_pair(real, fake, least=2, why=""):
     real, fake = checked(real, "real", least, why), checked(fake, "fake", least, why)
     if real.shape[1] != fake.shape[1]:
         raise invalid("fake", f"{real.shape[1]} features, as `real` has", f"{fake.shape[1]} features")
+    check_scale(real, fake)
     return real, fake
+
+
+def check_scale(real, fake):
+    """Refuses bytes with floats: nothing but a forgotten scale makes such pairs."""
+    kinds = [getattr(features, "dtype", None) for features in (real, fake)]
+    if kinds.count(np.uint8) == 1:
+        expected = "both as bytes, or both on one scale: `x / 127.5 - 1` makes [-1, 1] of bytes"
+        raise invalid("fake", expected, f"{kinds[1]} with {kinds[0]}")
 
 
 def blocks(features, row_bytes=None):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import scipy.special
 
-from kerasgan.errors import checked_integer
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics import features as features_
 
 
@@ -30,6 +30,9 @@ def inception_score(logits, splits=10, seed=2020):
     """
     splits = checked_integer("splits", splits)
     logits = features_.checked(logits, "logits", least=splits).astype(np.float64)
+    if (logits >= 0.0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-4):
+        expected = "outputs before the softmax; of probabilities p they are `np.log(p + 1e-12)`"
+        raise invalid("logits", expected, "rows that sum to 1")
     if seed is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]
     log_p = scipy.special.log_softmax(logits, axis=1)

@@ -1,5 +1,7 @@
 """How many modes a generator reaches, where they are known."""
 
+import numbers
+
 import numpy as np
 import scipy.spatial
 import scipy.stats
@@ -35,7 +37,7 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
     if points.shape[1] != centres.shape[1]:
         raise invalid("points", f"{centres.shape[1]} coordinates, as `centres` has", f"{points.shape[1]}")
     for name, value in (("std", std), ("radius", radius)):
-        if not 0 < value < np.inf:
+        if not (isinstance(value, numbers.Real) and 0 < value < np.inf):
             raise invalid(name, "a finite number > 0", repr(value))
     distances, nearest = scipy.spatial.cKDTree(centres).query(points)
     good = distances < radius * std

@@ -88,9 +88,9 @@ class QualityMetric(keras.metrics.Metric):
                 room = min(room, self.most - sum(map(len, features)))
             if room > 0:
                 made = np.asarray(self.extractor(np.asarray(images)[:room]))
-                if made.shape[:1] != (room,):
+                if made.ndim != 2 or len(made) != room:
                     received = f"an array of shape {made.shape} for {room} images"
-                    raise invalid("extractor", "a function that returns one row of features an image", received)
+                    raise invalid("extractor", "a function that returns one row of features an image, (n, d)", received)
                 features.append(made)
 
     def result(self):
@@ -155,6 +155,8 @@ class PRDC(QualityMetric):
     def __init__(self, extractor=pixels, most=2_000, name=None, k=5):
         super().__init__(extractor, most, name)
         self.k = checked_integer("k", k)
+        if self.most is not None and self.most <= self.k:
+            raise invalid("most", f"more than k={self.k} images, or None", f"most={most}")
 
     def _value(self, real, fake):
         return metrics.prdc(real, fake, self.k)
