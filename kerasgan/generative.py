@@ -332,6 +332,8 @@ class GenerativeModel(keras.Model):
             fake = self.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
             if not np.isfinite(fake).all():
                 warnings.warn(_NOT_FINITE, stacklevel=2)
+                for metric in self.quality:
+                    metric.begin(dataset.digest)  # forgets what came before
                 return {name: math.nan for metric in self.quality for name in metric.names}
             if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
                 fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them

@@ -85,9 +85,14 @@ MUTANTS = {
     "duplicates by the smallest distance": (
         "copies",
         "np.median(_nearest_among_distinct(real))",
-        "_nearest_among_distinct(real).min()",
+        "np.min(_nearest_among_distinct(real))",
     ),
-    "repeated real examples as a measure": ("copies", "_nearest_among_distinct(real)\n", "others\n"),
+    "repeated held-out examples as a measure": ("copies", "others[others > 0]", "others"),
+    "repeated real examples as a measure": (
+        "copies",
+        "_nearest_among_distinct(real) if",
+        "nearest_distances(real) if",
+    ),
     "memorisation without the size of the cosine": ("copies", "np.abs(_unit(rows) @ unit.T)", "(_unit(rows) @ unit.T)"),
     "real images known before they are seen": ("quality", "[], None\n", "[], key\n"),
     "one value of n for all": ("quality", 'if self.compares else f"{self.num_fake}"', 'if self else ""'),

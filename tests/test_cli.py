@@ -1,6 +1,7 @@
 """The command, in this process and in one of its own."""
 
 import csv
+import dataclasses
 import functools
 import json
 import os
@@ -20,9 +21,11 @@ from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.callbacks import health
 from kerasgan.cli import configuration as configurations
+from kerasgan.cli import data as data_
 from kerasgan.cli import main
 from kerasgan.cli.build import build
 from kerasgan.cli.options import COMMANDS, Flags
+from kerasgan.errors import DataError
 from kerasgan.networks import blocks
 
 SMALL = ("--units=16,16", "--latent_dim=4")
@@ -457,12 +460,14 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
     monkeypatch.setattr(metrics, "train_classifier", functools.partial(metrics.train_classifier, epochs=20))
     assert main(["evaluate", str(run), "--num_images=300"]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"generated +real +300 examples each", printed)
+    assert re.search(r"generated +real +better +300 examples each", printed)
     # A training of 20 steps has learnt nothing.
     distance, floor = (
         float(value) for value in re.search(r"^FD\[pixels\] +(\S+) +(\S+)", printed, re.MULTILINE).groups()
     )
     assert distance > 10 * floor > 0
+    assert re.search(r"^FD\[pixels\] .* lower$", printed, re.MULTILINE)
+    assert re.search(r"^coverage\[pixels\] .* higher$", printed, re.MULTILINE)
     summary = json.loads((run / "metrics.json").read_text())
     assert summary["steps"] == 20  # what the training has written is still there
     values = summary["evaluation"]["values"]
@@ -491,6 +496,30 @@ def test_evaluate_compares_with_held_out_examples_where_there_are_enough(tmp_pat
         assert evaluation["other_real"] == others
         assert evaluation["real_against_real"]["copies"] == pytest.approx(0.01, abs=0.005)
         assert evaluation["real_against_real"]["coverage[pixels]"] > 0.8
+
+
+@pytest.mark.parametrize(("there", "held_out"), [(10_000, 2_500), (1_200, 1_000), (0, 300)])
+def test_what_is_held_out_was_never_trained_on(there, held_out, monkeypatch):
+    """A test split that has fewer examples than are asked for still is the test split."""
+    digits = datasets.read("digits")
+
+    def some(count, value):
+        images = np.full((count, 8, 8, 1), value, "uint8")
+        return dataclasses.replace(digits, images=images, labels=np.zeros(count, "int64"))
+
+    def reader(name, split="train", **options):
+        if split == "train":
+            return some(3_000, 1)
+        if int(split[6:-1]) > there:
+            raise DataError("There are not so many.")
+        return some(int(split[6:-1]), 2)
+
+    monkeypatch.setattr(datasets, "read", reader)
+    for count in (1_000, 2_500):
+        data = data_.read("mnist", num_test=count)
+        assert data.held_out.num_examples == min(count, held_out)
+        assert data.train.num_examples == (3_000 if there else 2_700)
+        assert set(data.held_out.images.ravel()) == {2 if there else 1}
 
 
 def test_evaluate_refuses_damaged_metrics_before_it_computes(run, tmp_path, monkeypatch, capsys):

@@ -229,6 +229,7 @@ def test_neither_is_better_where_both_are_no_worse_than_real_examples(runs, caps
     [
         ({"num_real": 50, "num_fake": 50}, "num_real 100 and 50; num_fake 100 and 50"),
         ({"seed": 1}, "seed 0 and 1"),
+        ({"other_real": "held-out examples"}, "other_real - and held-out examples"),
         (
             {"real_against_real": EVALUATION["real_against_real"] | {"FD[pixels]": 0.7}},
             "real examples against real ones have other values, so the data are others",

@@ -11,6 +11,7 @@ import tensorflow as tf
 import kerasgan as kg
 from kerasgan.callbacks import health
 from kerasgan.errors import NonFiniteError
+from kerasgan.metrics import copies
 
 DIGITS = kg.datasets.read("digits").images / np.float32(127.5) - 1
 
@@ -56,6 +57,7 @@ class Looking(kg.callbacks.Health):
         self._seen = {}
         self._real = real.reshape(len(real), -1)
         self._real_spread = health._spread(self._real)
+        self._duplicate_distance = copies.duplicate_distance(self._real)
 
 
 def test_collapse_is_repetition_and_no_blur():

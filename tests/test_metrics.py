@@ -378,6 +378,7 @@ def test_nearest_distances_of_points_on_a_line():
     [
         (lambda x: metrics.copy_rate(x, x, 1.0), "quantile"),
         (lambda x: metrics.duplicate_rate(x, x, 0.0), "fraction"),
+        (lambda x: metrics.nearest_distances(x, x.astype("uint8")), "others"),
         (lambda x: metrics.expected_coverage(0, 10), "num_real"),
         (lambda x: metrics.expected_coverage(10, 10, 0), "k"),
         (lambda x: metrics.kernel_distance_of_subsets(x, x, 2, 0), "num_subsets"),
@@ -459,7 +460,7 @@ BAD = {
     "none": (GOOD[:0], ValueError, r"examples or more, of one feature or more.*shape \(0, 4\)"),
     "images": (GOOD.reshape(10, 2, 2, 1), ValueError, r"flatten images by `images.reshape"),
     "one dimension": (GOOD[:, 0], ValueError, r"of one feature they are `x\[:, None\]`"),
-    "bytes": (GOOD.astype("uint8"), ValueError, r"both on one scale.*uint8 with float64"),
+    "unscaled": (GOOD.astype("uint8"), ValueError, r"both as floats on one scale.*uint8 with float64"),
     "words": (np.array([["a"] * 4] * 10), ValueError, "numbers of shape"),
     "other features": (GOOD[:, :3], ValueError, "4 features, as `real` has. Received: 3"),
 }
@@ -496,6 +497,8 @@ def test_copies_are_found_among_real_examples_that_repeat_themselves():
     assert perfect == pytest.approx(0.11, abs=0.03)
     assert metrics.copy_rate(real, fake, 0.01, held_out) == pytest.approx(perfect, abs=0.04)
     assert metrics.copy_rate(real, None) == pytest.approx(0.11, abs=0.03)
+    for measure in (held_out, None):
+        assert metrics.copy_rate(real, real[:100] + 1e-3, 0.01, measure) == 1.0
     assert metrics.nearest_distances(real[:5], real).tolist() == [0.0] * 5
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from kerasgan import batching, distribution, metrics, optimization
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
+from kerasgan.metrics import copies
 
 POLICIES = ("raise", "skip", "roll_back")
 # Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
@@ -100,6 +101,7 @@ class Health(keras.callbacks.Callback):
         self._training = self.model.training
         self._real, self._labels = self._some_real()
         self._real_spread = _spread(self._real)  # 0 where most are one image: then nothing is said of collapse
+        self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
         self._seen = {}
         self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
@@ -184,7 +186,7 @@ class Health(keras.callbacks.Callback):
     def _collapse(self, fake):
         fake = fake.reshape(len(fake), -1)
         spread = _spread(fake) / self._real_spread
-        duplicates = metrics.duplicate_rate(self._real, fake)
+        duplicates = float((metrics.nearest_distances(fake) <= self._duplicate_distance).mean())
         if spread >= _COLLAPSED_SPREAD and duplicates <= _COLLAPSED_DUPLICATES:
             return None
         advice = "Use a smaller learning rate"

@@ -1,5 +1,6 @@
 """The images of a training: what is trained on, what is held out, and what the result is compared with."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -31,10 +32,10 @@ def read(dataset, *, num_test=_HELD_OUT, image_size=None, data_dir=None, on_bad_
     source = datasets.read(dataset, **options)
     if source.num_examples < _ENOUGH_TO_HOLD_OUT:
         return Data(source, None)
-    try:
-        return Data(source, datasets.read(dataset, split=f"test[:{num_test}]", **options))
-    except DataError:
-        return Data(*_divided(source))
+    for count in dict.fromkeys((num_test, _HELD_OUT)):  # a split that has fewer gives none
+        with contextlib.suppress(DataError):
+            return Data(source, datasets.read(dataset, split=f"test[:{count}]", **options))
+    return Data(*_divided(source))
 
 
 def _divided(source):

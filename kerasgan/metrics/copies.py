@@ -25,6 +25,7 @@ def nearest_distances(features, others=None):
     targets = features if others is None else features_.checked(others, "others", least=1)
     if targets.shape[1] != features.shape[1]:
         raise invalid("others", f"{features.shape[1]} features, as `features` has", f"{targets.shape[1]} features")
+    features_.check_scale("others", targets, features)
     nearest, index = np.full(len(features), np.inf), np.zeros(len(features), np.int64)
     for rows, distances in distances_in_blocks(targets, features):
         if others is None:
@@ -63,10 +64,14 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
         real, fake = features_.checked_pair(real, fake, least=1)
     if not 0.0 < quantile < 1.0:
         raise invalid("quantile", "a number between 0 and 1", repr(quantile))
-    others = nearest_distances(real) if held_out is None else nearest_distances(held_out, real)
-    new = others[others > 0] if held_out is not None else _nearest_among_distinct(real)
+    others = None if held_out is None else nearest_distances(held_out, real)
+    new = _nearest_among_distinct(real) if held_out is None else others[others > 0]
     threshold = np.quantile(new, quantile) if len(new) else 0.0
-    return float(((others if fake is None else nearest_distances(fake, real)) <= threshold).mean())
+    if fake is not None:
+        others = nearest_distances(fake, real)
+    elif held_out is None:
+        others = nearest_distances(real)
+    return float((others <= threshold).mean())
 
 
 def duplicate_rate(real, fake, fraction=0.25):
@@ -74,9 +79,9 @@ def duplicate_rate(real, fake, fraction=0.25):
 
     The sign of a collapse: a generator that makes few examples repeats them. "Far nearer": not beyond `fraction` of the
     median distance of distinct real examples to their nearest one, so that examples that are merely blurred, or lie a
-    little nearer to the mean, do not count. In many dimensions a perfect sampler has 0; in few, 1 - 2^(-1/4^d) of
-    examples are so near by chance, a sixth in one, 0.04 in two. Compare sets of one size, as nearest distances shrink
-    with it.
+    little nearer to the mean, do not count. In many dimensions a perfect sampler has 0; in few, about
+    1 - 2^(-1/4^d) are so near by chance, a sixth in one, 0.04 in two. Compare sets of one size, as nearest
+    distances shrink with it.
 
     Args:
         real: Array `(n, d)`, n >= 2.
@@ -89,9 +94,14 @@ def duplicate_rate(real, fake, fraction=0.25):
     Reference: Arora, Risteski, Zhang, Do GANs learn the distribution?, 2018: the birthday paradox.
     """
     real, fake = features_.checked_pair(real, fake)
+    return float((nearest_distances(fake) <= duplicate_distance(real, fraction)).mean())
+
+
+def duplicate_distance(real, fraction=0.25):
+    """How near a duplicate is, by the measure of `duplicate_rate`."""
     if not 0.0 < fraction < 1.0:
         raise invalid("fraction", "a number between 0 and 1", repr(fraction))
-    return float((nearest_distances(fake) <= fraction * np.median(_nearest_among_distinct(real))).mean())
+    return fraction * float(np.median(_nearest_among_distinct(real)))
 
 
 def memorization_informed_frechet_distance(real, fake):
@@ -128,5 +138,7 @@ def _unit(features):
 
 def _nearest_among_distinct(features):
     """`nearest_distances` of examples of which none repeats another; 0 where there is one."""
-    distinct = np.unique(features, axis=0)
+    rows = np.ascontiguousarray(features + 0)  # -0 is 0
+    rows = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    distinct = features[np.sort(np.unique(rows, return_index=True)[1])]
     return nearest_distances(distinct) if len(distinct) > 1 else np.zeros(1)

@@ -179,7 +179,7 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     Args:
         name: String, e.g. `"InceptionV3"`, `"ResNet50"`, `"EfficientNetB0"`.
         weights: `"imagenet"`, which Keras downloads, the path of a file of weights, or None for random ones, for tests:
-            features of those tell nothing.
+            with these, values cannot be compared with anybody's.
         image_size: Integer, side of the images that the network sees. Defaults to the network's own, e.g. 299.
 
     Returns:
@@ -188,9 +188,8 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     build = getattr(keras.applications, name, None)
     if build is None:
         raise invalid("name", "a network of keras.applications, e.g. 'InceptionV3'", repr(name))
-    size = (
-        image_size or build(weights=None).input_shape[1] or 224
-    )  # of a whole one, made for its size; MobileNetV3 takes any
+    # The size is that of a whole network, built for it; MobileNetV3 takes any.
+    size = image_size or build(weights=None).input_shape[1] or 224
     model = build(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
     module = next(
         module

@@ -40,16 +40,16 @@ def checked_pair(real, fake, least=2, why=""):
     real, fake = checked(real, "real", least, why), checked(fake, "fake", least, why)
     if real.shape[1] != fake.shape[1]:
         raise invalid("fake", f"{real.shape[1]} features, as `real` has", f"{fake.shape[1]} features")
-    check_scale(real, fake)
+    check_scale("fake", fake, real)
     return real, fake
 
 
-def check_scale(real, fake):
-    """Refuses bytes with floats: nothing but a forgotten scale makes such pairs."""
-    kinds = [getattr(features, "dtype", None) for features in (real, fake)]
-    if kinds.count(np.uint8) == 1:
-        expected = "both as bytes, or both on one scale: `x / 127.5 - 1` makes [-1, 1] of bytes"
-        raise invalid("fake", expected, f"{kinds[1]} with {kinds[0]}")
+def check_scale(argument, features, others):
+    """Refuses bytes with floats, of arrays: a forgotten scale makes such pairs."""
+    kinds = [getattr(some, "dtype", np.dtype(bool)) for some in (features, others)]
+    if np.uint8 in kinds and any(kind.kind == "f" for kind in kinds):
+        expected = "both as bytes, or both as floats on one scale: `x / 127.5 - 1` makes [-1, 1] of bytes"
+        raise invalid(argument, expected, f"{kinds[0]} with {kinds[1]}")
 
 
 def blocks(features, row_bytes=None):

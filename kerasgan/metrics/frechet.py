@@ -109,7 +109,7 @@ def frechet_distance(real, fake):
     Reference: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, 2017, eq. 6; Mathiasen, Hvilshoj,
         Backpropagating through FID, 2020, for fewer examples than dimensions.
     """
-    features_.check_scale(real, fake)
+    features_.check_scale("fake", fake, real)
     real, fake = _moments(real, "real"), _moments(fake, "fake")
     if len(real.mean) != len(fake.mean):
         raise invalid("fake", f"{len(real.mean)} features, as `real` has", f"{len(fake.mean)} features")
