@@ -159,7 +159,8 @@ def draw(directory, runs, seeds):
             other.set_ylim(0)
             other.spines["top"].set_visible(False)
             top.set_title(f"{kind}, {data}", fontsize=10)
-            top.legend([*top.lines, *other.lines], ["estimate (left)", f"{truth} (right)"], fontsize=8, frameon=False)
+            top.set_ylabel("estimate", color=studies.COLOURS[0], fontsize=8)
+            other.set_ylabel(truth, color=studies.COLOURS[1], fontsize=8)
             top.set_xlabel("steps, seed 0", fontsize=8)
             for seed in range(seeds):
                 _, estimates, truths = moving(runs[f"{data}/{kind}/{seed}"])
