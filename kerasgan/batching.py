@@ -31,7 +31,7 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
                 raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError)
         return untuned(x)
     if isinstance(x, tuple | list):
-        expected = "images, and labels as `y`: pass two arrays, `(images, labels)`, not one tuple"
+        expected = "images, and labels as `y`, two arrays: as in `fit(images, labels)`"
         raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
     if not isinstance(x, np.ndarray | tf.Tensor):
         expected = "a tf.data.Dataset of batches, or an array: wrap a generator by `tf.data.Dataset.from_generator`"

@@ -151,7 +151,7 @@ FIT = {
         DataTypeError,
         "Ragged",
     ),
-    "a list": (lambda: fit([images()]), DataTypeError, "with arrays.*type list"),
+    "a list": (lambda: fit([images()]), DataTypeError, "two arrays.*type list"),
     "labels that are no classes": (
         lambda: fit(images(), np.full(16, 7), num_classes=3, batch_size=4),
         DataError,
