@@ -339,6 +339,9 @@ def test_copies_and_duplicates(rng):
     assert metrics.duplicate_rate(real, few + 0.01 * rng.normal(size=few.shape)) == 1.0
     assert metrics.duplicate_rate(real, np.concatenate([few[:250], fresh[:750]])) == pytest.approx(0.26, abs=0.01)
     assert metrics.duplicate_rate(np.repeat(real, 2, axis=0), few + 1e-3 * rng.normal(size=few.shape)) == 1.0
+    line = np.array([[0.0], [1.0], [3.0], [7.0]])  # nearest distances 1, 1, 2, 4: a quarter of the median is 0.375
+    assert metrics.duplicate_rate(line, np.array([[0.0], [0.3], [5.0], [9.0]])) == 0.5
+    assert metrics.duplicate_rate(line, np.array([[0.0], [0.4], [5.0], [9.0]])) == 0.0
     repeating = np.repeat(fresh[:500], 2, axis=0)
     assert metrics.duplicate_rate(repeating, np.concatenate([few[:50], fresh[500:]])) == pytest.approx(50 / 550)
 
