@@ -13,89 +13,105 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# File of `kerasgan/metrics` or `kerasgan`, what stands there once, and what stands there instead.
+# File below `kerasgan`, what stands there once, and what stands there instead.
 MUTANTS = {
-    "covariance divided by n": ("frechet", "self.scatter / (self.count - 1)", "self.scatter / self.count"),
-    "centred rows divided by n": ("frechet", "np.sqrt(len(rows) - 1)", "np.sqrt(len(rows))"),
-    "root of the trace once": ("frechet", "- 2.0 * _trace_of_root", "- 1.0 * _trace_of_root"),
+    "covariance divided by n": ("metrics/frechet", "self.scatter / (self.count - 1)", "self.scatter / self.count"),
+    "centred rows divided by n": ("metrics/frechet", "np.sqrt(len(rows) - 1)", "np.sqrt(len(rows))"),
+    "root of the trace once": ("metrics/frechet", "- 2.0 * _trace_of_root", "- 1.0 * _trace_of_root"),
     "mean difference not squared": (
-        "frechet",
+        "metrics/frechet",
         "np.sum((real.mean - fake.mean) ** 2)",
         "np.sum(abs(real.mean - fake.mean))",
     ),
-    "merge without the means": ("frechet", "self.count * count / total", "0.0 * count / total"),
-    "sums of float32": ("features", "np.float64", "np.float32"),
+    "merge without the means": ("metrics/frechet", "self.count * count / total", "0.0 * count / total"),
+    "sums of float32": ("metrics/features", "np.float64", "np.float32"),
     "biased kernel distance": (
-        "kernel",
+        "metrics/kernel",
         "- diagonal) / (len(features) * (len(features) - 1))",
         ") / len(features) ** 2",
     ),
-    "kernel of degree 2": ("kernel", "+ 1.0) ** 3", "+ 1.0) ** 2"),
-    "kernel not divided by d": ("kernel", "products / dimension + 1.0", "products + 1.0"),
-    "kernel without offset": ("kernel", "products / dimension + 1.0", "products / dimension"),
-    "sample standard deviation of subsets": ("kernel", "np.std(values)", "np.std(values, ddof=1)"),
-    "score of the reverse divergence": ("inception", "p * (log_p - log_marginal)", "marginal * (log_marginal - log_p)"),
+    "kernel of degree 2": ("metrics/kernel", "+ 1.0) ** 3", "+ 1.0) ** 2"),
+    "kernel not divided by d": ("metrics/kernel", "products / dimension + 1.0", "products + 1.0"),
+    "kernel without offset": ("metrics/kernel", "products / dimension + 1.0", "products / dimension"),
+    "sample standard deviation of subsets": ("metrics/kernel", "np.std(values)", "np.std(values, ddof=1)"),
+    "score of the reverse divergence": (
+        "metrics/inception",
+        "p * (log_p - log_marginal)",
+        "marginal * (log_marginal - log_p)",
+    ),
     "score in splits of ceil(n / splits)": (
-        "inception",
+        "metrics/inception",
         "len(log_p) * i // splits",
         "min(-(-len(log_p) // splits) * i, len(log_p))",
     ),
-    "precision and recall swapped": ("prdc", '"precision": float((reached > 0)', '"precision": float(recalled'),
-    "density not divided by k": ("prdc", "1.0 / k * reached", "1.0 * reached"),
+    "precision and recall swapped": ("metrics/prdc", '"precision": float((reached > 0)', '"precision": float(recalled'),
+    "density not divided by k": ("metrics/prdc", "1.0 / k * reached", "1.0 * reached"),
     "neighbour k - 1": (
-        "prdc",
+        "metrics/prdc",
         "np.partition(distances, k, axis=1)[:, k]",
         "np.partition(distances, k, axis=1)[:, k - 1]",
     ),
-    "edges inside": ("prdc", "if inclusive else np.less", "if inclusive else np.less_equal"),
-    "coverage by generated radii": ("prdc", "covered[rows] = within", "covered[rows] = compare(distances, fake_radii)"),
-    "squared projections": ("wasserstein", "np.abs(one - other).mean(axis=0)", "((one - other) ** 2).mean(axis=0)"),
-    "enlarged without gain": ("wasserstein", "4.0 * image", "image"),
+    "edges inside": ("metrics/prdc", "if inclusive else np.less", "if inclusive else np.less_equal"),
+    "coverage by generated radii": (
+        "metrics/prdc",
+        "covered[rows] = within",
+        "covered[rows] = compare(distances, fake_radii)",
+    ),
+    "squared projections": (
+        "metrics/wasserstein",
+        "np.abs(one - other).mean(axis=0)",
+        "((one - other) ** 2).mean(axis=0)",
+    ),
+    "enlarged without gain": ("metrics/wasserstein", "4.0 * image", "image"),
     "patches of one scale for all channels": (
-        "wasserstein",
+        "metrics/wasserstein",
         "std = patches.std(axis=(0, 2, 3)",
         "std = patches.std(axis=(0, 1, 2, 3)",
     ),
-    "nearest including oneself": ("copies", "np.fill_diagonal(distances[:, rows], np.inf)", "pass"),
+    "nearest including oneself": ("metrics/copies", "np.fill_diagonal(distances[:, rows], np.inf)", "pass"),
     "memorisation by generated rows": (
-        "copies",
+        "metrics/copies",
         "axis=1) for rows in features_.blocks(real",
         "axis=0) for rows in features_.blocks(real",
     ),
     "modes touched counted as held": (
-        "modes",
+        "metrics/modes",
         """(counts >= enough).sum()),
         "high_quality\"""",
         """(counts >= 1).sum()),
         "high_quality\"""",
     ),
     "labels touched counted as held": (
-        "modes",
+        "metrics/modes",
         """(counts >= enough).sum()),
         "kl\"""",
         """(counts >= 1).sum()),
         "kl\"""",
     ),
-    "radius as if nothing were cut off": ("modes", "* _truncated_variance(radius, points.shape[1])", ""),
-    "directions of any length": ("wasserstein", "directions /= np.linalg.norm(directions, axis=0)", "pass"),
-    "pyramid distances not in thousandths": ("wasserstein", "1_000.0 * distance", "distance"),
-    "patches not centred": ("wasserstein", "(patches - mean)", "patches"),
-    "another filter": ("wasserstein", "[1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0", "[0.0, 1.0, 2.0, 1.0, 0.0]) / 4.0"),
-    "oneself left out in the first block alone": ("copies", "distances[:, rows], np.inf", "distances, np.inf"),
+    "radius as if nothing were cut off": ("metrics/modes", "* _truncated_variance(radius, points.shape[1])", ""),
+    "directions of any length": ("metrics/wasserstein", "directions /= np.linalg.norm(directions, axis=0)", "pass"),
+    "pyramid distances not in thousandths": ("metrics/wasserstein", "1_000.0 * distance", "distance"),
+    "patches not centred": ("metrics/wasserstein", "(patches - mean)", "patches"),
+    "another filter": ("metrics/wasserstein", "[1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0", "[0.0, 1.0, 2.0, 1.0, 0.0]) / 4.0"),
+    "oneself left out in the first block alone": ("metrics/copies", "distances[:, rows], np.inf", "distances, np.inf"),
     "duplicates by the smallest distance": (
-        "copies",
+        "metrics/copies",
         "np.median(_nearest_among_distinct(real))",
         "np.min(_nearest_among_distinct(real))",
     ),
-    "repeated held-out examples as a measure": ("copies", "others[others > 0]", "others"),
+    "repeated held-out examples as a measure": ("metrics/copies", "others[others > 0]", "others"),
     "repeated real examples as a measure": (
-        "copies",
+        "metrics/copies",
         "_nearest_among_distinct(real) if",
         "nearest_distances(real) if",
     ),
-    "memorisation without the size of the cosine": ("copies", "np.abs(_unit(rows) @ unit.T)", "(_unit(rows) @ unit.T)"),
-    "real images known before they are seen": ("quality", "[], None\n", "[], key\n"),
-    "one value of n for all": ("quality", 'if self.compares else f"{self.num_fake}"', 'if self else ""'),
+    "memorisation without the size of the cosine": (
+        "metrics/copies",
+        "np.abs(_unit(rows) @ unit.T)",
+        "(_unit(rows) @ unit.T)",
+    ),
+    "real images known before they are seen": ("metrics/quality", "[], None\n", "[], key\n"),
+    "no n in a title": ("metrics/quality", 'if self.compares else f"{self.num_fake}"', 'if self else ""'),
     "collapse by nearness alone": (
         "callbacks/health",
         " and duplicates <= _COLLAPSED_DUPLICATES",
@@ -113,13 +129,13 @@ MUTANTS = {
         "tf.reshape(images, (-1, pack, *shape))",
         "tf.stack(tf.split(images, pack), axis=1)",
     ),
-    "KL of all points": ("modes", "nearest[good]", "nearest"),
+    "KL of all points": ("metrics/modes", "nearest[good]", "nearest"),
 }
 
 
 # Tests of other files than the functions'.
 TESTS = {
-    "quality": ["tests/test_quality.py"],
+    "metrics/quality": ["tests/test_quality.py"],
     "callbacks/health": ["tests/test_health.py"],
     "batching": ["tests/test_pack.py"],
 }
@@ -127,7 +143,7 @@ TESTS = {
 
 def main():
     for name, (module, original, _) in MUTANTS.items():
-        count = path_of(module, ROOT).read_text().count(original)
+        count = (ROOT / f"kerasgan/{module}.py").read_text().count(original)
         if count != 1:
             sys.exit(f"{name}: {original!r} is {count} times in {module}.py")
     mutants = {name: MUTANTS[name] for name in sys.argv[1:] or MUTANTS}
@@ -143,12 +159,6 @@ def main():
     return 1 if survivors else 0
 
 
-def path_of(module, root):
-    """Where a module of `MUTANTS` is: in `kerasgan/metrics`, or below `kerasgan`."""
-    inside = root / f"kerasgan/metrics/{module}.py"
-    return inside if inside.exists() else root / f"kerasgan/{module}.py"
-
-
 def tests_of(module):
     return TESTS.get(module, ["tests/test_metrics.py", "tests/test_prdc.py"])
 
@@ -160,7 +170,7 @@ def failed(tests, module=None, original=None, mutant=None):
             source = ROOT / part
             (shutil.copytree if source.is_dir() else shutil.copy)(source, pathlib.Path(directory) / part)
         if module:
-            path = path_of(module, pathlib.Path(directory))
+            path = pathlib.Path(directory) / f"kerasgan/{module}.py"
             path.write_text(path.read_text().replace(original, mutant))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         environment = {**os.environ, "PYTHONPATH": directory}

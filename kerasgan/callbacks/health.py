@@ -42,9 +42,8 @@ class Health(keras.callbacks.Callback):
         patience: Integer >= 1. Defaults to `5`.
         num_images: Integer >= 16, generated and real examples that are compared. Defaults to `256`.
         on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out, and the share of
-            these logged as `skipped`;
-            `"roll_back"`: the training goes back to the last checkpoint, and on with half the learning rates, which
-            must not be schedules.
+            these logged as `skipped`; `"roll_back"`: the training goes back to the last checkpoint, and on with half
+            the learning rates, which must not be schedules.
         checkpoint: The `kerasgan.callbacks.Checkpoint` of this `fit`, for `"roll_back"`.
         most_roll_backs: Integer, after so many the error is raised. Defaults to `5`.
         file: Where sentences are printed. Defaults to standard output.
@@ -261,11 +260,7 @@ class Health(keras.callbacks.Callback):
         numbers = f"number {last - 1}" if count == 1 else f"numbers {last - count} to {last - 1}"
         which = f"; of the data it has taken batch {numbers}"
         if not batching.seekable(dataset):
-            return (
-                f"{which}, which may hold such values themselves"
-                if count > 1
-                else f"{which}, which may hold such values"
-            )
+            return f"{which}, which may hold such values"
         for number, element in enumerate(dataset.starting_at(last - count).take(count), last - count):
             if not _finite(batching.split(element)[0].numpy()):
                 return f"; batch {number} of the data holds such values itself"

@@ -35,10 +35,9 @@ def nearest_distances(features, others=None):
         nearer = found < nearest
         nearest[nearer], index[nearer] = found[nearer], rows.start + at[nearer]
     # These distances are rounded; that of a copy has to be 0.
-    size = max(1, features_.BLOCK_BYTES // (8 * features.shape[1]))
-    parts = [slice(start, start + size) for start in range(0, len(features), size)]
-    differences = (np.subtract(features[part], targets[index[part]], dtype=np.float64) for part in parts)
-    return np.concatenate([np.linalg.norm(rows, axis=1) for rows in differences])
+    for rows in features_.slices(len(features), 8 * features.shape[1]):
+        nearest[rows] = np.linalg.norm(np.subtract(features[rows], targets[index[rows]], dtype=np.float64), axis=1)
+    return nearest
 
 
 def copy_rate(real, fake, quantile=0.01, held_out=None):

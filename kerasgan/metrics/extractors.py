@@ -71,7 +71,6 @@ class NetworkFeatures:
 
 def _check_range(images):
     """Warns of floats that seem to be on another scale; not an error, because generators need not be bounded."""
-    images = np.asarray(images)
     if images.dtype == np.uint8 or not images.size:
         return
     lowest, highest = float(images.min()), float(images.max())

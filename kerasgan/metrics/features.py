@@ -59,6 +59,12 @@ def blocks(features, row_bytes=None):
         features: Array `(n, d)`.
         row_bytes: Bytes that one row takes of what is made from the block. Defaults to the row itself.
     """
-    size = max(1, BLOCK_BYTES // (row_bytes or 8 * features.shape[1]))
-    for start in range(0, len(features), size):
-        yield features[start : start + size].astype(np.float64)
+    for rows in slices(len(features), row_bytes or 8 * features.shape[1]):
+        yield features[rows].astype(np.float64)
+
+
+def slices(count, row_bytes):
+    """Slices of `count` rows that take `BLOCK_BYTES` at most, or are one row."""
+    size = max(1, BLOCK_BYTES // row_bytes)
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

@@ -101,7 +101,5 @@ def distances_in_blocks(x: np.ndarray, y: np.ndarray):
 
     y = np.asarray(y, np.float64)
     norms = np.einsum("ij,ij->i", y, y)[None]
-    size = max(1, features_.BLOCK_BYTES // (8 * max(y.shape)))
-    for start in range(0, len(x), size):
-        rows = slice(start, min(start + size, len(x)))
+    for rows in features_.slices(len(x), 8 * max(y.shape)):
         yield rows, euclidean_distances(np.asarray(x[rows], np.float64), y, Y_norm_squared=norms)

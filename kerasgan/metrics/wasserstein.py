@@ -58,12 +58,10 @@ def sliced_wasserstein_distance(real, fake, num_directions=512, seed=0, directio
     real, fake = features_.checked_pair(real, fake, least=1)
     if directions is not None:
         directions = features_.checked(directions, "directions", least=1)
-        if len(directions) != real.shape[1] or not np.allclose(np.linalg.norm(directions, axis=0), 1.0, atol=1e-3):
-            raise invalid(
-                "directions",
-                f"unit columns of {real.shape[1]} coordinates",
-                f"shape {directions.shape}, norms {np.linalg.norm(directions, axis=0)[:3]}, ...",
-            )
+        norms = np.linalg.norm(directions, axis=0)
+        if len(directions) != real.shape[1] or not np.allclose(norms, 1.0, atol=1e-3):
+            received = f"shape {directions.shape}, norms {norms[:3]}, ..."
+            raise invalid("directions", f"unit columns of {real.shape[1]} coordinates", received)
     else:
         num_directions = checked_integer("num_directions", num_directions)
         directions = np.random.default_rng(seed).normal(size=(real.shape[1], num_directions))
