@@ -1,6 +1,7 @@
 """Errors a user can act on: each message names the argument, what was expected, what was received and one fix."""
 
 import numbers
+import operator
 
 
 class DataError(ValueError):
@@ -32,21 +33,53 @@ def invalid(argument, expected, received, kind=ValueError):
 
 
 def checked_integer(argument, value, least=1, advice=""):
-    """The value as an `int`, if it is an integer, of NumPy too, and no boolean.
+    """Returns the value as an `int`. Integers of NumPy and scalar tensors are accepted, booleans are not.
 
     Args:
         argument: String, its name.
-        value: What came.
-        least: Integer, the lowest that will do.
-        advice: String, put behind what is expected.
+        value: The value received.
+        least: Integer, the lowest that is accepted.
+        advice: String, appended to what is expected.
 
     Raises:
-        ValueError: It is none, or below `least`.
+        ValueError: The value is not an integer, or below `least`.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+    try:
+        number = None if _is_boolean(value) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
         expected = "a positive integer" if least == 1 else f"an integer >= {least}"
         raise invalid(argument, expected + advice, f"{argument}={value!r}")
-    return int(value)
+    return number
+
+
+def checked_number(argument, value, interval="[0, inf)", advice=""):
+    """Returns the value as a `float`. NumPy numbers and scalar tensors are accepted; booleans, strings and NaN are not.
+
+    Args:
+        argument: String, its name.
+        value: The value received.
+        interval: String, the interval that it has to be in, e.g. `"(0, inf)"` or `"[0, 1)"`.
+        advice: String, appended to what is expected, e.g. `", e.g. 0.999"`.
+
+    Raises:
+        ValueError: The value is not a number, or outside of the interval.
+    """
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    numeric = any(kind in str(getattr(value, "dtype", "")) for kind in ("int", "float"))
+    scalar = isinstance(value, numbers.Real) or (numeric and getattr(value, "shape", None) == ())
+    number = float(value) if scalar and not _is_boolean(value) else float("nan")
+    above = low <= number if interval[0] == "[" else low < number
+    below = number <= high if interval[-1] == "]" else number < high
+    if not (above and below):
+        named = {"[0, inf)": "a finite number >= 0", "(0, inf)": "a finite number > 0"}.get(interval, f"a number in {interval}")
+        raise invalid(argument, named + advice, f"{argument}={value!r}")
+    return number
+
+
+def _is_boolean(value):
+    return "bool" in str(getattr(value, "dtype", type(value).__name__))
 
 
 class CheckpointError(Exception):
