@@ -10,6 +10,7 @@ from kerasgan.errors import ModelContractError, checked_integer, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.penalties import Penalty
+from kerasgan.updates import Update
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -183,103 +184,79 @@ class GAN(GenerativeModel):
     # The training step
 
     def train_step(self, data):
-        """One step on `(batch, n_critic, ...)` images: `n_critic` updates of the discriminator, one of the generator.
+        """Algorithm 1 on `(batch, n_critic, ...)` images: `n_critic` updates of the discriminator, one of the generator.
 
         Returns:
             Dict of this step's values; the means over the `n_critic` updates for those of the discriminator.
         """
-        images, labels = self._minibatches(data)
-        values = self._update_discriminator(images, labels)
-        real, labels = images[:, -1], None if labels is None else labels[:, -1]
-        values["g_loss"], skipped = self._update_generator(real, labels)
+        batches = self._minibatches(data)
+        values = self._update_discriminator(batches)
+        of_generator = self._update_generator(*batches[-1])
         # The share of all updates of the step.
-        values["skipped"] = (self.n_critic * values["skipped"] + skipped) / (self.n_critic + 1)
+        skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
         self._average_generator()
         self.step.assign_add(1)
-        return self._log(values, batching.size(real))
+        return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def critic_step(self, data):
         """`n_critic` updates of the discriminator alone."""
-        return self._update_discriminator(*self._minibatches(data))
+        return self._update_discriminator(self._minibatches(data))
 
-    def _update_discriminator(self, images, labels):
-        gradient_function = self._compiled(self._discriminator_gradients)
-        updates = []
-        for k in range(self.n_critic):
-            real, real_labels = images[:, k], None if labels is None else labels[:, k]
-            self._advance_spectral_norms(self.discriminator)
-            position = stateless.training_position(self.updates + k)
-            random = self._stream(position)
-            latents = random.normal((batching.size(real), self.latent_dim))
-            noises = self._noises(real, random)
-            scale = optimization.gradient_scale(self.d_optimizer, self.distribute_strategy)
-            gradients, values = gradient_function(real, real_labels, latents, noises, position + random.drawn, scale)
-            variables = self.discriminator.trainable_variables
-            skipped = self._apply(self.d_optimizer, gradients, variables, self.constraint)
-            updates.append({**values, "skipped": skipped})
-        self.updates.assign_add(self.n_critic)
-        return {name: tf.add_n([values[name] for values in updates]) / self.n_critic for name in updates[0]}
+    def test_step(self, data):
+        """The same values on held-out images, with both networks as they are for inference."""
+        batch = self._batch(*batching.split(data))
+        random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
+        latents, noises = self._latents_and_noises(random, *batch)
+        _, values = self._discriminator_loss(*batch, latents, noises, training=False)
+        _, of_generator = self._generator_loss(*batch, latents, training=False)
+        self.evaluated_batches.assign_add(1)
+        return self._log({**values, **of_generator, "skipped": 0.0}, batching.size(batch[0]))
 
-    def _update_generator(self, real, labels):
-        self._advance_spectral_norms(self.generator)
-        position = stateless.training_position(self.updates)
-        random = self._stream(position)
-        latents = random.normal((batching.size(real), self.latent_dim))
-        gradient_function = self._compiled(self._generator_gradients)
-        scale = optimization.gradient_scale(self.g_optimizer, self.distribute_strategy)
-        gradients, loss = gradient_function(real, labels, latents, position + random.drawn, scale)
-        skipped = self._apply(self.g_optimizer, gradients, self.generator.trainable_variables)
-        self.updates.assign_add(1)
-        return loss, skipped
+    def _update_discriminator(self, batches):
+        draw, loss, constraint = self._latents_and_noises, self._discriminator_loss, self.constraint
+        update = Update(self, self.discriminator, self.d_optimizer, self.updates, draw, loss, constraint)
+        logs = [update(*batch) for batch in batches]
+        return {name: tf.add_n([values[name] for values in logs]) / len(logs) for name in logs[0]}
 
-    def _discriminator_gradients(self, real, labels, latents, noises, position, scale):
-        variables = self.discriminator.trainable_variables
-        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
-            fake = self._generated(latents, labels, training=True)
-            tape.watch([variable.value for variable in variables])
-            objective, values = self._discriminator_objective(real, fake, labels, noises, training=True)
-            objective = objective * scale
-        return optimization.gradients(tape, objective, variables), values
+    def _update_generator(self, *batch):
+        update = Update(self, self.generator, self.g_optimizer, self.updates, self._latents, self._generator_loss)
+        return update(*batch)
 
-    def _generator_gradients(self, real, labels, latents, position, scale):
-        variables = self.generator.trainable_variables
-        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            loss = self._generator_loss(real, self._generated(latents, labels, training=True), labels, training=True)
-            objective = loss * scale
-        return optimization.gradients(tape, objective, variables), loss
+    def _latents(self, random, real, labels):
+        return (random.normal((batching.size(real), self.latent_dim)),)
 
-    def _discriminator_objective(self, real, fake, labels, noises, training):
+    def _latents_and_noises(self, random, real, labels):
+        """Latents, and what each penalty draws."""
+        packs = batching.packed(real, self.pack)
+        return *self._latents(random, real, labels), [penalty.sample(packs, random) for penalty in self.penalties]
+
+    def _discriminator_loss(self, real, labels, latents, noises, training=True):
         """What the discriminator minimises, and its parts by name."""
         discriminate = self._discriminate(labels, training)
-        real, fake = self._packed(real), self._packed(tf.cast(fake, tf.float32))
+        fake = batching.packed(self._generated(latents, labels, training), self.pack)
+        real = batching.packed(real, self.pack)
         loss = self.loss.discriminator(discriminate(real), discriminate(fake))
         values, norms = {"d_loss": loss}, []
         for penalty, noise in zip(self.penalties, noises, strict=True):
             values[penalty.name], norm = penalty(discriminate, real, fake, noise)
             norms.append(tf.reduce_mean(norm))
-        objective = tf.add_n([loss, *(values[penalty.name] for penalty in self.penalties)])
+        objective = tf.add_n(list(values.values()))
         if norms:
             values["gradient_norm"] = tf.add_n(norms) / len(norms)
         if self.loss.distance:
             values[self.loss.distance] = -loss
         return objective, values
 
-    def _generator_loss(self, real, fake, labels, training):
+    def _generator_loss(self, real, labels, latents, training=True):
+        """What the generator minimises."""
         discriminate = self._discriminate(labels, training)
-        real_logits = discriminate(self._packed(real)) if self.loss.relativistic else None
-        return self.loss.generator(real_logits, discriminate(self._packed(fake)))
-
-    def _packed(self, images):
-        return batching.packed(images, self.pack)
-
-    def _noises(self, real, random):
-        """What each penalty draws before the gradient is taken."""
-        real = self._packed(real)
-        return [penalty.sample(real, random) for penalty in self.penalties]
+        fake = batching.packed(self._generated(latents, labels, training), self.pack)
+        real_logits = discriminate(batching.packed(real, self.pack)) if self.loss.relativistic else None
+        loss = self.loss.generator(real_logits, discriminate(fake))
+        return loss, {"g_loss": loss}
 
     def _discriminate(self, labels, training):
-        """The discriminator as a function of images alone: losses and penalties never learn of labels."""
+        """The discriminator as a function of images alone: losses and penalties never see labels."""
 
         def discriminate(images):
             inputs = images if labels is None else [images, labels]
@@ -288,11 +265,11 @@ class GAN(GenerativeModel):
         return discriminate
 
     def _generated(self, latents, labels, training):
-        return self.generator(latents if labels is None else [latents, labels], training=training)
+        return tf.cast(self.generator(latents if labels is None else [latents, labels], training=training), tf.float32)
 
     def _minibatches(self, data):
-        """Images `(batch, n_critic, ...)` and labels `(batch, n_critic)` or None."""
-        images, labels = batching.split(data)
+        """List of `n_critic` pairs: images `(batch, ...)`, and labels `(batch,)` or None."""
+        images, labels = self._batch(*batching.split(data))
         if images.shape.rank == len(self.image_shape) + 1:
             images, labels = images[:, None], None if labels is None else labels[:, None]
         if images.shape[1] != self.n_critic:
@@ -300,14 +277,10 @@ class GAN(GenerativeModel):
                 f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). "
                 f"Received: images of shape {images.shape}. Call `fit`, which groups them."
             )
-        return tf.cast(images, tf.float32), labels if self.conditional else None
+        return [(images[:, k], None if labels is None else labels[:, k]) for k in range(self.n_critic)]
 
-    def _apply(self, optimizer, gradients, variables, constraint=None):
-        skipped = optimization.apply(optimizer, gradients, variables, self.skips_non_finite)
-        # Not as `variable.constraint`, which would stay on a discriminator that is used again elsewhere.
-        for variable in variables if constraint else ():
-            variable.assign(constraint(variable.value))
-        return skipped
+    def _batch(self, images, labels):
+        return tf.cast(images, tf.float32), tf.convert_to_tensor(labels) if self.conditional else None
 
     def _average_generator(self):
         if self.ema_generator is None:
@@ -319,20 +292,6 @@ class GAN(GenerativeModel):
                 average.assign(average + (1.0 - tf.cast(momentum, average.dtype)) * (variable - average))
             else:  # moving statistics are averages already
                 average.assign(variable)
-
-    # Evaluation
-
-    def test_step(self, data):
-        """The same values on held-out images, with both networks as they are for inference."""
-        images, labels = batching.split(data)
-        images, labels = tf.cast(images, tf.float32), labels if self.conditional else None
-        random = self._stream(stateless.evaluation_position(self.evaluated_batches))
-        fake = self._generated(random.normal((batching.size(images), self.latent_dim)), labels, training=False)
-        noises = self._noises(images, random)
-        _, values = self._discriminator_objective(images, fake, labels, noises, training=False)
-        g_loss = self._generator_loss(images, fake, labels, training=False)
-        self.evaluated_batches.assign_add(1)
-        return self._log({**values, "g_loss": g_loss, "skipped": 0.0}, batching.size(images))
 
 
 def _check(loss, penalties, ema_momentum):

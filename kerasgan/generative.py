@@ -481,8 +481,8 @@ class GenerativeModel(keras.Model):
             raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")
         return jit_compile
 
-    def _compiled(self, function):
-        """One graph for all updates of a kind: traced once, by XLA where that pays."""
+    def compiled_gradients(self, function):
+        """The function as one graph for all updates of a kind: traced once, compiled by XLA where that pays."""
         # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
         if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
             return function
@@ -554,32 +554,9 @@ class GenerativeModel(keras.Model):
             )
             raise
 
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        for name, variable in self._seed_states().items():
-            store[name] = variable.numpy()
-
     def load_own_variables(self, store):
-        seeds = self._seed_states()
-        super().load_own_variables({name: store[name] for name in store.keys() if name not in seeds})  # noqa: SIM118
-        for name, variable in seeds.items():
-            if name in store.keys():  # noqa: SIM118 (an HDF5 group)
-                variable.assign(store[name])
-
-    def _seed_states(self):
-        """States of the random layers that are Keras's own, which Keras does not save."""
-        states = {}
-        for role, network in self.networks.items():
-            weights = {id(weight) for weight in network.weights}
-            others = [variable for variable in network.variables if id(variable) not in weights]
-            states |= {f"{role}_seed_{index}": variable for index, variable in enumerate(others)}
-        return states
-
-    @staticmethod
-    def _advance_spectral_norms(network):
-        for layer in network._flatten_layers():
-            if hasattr(layer, "power_iteration"):
-                layer.power_iteration()
+        # Files of 0.1 hold the states of random layers, which are functions of (seed, step) now.
+        super().load_own_variables({name: store[name] for name in store.keys() if "_seed_" not in name})  # noqa: SIM118
 
     @property
     def metrics(self):
@@ -602,9 +579,6 @@ class GenerativeModel(keras.Model):
                 value, count = tf.where(known, value, 0.0), tf.where(known, tf.cast(weight, tf.float32), 0.0)
             tracker.update_state(value, sample_weight=count)
         return {name: values[name] for name in self._trackers}
-
-    def _stream(self, position):
-        return stateless.Stream(self.seed, position)
 
     def get_config(self):
         """The constructor's arguments: each is kept as the attribute of its name, in every subclass."""

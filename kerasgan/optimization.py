@@ -69,14 +69,15 @@ def gradients(tape, objective, variables):
     return [value if value is None else tf.convert_to_tensor(value) for value in values]
 
 
-def apply(optimizer, values, variables, skips_non_finite=False):
+def apply(optimizer, values, variables, written=(), skips_non_finite=False):
     """Applies the gradients; all replicas skip the update where one of them overflows under loss scaling.
 
     Args:
         optimizer: A prepared optimizer.
         values: List of gradients, None where there is none.
         variables: List of the variables they are of.
-        skips_non_finite: Whether updates are skipped without loss scaling too: variables and slots stay as they are.
+        written: List of pairs, a variable that the forward pass writes (a moving average) and its new value.
+        skips_non_finite: Whether updates are skipped without loss scaling too: all variables stay as they are.
 
     Returns:
         Float32 scalar: 1 if the update was skipped, else 0.
@@ -92,14 +93,15 @@ def apply(optimizer, values, variables, skips_non_finite=False):
             skipped = tf.minimum(context.all_reduce(tf.distribute.ReduceOp.SUM, skipped), 1.0)
             poison = tf.where(skipped > 0, float("nan"), 0.0)
             values = [value if value is None else value + tf.cast(poison, value.dtype) for value in values]
-    if scales or not skips_non_finite:
-        optimizer.apply(values, variables)
-        return skipped
-    # An optimizer cannot run inside `tf.cond` under MirroredStrategy: what it has changed is put back.
-    changed = [*variables, *optimizer.variables]
-    before = [tf.identity(variable.value) for variable in changed]
+    # An optimizer cannot run inside `tf.cond` under MirroredStrategy: what has changed is put back.
+    changed = [variable for variable, _ in written]
+    if not scales:
+        changed += [*variables, *optimizer.variables]
+    before = [tf.identity(variable.value) for variable in changed] if skips_non_finite else []
+    for variable, value in written:
+        variable.assign(value)
     optimizer.apply(values, variables)
-    for variable, value in zip(changed, before, strict=True):
+    for variable, value in zip(changed if before else (), before, strict=True):
         variable.assign(tf.where(skipped > 0, value, variable.value))
     return skipped
 

@@ -50,6 +50,14 @@ class Stream:
         """Float32 tensor of this shape, uniform in [0, 1)."""
         return self._draw(tf.random.stateless_uniform, shape)
 
+    def seeds(self, count):
+        """Int64 tensor `(count, 2)` of seeds, other ones on each replica."""
+
+        def integers(shape, key, alg):
+            return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
+
+        return self._draw(integers, (count, 2))
+
     def mean_over_replicas(self, value):
         """Mean over the replicas of a value each of them has."""
         context = tf.distribute.get_replica_context()
@@ -87,3 +95,22 @@ def using(stream):
 def current():
     """The stream in use, or None outside a kerasgan step."""
     return getattr(_scope, "stream", None)
+
+
+def advance_spectral_norms(network):
+    """Makes one power iteration in each spectral layer: once an update, not at each call."""
+    for layer in network._flatten_layers():
+        if hasattr(layer, "power_iteration"):
+            layer.power_iteration()
+
+
+def seed_states(networks):
+    """The variables that stock random layers (`keras.random.SeedGenerator`) keep their state in."""
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    return [generator.state for layer in layers for generator in layer._seed_generators]
+
+
+def seeds_of(networks, stream):
+    """Pairs of such a state and the value that it has in this update: a function of the stream, as all else is drawn."""
+    states = list({id(state): state for state in seed_states(networks)}.values())
+    return list(zip(states, tf.unstack(stream.seeds(len(states))), strict=True)) if states else []

@@ -9,6 +9,7 @@ from keras import ops
 from kerasgan import batching, contract, optimization, stateless
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.generative import GenerativeModel
+from kerasgan.updates import Update
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -63,44 +64,33 @@ class VAE(GenerativeModel):
     def train_step(self, data):
         """One update of both networks."""
         images = self._images(data)
-        position = stateless.training_position(self.step)
-        random = self._stream(position)
-        noise = random.normal((batching.size(images), self.latent_dim))
-        self._advance_spectral_norms(self)
-        scale = optimization.gradient_scale(self.optimizer, self.distribute_strategy)
-        gradients, values = self._compiled(self._gradients)(images, noise, position + random.drawn, scale)
-        optimization.apply(self.optimizer, gradients, self.trainable_variables, self.skips_non_finite)
-        self.step.assign_add(1)
-        return self._log(values, batching.size(images))
-
-    def _gradients(self, images, noise, position, scale):
-        variables = self.trainable_variables
-        with stateless.using(self._stream(position)), tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            values = self._negative_elbo(images, noise, training=True)
-            objective = values["loss"] * scale
-        return optimization.gradients(tape, objective, variables), values
+        update = Update(self, self, self.optimizer, self.step, self._noise, self._negative_elbo)
+        return self._log(update(images), batching.size(images))
 
     def test_step(self, data):
         """The same values on held-out images."""
         images = self._images(data)
-        random = self._stream(stateless.evaluation_position(self.evaluated_batches))
-        values = self._negative_elbo(images, random.normal((batching.size(images), self.latent_dim)), training=False)
+        random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
+        _, values = self._negative_elbo(images, *self._noise(random, images), training=False)
         self.evaluated_batches.assign_add(1)
         return self._log(values, batching.size(images))
 
+    def _noise(self, random, images):
+        return (random.normal((batching.size(images), self.latent_dim)),)
+
     def _images(self, data):
-        images, _ = batching.split(data)
+        images = tf.cast(batching.split(data)[0], tf.float32)
         return images[:, 0] if images.shape.rank == len(self.image_shape) + 2 else images
 
-    def _negative_elbo(self, images, noise, training):
+    def _negative_elbo(self, images, noise, training=True):
         encoded = ops.cast(self.encoder(images, training=training), "float32")
         mean, log_variance = ops.split(encoded, 2, axis=-1)
         decoded = self.generator(mean + ops.exp(0.5 * log_variance) * noise, training=training)
         sigma = ops.exp(self.log_sigma)
-        errors = ops.square((ops.cast(images, "float32") - ops.cast(decoded, "float32")) / sigma)
+        errors = ops.square((images - ops.cast(decoded, "float32")) / sigma)
         nats = 0.5 * errors + ops.log(sigma) + 0.5 * math.log(2 * math.pi)
         reconstruction = ops.mean(ops.sum(nats, axis=range(1, len(images.shape))))
         divergence = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance, axis=-1)
         kl = ops.mean(divergence)
-        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "sigma": sigma}
+        loss = reconstruction + kl
+        return loss, {"loss": loss, "reconstruction": reconstruction, "kl": kl, "sigma": sigma}

@@ -1,0 +1,78 @@
+"""One update: a network's variables moved by its optimizer along the gradient of an objective."""
+
+import keras
+import tensorflow as tf
+
+from kerasgan import optimization, stateless
+
+
+class Update:
+    """One update of a network, a function of (seed, number of the update).
+
+    What is compiled is pure: tensors in, tensors out. Every assignment (weights, slots, moving statistics, counters)
+    happens outside of it, in program order, because TensorFlow's graph optimizer drops assignments of nested functions.
+
+    Args:
+        model: `GenerativeModel`: its seed, its networks, its strategy, and whether XLA compiles.
+        network: Keras model whose trainable variables move.
+        optimizer: Prepared optimizer of these variables.
+        counter: Integer variable, the number of updates so far.
+        draw: Function of a stream and the batch; returns the random tensors that the objective takes besides.
+        objective: Function of the batch and what was drawn; returns a scalar and a dict of values to log.
+        constraint: `keras.constraints.Constraint` on every variable, or None.
+    """
+
+    def __init__(self, model, network, optimizer, counter, draw, objective, constraint=None):
+        self.model, self.network, self.optimizer, self.counter = model, network, optimizer, counter
+        self.draw, self.objective, self.constraint = draw, objective, constraint
+        self._gradients = model.compiled_gradients(self._pure_gradients)  # one graph for all updates of this kind
+        self._written = []
+
+    def __call__(self, *batch):
+        """Makes the update; returns the objective's values, and as `skipped` whether it was left out (1.0) or not."""
+        stream = stateless.Stream(self.model.seed, stateless.training_position(self.counter))
+        stateless.advance_spectral_norms(self.network)
+        drawn = self.draw(stream, *batch)
+        scale = optimization.gradient_scale(self.optimizer, self.model.distribute_strategy)
+        gradients, values, state = self._gradients(batch, drawn, stream.position + stream.drawn, scale)
+        written = list(zip(self._written, state, strict=True))
+        variables = self.network.trainable_variables
+        skipped = optimization.apply(self.optimizer, gradients, variables, written, self.model.skips_non_finite)
+        # Not as `variable.constraint`, which would stay on a network that is used again elsewhere.
+        for variable in variables if self.constraint else ():
+            variable.assign(self.constraint(variable.value))
+        self.counter.assign_add(1)
+        return {**values, "skipped": skipped}
+
+    def _pure_gradients(self, batch, drawn, position, scale):
+        """Gradients, values to log, and the new values of the variables that the networks write (`self._written`)."""
+        variables = self.network.trainable_variables
+        stream = stateless.Stream(self.model.seed, position)
+        with stateless.using(stream), _Writes(stateless.seeds_of(self.model.networks.values(), stream)) as writes:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([variable.value for variable in variables])
+                loss, values = self.objective(*batch, *drawn)
+                loss = loss * scale
+            gradients = optimization.gradients(tape, loss, variables)
+        self._written = writes.variables
+        return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]
+
+
+class _Writes(keras.StatelessScope):
+    """Keeps what is assigned to Keras variables inside the block, and the `variables` it was assigned to.
+
+    Args:
+        seeds: List of pairs, the state of a random layer and the value that it has at the beginning of the block. These
+            states are functions of the stream, and not among `variables`.
+    """
+
+    def __init__(self, seeds):
+        super().__init__(seeds)
+        self.variables, self._known = [], {id(state) for state, _ in seeds}
+
+    def add_update(self, update):
+        variable, _ = update
+        if id(variable) not in self._known:
+            self._known.add(id(variable))
+            self.variables.append(variable)
+        super().add_update(update)
