@@ -31,14 +31,6 @@ def check_network(network, role, example):
         expected = "one input, or two of which the second is the labels, and one output"
         received = f"{len(network.inputs)} inputs and {len(network.outputs)} outputs"
         raise invalid(role, expected, received, ModelContractError)
-    for layer in network._flatten_layers():
-        if getattr(layer, "seed_generator", None) is not None and not isinstance(layer, layers.Dropout):
-            warnings.warn(
-                f"Layer {layer.name!r} of the {role} ({type(layer).__name__}) draws from a state of its own: the same "
-                "on every replica, and another with XLA. Use kerasgan.layers.Dropout, which is a function of seed and "
-                "step.",
-                stacklevel=4,
-            )
 
 
 def check_adversaries(generator, discriminator, pack):

@@ -73,7 +73,9 @@ def checked_number(argument, value, interval="[0, inf)", advice=""):
     above = low <= number if interval[0] == "[" else low < number
     below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
-        named = {"[0, inf)": "a finite number >= 0", "(0, inf)": "a finite number > 0"}.get(interval, f"a number in {interval}")
+        named = {"[0, inf)": "a finite number >= 0", "(0, inf)": "a finite number > 0"}.get(
+            interval, f"a number in {interval}"
+        )
         raise invalid(argument, named + advice, f"{argument}={value!r}")
     return number
 

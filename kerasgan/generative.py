@@ -3,6 +3,7 @@
 import inspect
 import math
 import os
+import re
 import warnings
 
 import keras
@@ -20,6 +21,7 @@ _NOT_FINITE = (
     "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
     "and lower the learning rates."
 )
+_COUNTED = re.compile(r"(_\d+)+$")
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
 
@@ -437,8 +439,9 @@ class GenerativeModel(keras.Model):
         """Everything that training changes: dict of variables by a name that is the same in every process."""
 
         def named(variable, group, index):
-            # Keras counts layers, and names an optimizer's variables by theirs.
-            return f"{group}/{index:03d}" + ("" if group in self.optimizers else f"/{variable.name}")
+            # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
+            name = _COUNTED.sub("", variable.name)
+            return f"{group}/{index:03d}" + ("" if group in self.optimizers else f"/{name}")
 
         groups = {name: network.variables for name, network in self.networks.items()}
         of_networks = {id(variable) for variables in groups.values() for variable in variables}
@@ -486,7 +489,7 @@ class GenerativeModel(keras.Model):
         # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
         if self.run_eagerly or (self._replicas > 1 and not self._compile_gradients):
             return function
-        return tf.function(function, jit_compile=self._compile_gradients)
+        return tf.function(function, jit_compile=self._compile_gradients, experimental_attributes={"_noinline": True})
 
     @property
     def quality(self):
@@ -555,7 +558,7 @@ class GenerativeModel(keras.Model):
             raise
 
     def load_own_variables(self, store):
-        # Files of 0.1 hold the states of random layers, which are functions of (seed, step) now.
+        # Older files hold the states of random layers, which are functions of (seed, step) now.
         super().load_own_variables({name: store[name] for name in store.keys() if "_seed_" not in name})  # noqa: SIM118
 
     @property

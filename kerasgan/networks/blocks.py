@@ -36,6 +36,11 @@ def normalize(x, normalization):
     return x
 
 
+def has_bias(normalization):
+    """Whether a bias in front of the normalisation changes anything: these two subtract it again."""
+    return normalization not in ("batch", "instance")
+
+
 def conv(normalization):
     """Class of a convolution."""
     return layers.SpectralConv2D if normalization == "spectral" else keras_layers.Conv2D

@@ -93,8 +93,10 @@ def _trunk(image_shape, filters, normalization, kernel_size):
     images = x = keras.Input(image_shape, name="images")
     count = len(blocks.halvings(image_shape[:2], _SMALLEST)) - 1
     for i, width in enumerate(_widths(filters, count) or [filters]):
-        strides = 2 if count else 1
-        x = blocks.conv(normalization)(width, kernel_size, strides, "same", kernel_initializer="he_normal")(x)
+        strides, use_bias = 2 if count else 1, i == 0 or blocks.has_bias(normalization)
+        x = blocks.conv(normalization)(
+            width, kernel_size, strides, "same", use_bias=use_bias, kernel_initializer="he_normal"
+        )(x)
         x = layers.LeakyReLU(0.2)(blocks.normalize(x, normalization) if i else x)
     return images, keras_layers.Flatten()(x)
 

@@ -74,6 +74,7 @@ def _trunk(image_shape, units, normalization):
 
 def _hidden(x, units, normalization, negative_slope):
     for width in units:
-        x = blocks.dense(normalization)(width, kernel_initializer="he_normal")(x)
+        dense, use_bias = blocks.dense(normalization), blocks.has_bias(normalization)
+        x = dense(width, use_bias=use_bias, kernel_initializer="he_normal")(x)
         x = layers.LeakyReLU(negative_slope)(blocks.normalize(x, normalization))
     return x

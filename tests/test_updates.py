@@ -1,0 +1,205 @@
+"""Every variable, trainable or not, comes out the same: eager, in graphs, with XLA, on two replicas, in two steps at once.
+
+Weights alone, under SGD, once hid that graphs lost the moving statistics of all but the last critic update.
+"""
+
+import contextlib
+import functools
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasgan as kg
+from kerasgan import layers
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (160, *SHAPE)).astype("float32")
+VARIANTS = {
+    variant.__name__: variant for variant in (kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN)
+}
+OPTIMIZERS = {"SGD": lambda: keras.optimizers.SGD(0.01), "Adam": lambda: keras.optimizers.Adam(1e-3, 0.0, 0.9)}
+TOLERANCE = {"SGD": 1e-6, "Adam": 1e-5}
+MODES = {
+    "graph": {},
+    "two steps an execution": {"steps_per_execution": 2},
+    "XLA": {"jit_compile": True},
+    "replicas": {},
+}
+# Of the generator and of the discriminator.
+NORMALIZATIONS = [("batch", None), ("batch", "layer"), ("layer", "spectral")]
+
+
+class Counts(keras.layers.Layer):
+    """Writes a `tf.Variable` that Keras does not know of, in an order that matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = tf.Variable(0.0, trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.calls.assign(1.5 * self.calls + tf.stop_gradient(tf.reduce_mean(x)))
+        return x
+
+
+class Averages(keras.layers.Layer):
+    """Writes a weight of its own at each training call."""
+
+    def build(self, shape):
+        self.average = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.average.assign(0.9 * self.average + 0.1 * keras.ops.mean(x, axis=0))
+        return x - self.average
+
+
+def networks(normalizations):
+    of_generator, of_discriminator = normalizations
+    return (
+        kg.networks.mlp_generator(SHAPE, 3, (8,), of_generator),
+        kg.networks.mlp_discriminator(SHAPE, (8,), of_discriminator),
+    )
+
+
+def hand_made(*of_hidden):
+    """Networks whose generator has these layers behind its hidden one."""
+    generator = [keras.Input((3,)), keras.layers.Dense(8), *of_hidden]
+    generator += [keras.layers.Dense(16, "tanh"), keras.layers.Reshape(SHAPE)]
+    return keras.Sequential(generator), kg.networks.mlp_discriminator(SHAPE, (8,))
+
+
+def trained(make, optimizer, strategy=None, **arguments):
+    """Every variable of the model after two steps, and what was logged."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = make()
+        count = 1 if isinstance(model, kg.VAE) else 2
+        model.compile(*(OPTIMIZERS[optimizer]() for _ in range(count)), **arguments)
+    model.fit(IMAGES, batch_size=16, steps_per_epoch=2, verbose=0)
+    others = {
+        f"{role}/calls": layer.calls
+        for role, network in model.networks.items()
+        for layer in network.layers
+        if isinstance(layer, Counts)
+    }
+    logs = {name: np.asarray(values) for name, values in model.history.history.items()}
+    return logs | {name: variable.numpy() for name, variable in (model.state() | others).items()}
+
+
+def assert_the_same_in(mode, make, optimizer="Adam", mirrored=None):
+    expected = eager(make, optimizer)
+    received = trained(make, optimizer, mirrored if mode == "replicas" else None, **MODES[mode])
+    tolerance = TOLERANCE[optimizer]
+    assert received.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(received[name], value, tolerance, tolerance, err_msg=f"{name} in {mode}")
+
+
+@functools.cache
+def eager(make, optimizer):
+    return trained(make, optimizer, run_eagerly=True)
+
+
+def wgan_gp():
+    """The README's example."""
+    return kg.WGANGP(*networks(("batch", "layer")), n_critic=3, ema_momentum=0.9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_batch_normalisation_of_a_wgan_gp_is_the_same_in(mode, mirrored):
+    assert_the_same_in(mode, wgan_gp, mirrored=mirrored)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: kg.R3GAN(*networks(("batch", None)), n_critic=2),
+        lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,), "batch"), networks(("batch", None))[0]),
+    ],
+    ids=["R3GAN", "VAE"],
+)
+def test_batch_normalisation_of_other_models_is_the_same_in_graphs(make):
+    assert_the_same_in("graph", make)
+
+
+@pytest.mark.parametrize("layer", [Counts, Averages, keras.layers.BatchNormalization])
+def test_whatever_a_layer_writes_is_the_same_in_graphs(layer):
+    assert_the_same_in("graph", lambda: kg.WGAN(*hand_made(layer()), n_critic=2))
+
+
+@pytest.mark.parametrize("layer", [keras.layers.Dropout, keras.layers.GaussianNoise])
+def test_stock_random_layers_draw_the_same_in_graphs(layer):
+    assert_the_same_in("graph", lambda: kg.WGAN(*hand_made(layer(0.5)), n_critic=2, seed=3))
+
+
+class Draws(keras.layers.Layer):
+    """Random, and its generator is not called `seed_generator`."""
+
+    def __init__(self):
+        super().__init__()
+        self.generators, self.drawn = [keras.random.SeedGenerator(1)], []
+
+    def call(self, x, training=False):
+        self.drawn.append(keras.random.normal((4,), seed=self.generators[0]))
+        return x
+
+
+def test_stock_random_layers_draw_anew_in_each_update():
+    layer = Draws()
+    model = kg.GAN(*hand_made(layer), n_critic=2)
+    model.compile(run_eagerly=True)
+    layer.drawn.clear()
+    model.fit(IMAGES, batch_size=16, steps_per_epoch=2, verbose=0)
+    assert len(layer.drawn) == len(np.unique(layer.drawn, axis=0)) == 6
+
+
+def test_stock_random_layers_draw_other_numbers_on_each_replica(mirrored):
+    with mirrored.scope():
+        layer = Draws()
+        model = kg.GAN(*hand_made(layer))
+        model.compile(run_eagerly=True)
+    layer.drawn.clear()
+    model.fit(IMAGES, batch_size=16, steps_per_epoch=1, verbose=0)
+    assert len(layer.drawn) == len(np.unique(layer.drawn, axis=0)) == 4  # two updates on two replicas
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["", "loss scaling"])
+def test_an_update_that_is_left_out_leaves_moving_statistics_alone(scaled):
+    critic = keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Flatten(), layers.BatchNormalization(), keras.layers.Dense(1)]
+    )
+    model = kg.GAN(networks((None, None))[0], critic)
+    optimizers = [keras.optimizers.SGD(0.01) for _ in range(2)]
+    if scaled:
+        optimizers = [keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in optimizers]
+    model.compile(*optimizers)
+    model.skip_non_finite()
+    before = {variable.path: variable.numpy() for variable in critic.variables}
+    assert model.critic_step(np.full((4, 1, *SHAPE), np.nan, "float32"))["skipped"] == 1.0
+    for variable in critic.variables:
+        np.testing.assert_array_equal(variable.numpy(), before[variable.path], err_msg=variable.path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("normalizations", NORMALIZATIONS, ids=lambda pair: "-".join(map(str, pair)))
+@pytest.mark.parametrize("n_critic", [1, 2, 5])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variable_of_every_model_in_every_mode(name, n_critic, normalizations, optimizer, mirrored):
+    make = lambda: VARIANTS[name](*networks(normalizations), n_critic=n_critic, ema_momentum=0.9)
+    for mode in MODES:
+        assert_the_same_in(mode, make, optimizer, mirrored)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("normalizations", list(itertools.product([None, "batch", "layer"], repeat=2)))
+def test_every_variable_of_a_vae_in_every_mode(normalizations, optimizer, mirrored):
+    built = (kg.networks.mlp_encoder, kg.networks.mlp_generator)
+    make = lambda: kg.VAE(*(build(SHAPE, 3, (8,), name) for build, name in zip(built, normalizations, strict=True)))
+    for mode in MODES:
+        assert_the_same_in(mode, make, optimizer, mirrored)
