@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, inference, optimization, stateless
-from kerasgan.errors import ModelContractError, checked_integer, invalid
+from kerasgan.configured import check_saved_whole
+from kerasgan.errors import ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.penalties import Penalty
@@ -46,8 +47,6 @@ class GAN(GenerativeModel):
     The power of two samples in generative adversarial networks, 2018, section 2.
     """
 
-    passed_on = ("n_critic", "pack", "ema_momentum", "seed")
-
     def __init__(
         self,
         generator,
@@ -67,14 +66,16 @@ class GAN(GenerativeModel):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
         self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
-        _check(self.loss, self.penalties, ema_momentum)
+        _check(self.loss, self.penalties)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
         contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
             contract.check_penalized(discriminator)
         self.discriminator = discriminator
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
-        self.constraint = constraint
+        self.constraint = _checked_constraint(constraint)
+        if ema_momentum is not None:
+            ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
         self.ema_momentum = ema_momentum
         self.ema_generator = None if ema_momentum is None else _frozen_copy(generator)
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
@@ -141,23 +142,24 @@ class GAN(GenerativeModel):
         self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
         defaults = self.default_optimizers()
-        self.d_optimizer = self._prepared(d_optimizer or defaults[0], self.discriminator)
+        self.d_optimizer = self._prepared("d_optimizer", d_optimizer or defaults[0], self.discriminator)
         # The generator's gradient comes through the discriminator.
-        self.g_optimizer = self._prepared(g_optimizer or defaults[1], self.generator, self.discriminator)
+        self.g_optimizer = self._prepared("g_optimizer", g_optimizer or defaults[1], self.generator, self.discriminator)
         self.optimizer = optimization.Optimizers(self.d_optimizer, self.g_optimizer)
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
         self._remember_optimizers()
         self.quality = metrics
 
-    def _prepared(self, optimizer, network, *others):
+    def _prepared(self, argument, optimizer, network, *others):
         if not network.trainable_variables:
             raise ModelContractError(
                 f"Network {network.name!r} has no trainable variables and would never change. Set `trainable = True`; "
                 "each update moves only the variables of its own network."
             )
+        networks, strategy = (network, *others), self.distribute_strategy
         return optimization.prepared(
-            optimizer, network.trainable_variables, (network, *others), self.distribute_strategy, self._restoring
+            argument, optimizer, network.trainable_variables, networks, strategy, self._restoring
         )
 
     def critic_updates(self, step):
@@ -184,7 +186,7 @@ class GAN(GenerativeModel):
     # The training step
 
     def train_step(self, data):
-        """Algorithm 1 on `(batch, n_critic, ...)` images: `n_critic` updates of the discriminator, one of the generator.
+        """Algorithm 1 on `(batch, n_critic, ...)` images: `n_critic` critic updates, then one of the generator.
 
         Returns:
             Dict of this step's values; the means over the `n_critic` updates for those of the discriminator.
@@ -294,9 +296,7 @@ class GAN(GenerativeModel):
                 average.assign(variable)
 
 
-def _check(loss, penalties, ema_momentum):
-    if ema_momentum is not None and not 0 <= ema_momentum < 1:
-        raise invalid("ema_momentum", "a number in [0, 1), e.g. 0.999, or None", f"ema_momentum={ema_momentum!r}")
+def _check(loss, penalties):
     if not isinstance(loss, AdversarialLoss):
         expected = "a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein()"
         raise invalid("loss", expected, f"loss={loss!r}")
@@ -307,6 +307,19 @@ def _check(loss, penalties, ema_momentum):
     names = [penalty.name for penalty in penalties]
     if len({"d_loss", "g_loss", "gradient_norm", loss.distance, *names}) < 4 + len(names):
         raise invalid("penalties", "a name of its own for each, that no other metric has: pass `name`", names)
+
+
+def _checked_constraint(constraint):
+    expected = "a keras.constraints.Constraint, e.g. kerasgan.constraints.Clip(0.01), or None"
+    try:
+        found = keras.constraints.get(constraint)
+    except ValueError as error:
+        raise invalid("constraint", expected, f"constraint={constraint!r}") from error
+    if isinstance(found, keras.constraints.Constraint):
+        check_saved_whole("constraint", found)
+    elif found is not None:
+        raise invalid("constraint", expected, f"constraint={constraint!r}")
+    return found
 
 
 def _frozen_copy(network):

@@ -1,6 +1,5 @@
 """What every model here shares: it maps latents to images, and is fitted on batches of images."""
 
-import inspect
 import math
 import os
 import re
@@ -10,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, optimization, saving, stateless
+from kerasgan import batching, contract, distribution, inference, optimization, saving
+from kerasgan.configured import Configured
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import DataError, ModelContractError, checked_integer, invalid
 from kerasgan.images import to_uint8
@@ -26,7 +26,7 @@ _COUNTED = re.compile(r"(_\d+)+$")
 _GENERATED = 256
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(Configured, keras.Model):
     """Base of `GAN` and `VAE`.
 
     Args:
@@ -40,8 +40,6 @@ class GenerativeModel(keras.Model):
     warmup = False
     # How many images are looked at together.
     pack = 1
-    # Arguments that subclasses accept as `**kwargs`.
-    passed_on = ("seed",)
 
     def __init__(self, generator, seed=0, **kwargs):
         distribution.check_scope()
@@ -582,19 +580,3 @@ class GenerativeModel(keras.Model):
                 value, count = tf.where(known, value, 0.0), tf.where(known, tf.cast(weight, tf.float32), 0.0)
             tracker.update_state(value, sample_weight=count)
         return {name: values[name] for name in self._trackers}
-
-    def get_config(self):
-        """The constructor's arguments: each is kept as the attribute of its name, in every subclass."""
-        parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]  # without `self`
-        names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-        serialize = keras.saving.serialize_keras_object
-        arguments = {name: serialize(getattr(self, name)) for name in (*names, *self.passed_on)}
-        return {**super().get_config(), **arguments}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        def made(name, value):
-            plain = name == "dtype" or not isinstance(value, dict | list)
-            return value if plain else saving.restored(value, custom_objects)
-
-        return cls(**{name: made(name, value) for name, value in config.items()})

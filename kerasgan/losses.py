@@ -8,12 +8,14 @@ batch. Both are written with `softplus`, so that logits of 1e4 stay finite:
 import keras
 from keras import ops
 
+from kerasgan.configured import Configured
 
-class AdversarialLoss:
+
+class AdversarialLoss(Configured):
     """Base class of the losses.
 
-    A loss of your own overrides both methods, and is saved with the model when it is registered by
-    `keras.saving.register_keras_serializable`.
+    To write your own, override both methods. It is saved with the model, with what its constructor was given, if it is
+    registered with `keras.saving.register_keras_serializable`.
     """
 
     # Does the generator's loss look at real images too?
@@ -38,13 +40,6 @@ class AdversarialLoss:
             fake_logits: Float tensor `(batch, 1)`, D(G(z)).
         """
         raise NotImplementedError(f"{type(self).__name__} must override `generator(real_logits, fake_logits)`.")
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable("kerasgan")

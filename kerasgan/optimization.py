@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import distribution
+from kerasgan.configured import check_saved_whole
 from kerasgan.errors import invalid
 
 
@@ -22,17 +23,30 @@ def rmsprop(learning_rate):
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
-def prepared(optimizer, variables, networks, strategy, restored=False):
+def prepared(argument, optimizer, variables, networks, strategy, restored=False):
     """The optimizer built for these variables, with loss scaling where float16 in the networks needs it.
 
     Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
     be created inside a replica, and weights are loaded into optimizers that exist. One that is restored may have come
     to a learning rate of 0.
     """
-    optimizer = keras.optimizers.get(optimizer)
+    try:
+        optimizer = keras.optimizers.get(optimizer)
+    except (ValueError, TypeError) as error:
+        expected = "a keras.optimizers.Optimizer, or its name, e.g. keras.optimizers.Adam(1e-4)"
+        raise invalid(argument, expected, f"{argument}={optimizer!r}") from error
+    check_saved_whole(argument, optimizer)
     if optimizer.use_ema:
         expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
-        raise invalid("optimizer", expected, f"{type(optimizer).__name__}(use_ema=True)")
+        raise invalid(argument, expected, f"{type(optimizer).__name__}(use_ema=True)")
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and optimizer.gradient_accumulation_steps:
+        expected = (
+            "an optimizer without `gradient_accumulation_steps`, which Keras cannot run on several replicas: give "
+            f"`fit` batches that are {optimizer.gradient_accumulation_steps} times as large"
+        )
+        received = f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} on {replicas} replicas"
+        raise invalid(argument, expected, received)
     rate = None if has_schedule(optimizer) else learning_rate(optimizer)
     if rate is not None and not (0 < rate < math.inf or (restored and rate == 0)):
         expected = "a number > 0: give the optimizer one, e.g. 1e-4"

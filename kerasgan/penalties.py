@@ -6,11 +6,12 @@ A penalty says `points`, where the gradient is taken, and `penalty`, what is min
 from `sample`, so that the rest is a pure function that XLA may compile.
 """
 
-import math
-
 import keras
 import tensorflow as tf
 from keras import ops
+
+from kerasgan.configured import Configured
+from kerasgan.errors import checked_number
 
 
 def gradient_norm(discriminate, points):
@@ -35,13 +36,11 @@ def gradient_norm(discriminate, points):
     return ops.sqrt(ops.sum(ops.square(gradient), axis=range(1, len(points.shape))) + 1e-12)
 
 
-def _check_number(name, value):
-    if not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"Invalid value for argument `{name}`. Expected a number >= 0. Received: {name}={value}")
-
-
-class Penalty:
+class Penalty(Configured):
     """Base class of the penalties.
+
+    To write your own, override `points` and `penalty`. It is saved with the model, with what its constructor was given,
+    if it is registered with `keras.saving.register_keras_serializable`.
 
     Args:
         weight: Float >= 0, `lambda` in the papers.
@@ -55,8 +54,7 @@ class Penalty:
     target = None
 
     def __init__(self, weight, name):
-        _check_number("weight", weight)
-        self.weight = weight
+        self.weight = checked_number("weight", weight)
         self.name = name
 
     def sample(self, real, random):
@@ -84,13 +82,6 @@ class Penalty:
         """
         norm = gradient_norm(discriminate, self.points(real, fake, noise))
         return self.weight * ops.mean(self.penalty(norm)), norm
-
-    def get_config(self):
-        return {"weight": self.weight, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -161,7 +152,7 @@ class DRAGANPenalty(Penalty):
 
     def __init__(self, weight=10.0, scale=0.5, name="dragan_penalty"):
         super().__init__(weight, name)
-        self.scale = scale
+        self.scale = checked_number("scale", scale, "(0, inf)")
 
     def sample(self, real, random):
         real, batch = ops.cast(real, "float32"), real.shape[0] or tf.shape(real)[0]
@@ -177,23 +168,20 @@ class DRAGANPenalty(Penalty):
     def penalty(self, norm):
         return ops.square(norm - 1.0)
 
-    def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
-
 
 class _ZeroCentred(Penalty):
     """Zero-centred penalty: weight * mean(norm**2), weight = gamma / 2."""
 
     def __init__(self, gamma, name):
-        _check_number("gamma", gamma)
-        super().__init__(gamma / 2.0, name)
-        self.gamma = gamma
+        super().__init__(checked_number("gamma", gamma) / 2.0, name)
+
+    @property
+    def gamma(self):
+        """Float, twice the weight."""
+        return 2.0 * self.weight
 
     def penalty(self, norm):
         return ops.square(norm)
-
-    def get_config(self):
-        return {"gamma": self.gamma, "name": self.name}
 
 
 @keras.saving.register_keras_serializable("kerasgan")

@@ -7,10 +7,8 @@ import tempfile
 import zipfile
 
 import h5py
-import keras
 
 from kerasgan import files
-from kerasgan.errors import ModelContractError
 
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
 _OR = ", or load what fits by `skip_mismatch=True`."
@@ -93,21 +91,3 @@ def _shapes_in(filepath):
             file = stack.enter_context(archive.open("model.weights.h5"))
         stack.enter_context(h5py.File(file, "r")).visititems(collect)
     return {name: sorted(group) for name, group in shapes.items()}
-
-
-def restored(config, custom_objects=None):
-    """The object, or the list of objects, of a Keras configuration.
-
-    Raises:
-        ModelContractError: A class is not known; the message says what to do.
-    """
-    try:
-        return keras.saving.deserialize_keras_object(config, custom_objects=custom_objects)
-    except TypeError as error:
-        configs = config if isinstance(config, list) else [config]
-        classes = " or ".join(repr(one.get("class_name")) for one in configs if isinstance(one, dict))
-        raise ModelContractError(
-            f"The model cannot be loaded, because {classes} is not known here. Put `@keras.saving."
-            "register_keras_serializable()` above the class and import it before `load_model`, or pass "
-            f"`custom_objects`: {error}"
-        ) from error

@@ -111,6 +111,6 @@ def seed_states(networks):
 
 
 def seeds_of(networks, stream):
-    """Pairs of such a state and the value that it has in this update: a function of the stream, as all else is drawn."""
+    """Pairs of such a state and its value in this update: a function of the stream, as everything that is drawn."""
     states = list({id(state): state for state in seed_states(networks)}.values())
     return list(zip(states, tf.unstack(stream.seeds(len(states))), strict=True)) if states else []

@@ -57,7 +57,7 @@ class VAE(GenerativeModel):
         self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         optimizer = keras.optimizers.Adam(1e-3) if optimizer is None else optimizer
         strategy, variables = self.distribute_strategy, self.trainable_variables
-        self.optimizer = optimization.prepared(optimizer, variables, [self], strategy, self._restoring)
+        self.optimizer = optimization.prepared("optimizer", optimizer, variables, [self], strategy, self._restoring)
         self._remember_optimizers()
         self.quality = metrics
 

@@ -7,13 +7,17 @@ from kerasgan.gan import GAN
 from kerasgan.optimization import adam, rmsprop
 
 
-def _objective(loss, penalties=(), constraint=None):
-    """A variant's objective, whole, so that no part of it can be passed again and then be lost in its configuration."""
-    return {"loss": loss, "penalties": penalties, "constraint": constraint}
+class _WithCritic(GAN):
+    """A GAN whose discriminator does not classify."""
+
+    @property
+    def critic(self):
+        """The discriminator, by its name in the paper."""
+        return self.discriminator
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class WGAN(GAN):
+class WGAN(_WithCritic):
     """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
 
     Args:
@@ -25,15 +29,17 @@ class WGAN(GAN):
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1 (RMSProp, 5e-5).
     """
 
-    def __init__(self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, **kwargs):
-        objective = _objective(losses.Wasserstein(), constraint=constraints.Clip(clip))
-        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.clip, self.warmup = clip, warmup
+    def __init__(
+        self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs
+    ):
+        objective = losses.Wasserstein(), (), constraints.Clip(clip)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        self.warmup = warmup
 
     @property
-    def critic(self):
-        """The discriminator, by its name in the paper."""
-        return self.discriminator
+    def clip(self):
+        """Float, `c` in the paper."""
+        return self.constraint.clip
 
     def critic_updates(self, step):
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
@@ -43,7 +49,7 @@ class WGAN(GAN):
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class WGANGP(WGAN):
+class WGANGP(_WithCritic):
     """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
 
     Args:
@@ -56,10 +62,14 @@ class WGANGP(WGAN):
 
     penalty = penalties.GradientPenalty
 
-    def __init__(self, generator, discriminator, weight=10.0, n_critic=5, **kwargs):
-        objective = _objective(losses.Wasserstein(), [self.penalty(weight)])
-        GAN.__init__(self, generator, discriminator, n_critic=n_critic, **objective, **kwargs)  # in place of clipping
-        self.weight = weight
+    def __init__(self, generator, discriminator, weight=10.0, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs):
+        objective = losses.Wasserstein(), [self.penalty(weight)], None
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+
+    @property
+    def weight(self):
+        """Float, `lambda` in the paper."""
+        return self.penalties[0].weight
 
     def default_optimizers(self):
         return adam(1e-4, 0.0, 0.9), adam(1e-4, 0.0, 0.9)
@@ -89,10 +99,14 @@ class DRAGAN(GAN):
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017 (Adam as DCGAN).
     """
 
-    def __init__(self, generator, discriminator, weight=10.0, n_critic=1, **kwargs):
-        objective = _objective(losses.NonSaturating(), [penalties.DRAGANPenalty(weight)])
-        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.weight = weight
+    def __init__(self, generator, discriminator, weight=10.0, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+        objective = losses.NonSaturating(), [penalties.DRAGANPenalty(weight)], None
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+
+    @property
+    def weight(self):
+        """Float, `lambda` in the paper."""
+        return self.penalties[0].weight
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -106,8 +120,9 @@ class LSGAN(GAN):
     DCGAN's 2e-4).
     """
 
-    def __init__(self, generator, discriminator, n_critic=1, **kwargs):
-        super().__init__(generator, discriminator, n_critic=n_critic, **_objective(losses.LeastSquares()), **kwargs)
+    def __init__(self, generator, discriminator, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+        objective = losses.LeastSquares(), (), None
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -122,10 +137,14 @@ class R3GAN(GAN):
     Reference: Huang et al., The GAN is dead; long live the GAN!, 2024 (Adam, 2e-4, beta_1 = 0, beta_2 from 0.9).
     """
 
-    def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, **kwargs):
-        objective = _objective(losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)])
-        super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.gamma = gamma
+    def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+        objective = losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)], None
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+
+    @property
+    def gamma(self):
+        """Float, of both penalties."""
+        return self.penalties[0].gamma
 
     def default_optimizers(self):
         return adam(2e-4, 0.0, 0.9), adam(2e-4, 0.0, 0.9)

@@ -1,4 +1,4 @@
-"""Every variable, trainable or not, comes out the same: eager, in graphs, with XLA, on two replicas, in two steps at once.
+"""Every variable, trainable or not, is the same eager, in graphs, with XLA, on replicas, in two steps an execution.
 
 Weights alone, under SGD, once hid that graphs lost the moving statistics of all but the last critic update.
 """

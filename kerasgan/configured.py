@@ -1,0 +1,130 @@
+"""What is saved of an object: what its constructor was given."""
+
+import inspect
+
+import keras
+
+from kerasgan.errors import ModelContractError, invalid
+
+
+class Configured:
+    """Mixin: `get_config` returns what the constructor was given, also that of a subclass which does not override it.
+
+    Constructors of kerasgan keep each argument as the attribute of its name, so that a change of the attribute is saved
+    too. Those of other packages keep theirs as they like: their arguments are recorded when the object is made, with
+    `*args` and `**kwargs`.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        new = super().__new__
+        self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+        if not _is_ours(cls):
+            try:
+                given = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            except TypeError:  # `__init__` is about to raise it
+                return self
+            given.apply_defaults()
+            vars(self)["_given"] = given  # past Keras, which would track the networks among them twice
+            if _overrider(cls, "get_config").__module__.split(".")[0] in ("kerasgan", "keras"):
+                self._check_given()
+        return self
+
+    def _arguments(self):
+        """Dict of what the constructor was given, by name."""
+        signature = inspect.signature(type(self).__init__)
+        given = vars(self).get("_given")
+        arguments = {}
+        for name, parameter in list(signature.parameters.items())[1:]:
+            if given is None:
+                arguments |= {} if parameter.kind is parameter.VAR_KEYWORD else {name: getattr(self, name)}
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= given.arguments[name]
+            else:
+                values = given.arguments[name]
+                arguments[name] = list(values) if parameter.kind is parameter.VAR_POSITIONAL else values
+        return arguments
+
+    def _check_given(self):
+        """Refuses at once what could not be saved after hours; networks are Keras's."""
+        for name, value in self._arguments().items():
+            try:
+                if not isinstance(value, keras.Layer):
+                    keras.saving.serialize_keras_object(value)
+            except Exception as error:
+                expected = f"what can be saved: override `get_config` of {type(self).__name__} to leave it out"
+                raise invalid(name, expected, f"{value!r} ({error})", ModelContractError) from error
+
+    def get_config(self):
+        # With Keras's name and dtype, which constructors of kerasgan accept.
+        base = {} if "_given" in vars(self) else getattr(super(), "get_config", dict)()
+        return base | {name: keras.saving.serialize_keras_object(value) for name, value in self._arguments().items()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The object that a configuration describes.
+
+        Raises:
+            ModelContractError: The constructor does not accept it, or a class in it is not registered.
+        """
+        config = {name: _restored(name, value, custom_objects) for name, value in config.items()}
+        signature = inspect.signature(cls.__init__)
+        positional = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
+        try:
+            if not config.get(positional):
+                return cls(**{name: value for name, value in config.items() if name != positional})
+            names = list(signature.parameters)
+            before = names[1 : names.index(positional)]
+            args = [*(config.pop(name) for name in before), *config.pop(positional)]
+            return cls(*args, **config)
+        except TypeError as error:
+            # A TypeError would be put behind the whole configuration by Keras.
+            raise ModelContractError(
+                f"{cls.__name__} cannot be made from what was saved: {error}. Its `__init__` has to accept what its "
+                f"`get_config` returns: {', '.join(config)}."
+            ) from error
+
+
+def check_saved_whole(argument, value):
+    """Refuses an object of Keras's kind whose `get_config` leaves out arguments of its constructor: they would be lost.
+
+    Args:
+        argument: String, the name of the argument that it was given as.
+        value: Object with `get_config`, e.g. a constraint or an optimizer.
+
+    Raises:
+        ModelContractError: Arguments are missing.
+    """
+    parameters = list(inspect.signature(type(value).__init__).parameters.values())[1:]
+    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [name for name in names if name not in value.get_config()]
+    if missing:
+        expected = f"an object that is saved whole: return {', '.join(map(repr, missing))} from its `get_config`, too"
+        raise invalid(argument, expected, f"{type(value).__name__}, whose `get_config` lacks it", ModelContractError)
+
+
+def _is_ours(cls):
+    return _overrider(cls, "__init__").__module__.split(".")[0] == "kerasgan"
+
+
+def _overrider(cls, name):
+    """The class that a method comes from."""
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
+def _restored(name, value, custom_objects):
+    """The object, or the list or dict of objects, of a Keras configuration."""
+    if name == "dtype" or not isinstance(value, dict | list):
+        return value
+    try:
+        return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+    except TypeError as error:
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = str(cause).split("Exception encountered: ")[-1].strip().split(". ")[0]
+        fix = (
+            " Put `@keras.saving.register_keras_serializable()` above the class and import it before `load_model`, or "
+            "pass `custom_objects`."
+        )
+        unknown = "Could not locate" in reason
+        raise ModelContractError(f"`{name}` cannot be loaded: {reason}.{fix if unknown else ''}") from error

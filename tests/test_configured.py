@@ -1,0 +1,252 @@
+"""What a constructor was given is what is saved: models, losses, penalties and constraints of other packages, too."""
+
+import abc
+import copy
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasgan as kg
+from kerasgan.errors import ModelContractError
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (16, *SHAPE)).astype("float32")
+register = keras.saving.register_keras_serializable("test_configured")
+
+
+def networks():
+    return kg.networks.mlp_generator(SHAPE, 3, (8,)), kg.networks.mlp_discriminator(SHAPE, (8,))
+
+
+@register
+class Smoothed(kg.losses.NonSaturating):
+    def __init__(self, smoothing=0.0):
+        self._smoothing = smoothing
+
+    def discriminator(self, real_logits, fake_logits):
+        return super().discriminator(real_logits, fake_logits) + self._smoothing * tf.reduce_mean(real_logits)
+
+
+@register
+class Targeted(kg.penalties.GradientPenalty):
+    """With an argument of another name than its attribute, one that is changed on the way, and no `name`."""
+
+    def __init__(self, weight=10.0, centre=1.0):
+        super().__init__(2.0 * weight)
+        self._centre = centre
+
+    def penalty(self, norm):
+        return (norm - self._centre) ** 2
+
+
+@register
+class AbstractLoss(kg.losses.LeastSquares, abc.ABC):
+    pass
+
+
+@register
+class KeywordOnly(kg.GAN):
+    def __init__(self, generator, discriminator, alpha=0.5, **kwargs):
+        super().__init__(generator, discriminator, **kwargs)
+        self._alpha = alpha
+
+
+@register
+class Positional(kg.WGANGP):
+    def __init__(self, *args, alpha=0.5, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._alpha = alpha
+
+
+@register
+class Fixed(kg.WGAN):
+    def __init__(self, generator, discriminator, alpha=0.5):
+        super().__init__(generator, discriminator, clip=0.5, n_critic=1)
+        self._alpha = alpha
+
+
+@register
+class Extended(kg.R3GAN):
+    """As Keras's guides write it."""
+
+    def __init__(self, *args, alpha=0.5, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._alpha = alpha
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self._alpha}
+
+
+@register
+class Without(kg.VAE):
+    """No constructor of its own."""
+
+    _alpha = 0.3
+
+
+MODELS = {
+    "keywords": lambda: KeywordOnly(*networks(), alpha=0.3, loss=Smoothed(0.25), penalties=[Targeted(3.0, 0.5)]),
+    "positions": lambda: Positional(*networks(), 3.0, alpha=0.3, ema_momentum=0.9, name="mine"),
+    "fixed": lambda: Fixed(*networks(), 0.3),
+    "get_config": lambda: Extended(*networks(), gamma=2.0, alpha=0.3, ema_momentum=0.9),
+    "no constructor": lambda: Without(kg.networks.mlp_encoder(SHAPE, 3, (8,)), networks()[0], seed=7),
+}
+
+
+def objective(model):
+    """What the model minimises, as numbers."""
+    parts = [getattr(model, "loss", None), *getattr(model, "penalties", ()), getattr(model, "constraint", None)]
+    values = [(type(part).__name__, {k: v for k, v in vars(part).items() if k != "_given"}) for part in parts if part]
+    settings = [getattr(model, name, None) for name in ("n_critic", "pack", "ema_momentum", "seed")]
+    return repr((type(model), model._alpha, values, settings))
+
+
+def through_a_file(model, path):
+    model.save(path / "model.keras")
+    return keras.models.load_model(path / "model.keras")
+
+
+def through_a_copy(model, path):
+    return copy.deepcopy(model)
+
+
+def through_config(model, path):
+    return type(model).from_config(model.get_config())
+
+
+@pytest.mark.parametrize("through", [through_a_file, through_a_copy, through_config])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_subclass_is_saved_as_it_was_made(name, through, tmp_path):
+    model = MODELS[name]()
+    model.compile()
+    assert objective(through(model, tmp_path)) == objective(model)
+
+
+@pytest.mark.parametrize("name", ["keywords", "positions"])
+def test_a_subclass_resumes_and_another_argument_is_refused(name, tmp_path):
+    def fitted(epochs, **changed):
+        keras.utils.set_random_seed(0)
+        model = MODELS[name]()
+        for attribute, value in changed.items():
+            vars(model)["_given"].arguments[attribute] = value
+        model.compile()
+        model.fit(IMAGES, batch_size=4, epochs=epochs, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
+        return model
+
+    first = fitted(1)
+    assert int(fitted(2).step.numpy()) == 2 * int(first.step.numpy())
+    with pytest.raises(kg.errors.CheckpointMismatchError, match="alpha"):
+        fitted(3, alpha=0.4)
+
+
+@pytest.mark.parametrize("made", [Smoothed(0.25), Targeted(3.0, centre=0.5), AbstractLoss()])
+def test_losses_and_penalties_are_made_again_from_their_configuration(made):
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    assert {k: v for k, v in vars(again).items() if k != "_given"} == {
+        k: v for k, v in vars(made).items() if k != "_given"
+    }
+
+
+def test_numbers_of_numpy_are_saved(tmp_path):
+    model = KeywordOnly(*networks(), alpha=np.float32(0.5), penalties=[Targeted(np.float64(3), np.float32(0.5))])
+    assert objective(through_a_file(model, tmp_path)) == objective(model).replace("np.float32(0.5)", "0.5")
+
+
+@register
+class Keeps(kg.GAN):
+    def __init__(self, generator, discriminator, file=None, **kwargs):
+        super().__init__(generator, discriminator, **kwargs)
+
+
+@register
+class LeavesOut(Keeps):
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "file"}
+
+
+def test_what_cannot_be_saved_is_refused_when_the_model_is_made_and_left_out_as_advised(tmp_path):
+    with open(__file__) as file, pytest.raises(ModelContractError, match=r"`file`.*override `get_config` of Keeps"):
+        Keeps(*networks(), file=file)
+    model = LeavesOut(*networks())
+    assert type(through_a_file(model, tmp_path)) is LeavesOut
+
+
+@register
+class Bounded(keras.constraints.Constraint):
+    def __init__(self, bound=1.0):
+        self.bound = bound
+
+    def __call__(self, value):
+        return keras.ops.clip(value, -self.bound, self.bound)
+
+
+@register
+class WholeBounded(Bounded):
+    def get_config(self):
+        return {"bound": self.bound}
+
+
+@register
+class OwnAdam(keras.optimizers.Adam):
+    def __init__(self, learning_rate=1e-3, warmth=2.0, **kwargs):
+        super().__init__(learning_rate * warmth, **kwargs)
+
+
+def test_a_constraint_and_an_optimizer_that_would_lose_arguments_are_refused(tmp_path):
+    with pytest.raises(ModelContractError, match=r"constraint.*'bound'.*get_config"):
+        kg.GAN(*networks(), constraint=Bounded(0.3))
+    model = kg.GAN(*networks(), constraint=WholeBounded(0.3))
+    assert through_a_file(model, tmp_path).constraint.bound == 0.3
+    with pytest.raises(ModelContractError, match=r"d_optimizer.*'warmth'"):
+        model.compile(OwnAdam(), keras.optimizers.Adam())
+
+
+@pytest.mark.parametrize("name", sorted(set(dir(keras.optimizers)) - {"Optimizer", "MultiOptimizer"}))
+def test_optimizers_of_keras_are_saved_whole(name):
+    optimizer = getattr(keras.optimizers, name)
+    if not (isinstance(optimizer, type) and issubclass(optimizer, keras.optimizers.Optimizer)):
+        return
+    made = optimizer(keras.optimizers.SGD()) if name == "LossScaleOptimizer" else optimizer()
+    kg.configured.check_saved_whole("optimizer", made)
+
+
+def test_a_constraint_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="`constraint`"):
+        kg.GAN(*networks(), constraint="no such constraint")
+
+
+def test_the_true_cause_comes_first_when_a_model_cannot_be_loaded(tmp_path):
+    class Unknown(kg.losses.LeastSquares):
+        pass
+
+    kg.GAN(*networks(), loss=Unknown()).save(tmp_path / "model.keras")
+    with pytest.raises(ModelContractError, match=r"^`loss` cannot be loaded: Could not locate class 'Unknown'"):
+        keras.models.load_model(tmp_path / "model.keras")
+    kg.LSGAN(*networks()).save(tmp_path / "model.keras")
+
+    @keras.saving.register_keras_serializable("kerasgan", "LSGAN")
+    class Other(kg.GAN):
+        def __init__(self, generator, discriminator):
+            super().__init__(generator, discriminator)
+
+    try:
+        with pytest.raises(
+            ModelContractError, match=r"^Other cannot be made from what was saved: .*unexpected keyword"
+        ):
+            keras.models.load_model(tmp_path / "model.keras")
+    finally:
+        keras.saving.register_keras_serializable("kerasgan", "LSGAN")(kg.LSGAN)
+
+
+@pytest.mark.parametrize("variant", [kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN])
+def test_what_a_variant_decides_cannot_be_given_again(variant):
+    with pytest.raises(TypeError, match="loss"):
+        variant(*networks(), loss=kg.losses.Hinge())
+
+
+def test_a_weight_that_is_changed_is_saved(tmp_path):
+    model = kg.WGANGP(*networks())
+    model.penalties[0].weight = 3.0
+    assert through_a_file(model, tmp_path).weight == 3.0
