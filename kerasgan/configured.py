@@ -44,6 +44,13 @@ class Configured:
                 arguments[name] = list(values) if parameter.kind is parameter.VAR_POSITIONAL else values
         return arguments
 
+    def _record(self, name, value):
+        """Has an argument that changes saved as it is now, where it was recorded."""
+        given = vars(self).get("_given")
+        for arguments in () if given is None else (given.arguments, *given.arguments.values()):
+            if isinstance(arguments, dict) and name in arguments:
+                arguments[name] = value
+
     def _check_given(self):
         """Refuses at once what could not be saved after hours; networks are Keras's."""
         for name, value in self._arguments().items():

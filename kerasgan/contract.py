@@ -1,12 +1,14 @@
 """What networks and data have to satisfy, checked before the first training step."""
 
+import contextlib
+import math
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, distribution, layers
+from kerasgan import batching, distribution, layers, stateless
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
 # What a generator's last activation can make.
@@ -15,6 +17,8 @@ _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 _SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
 # Activations that no discriminator ends with: its logits are any real numbers.
 _NO_LOGITS = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
+# Layers and operations that take a label, and the attribute that holds the number of classes.
+_ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
 # Batches that are looked at before the first step.
 _LOOKED_AT = 4
 # A share of the range that images fill at least, and pixels that are not of about 1.
@@ -22,8 +26,11 @@ _NARROW, _LARGE = 0.1, 10.0
 
 
 def check_network(network, role, example):
-    """A network is a Keras model that knows its inputs: one, or one and labels."""
-    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+    """A network is a Keras model that knows its inputs: one, or one and integer labels, in this order."""
+    if isinstance(network, keras.Model) and not getattr(network, "inputs", None):
+        expected = "a model that knows its inputs. Wrap it: `x = keras.Input(shape); keras.Model(x, network(x))`"
+        raise invalid(role, expected, f"{type(network).__name__}, a subclassed model", ModelContractError)
+    if not isinstance(network, keras.Model):
         expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
         raise invalid(role, expected, type(network).__name__, ModelContractError)
     distribution.check_made_here(role, network.weights)
@@ -31,6 +38,71 @@ def check_network(network, role, example):
         expected = "one input, or two of which the second is the labels, and one output"
         received = f"{len(network.inputs)} inputs and {len(network.outputs)} outputs"
         raise invalid(role, expected, received, ModelContractError)
+    first = "latents" if role == "generator" else "images"
+    if len(network.inputs) == 2:
+        _check_conditional(network, role, first)
+    if role == "generator" and len(network.inputs[0].shape) != 2:
+        shape = tuple(network.inputs[0].shape[1:])
+        expected = (
+            "latents that are one vector an image, (None, latent_dim): put a Reshape in front, "
+            f"`keras.Sequential([keras.Input(({_elements(shape)},)), keras.layers.Reshape({shape}), generator])`"
+        )
+        raise invalid(role, expected, f"latents of shape {tuple(network.inputs[0].shape)}", ModelContractError)
+    with contextlib.suppress(Exception):  # of a layer that cannot be traced, but may run eagerly
+        for name in stateless.layers_that_draw(network, training=True)[1]:
+            warnings.warn(
+                f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state, so that a run cannot be "
+                "reproduced or resumed exactly. Draw with `keras.random` and a `keras.random.SeedGenerator`.",
+                stacklevel=4,
+            )
+
+
+def _elements(shape):
+    """Number of elements of a shape; -1 where it is not known."""
+    return -1 if None in shape else math.prod(shape)
+
+
+def _check_conditional(network, role, first):
+    """The two inputs are a list, in the order in which we give them, and labels are one integer an example."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in network.inputs]
+    labels = [shape in ((), (1,)) for shape in shapes]
+    integers = ["int" in str(tensor.dtype) for tensor in network.inputs]
+    by_name = isinstance(network.input, dict)
+    swapped = labels[0] and (not labels[1] or (integers[0] and not integers[1]))
+    if by_name or swapped:
+        if by_name:
+            order = "`keras.Model([network.input[...], network.input[...]], network.output)`"
+            received = f"a dict of inputs, {', '.join(sorted(network.input))}"
+        else:
+            order = "`keras.Model(network.inputs[::-1], network.outputs[0])`"
+            received = f"inputs of shapes {shapes[0]} and {shapes[1]}"
+        expected = f"a list of inputs, {first} and then labels: {order}"
+        raise invalid(role, expected, received, ModelContractError)
+    if not labels[1]:
+        (size,) = shapes[1] if len(shapes[1]) == 1 else ("num_classes",)
+        expected = (
+            "labels that are one integer an image, an input of shape (None,); conditions of other kinds are not "
+            "supported. If the network takes one-hot labels, encode them in a model around it: "
+            f"`x, labels = network.inputs[0], keras.Input((), dtype='int32'); "
+            f"keras.Model([x, labels], network([x, keras.ops.one_hot(labels, {size})]))`"
+        )
+        raise invalid(role, expected, f"a second input of shape {(None, *shapes[1])}", ModelContractError)
+
+
+def check_order(generator, discriminator):
+    """The generator comes first."""
+    if not all(
+        isinstance(network, keras.Model) and getattr(network, "inputs", None) for network in (generator, discriminator)
+    ):
+        return
+    ends = [(network.inputs[0].shape[1:], network.outputs[0].shape[1:]) for network in (generator, discriminator)]
+    (first_takes, first_makes), (second_takes, second_makes) = ends
+    fits = first_makes == second_takes and second_makes == (1,)
+    if not fits and first_makes == (1,) and second_makes == first_takes:
+        raise ModelContractError(
+            "The networks are in the wrong order: the first judges what the second makes. Give the generator first, "
+            "then the discriminator."
+        )
 
 
 def check_adversaries(generator, discriminator, pack):
@@ -72,20 +144,38 @@ def check_adversaries(generator, discriminator, pack):
 
 
 def num_classes(network):
-    """Number of classes of a network that embeds its labels; None where it takes none, or it cannot be told."""
-    embeddings = (layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Embedding))
-    return next((layer.input_dim for layer in embeddings), None) if len(network.inputs) == 2 else None
+    """Number of classes of a network that embeds or encodes its labels; None without labels, or where nothing says."""
+    if len(network.inputs) != 2:
+        return None
+    operations = [*network._flatten_layers(), *getattr(network, "operations", ())]
+    sizes = (
+        getattr(operation, attribute)
+        for operation in operations
+        for name, attribute in _ENCODINGS.items()
+        if type(operation).__name__ == name
+    )
+    return next(sizes, None)
 
 
 def check_penalized(discriminator):
-    """A penalty is about the gradient at one image, and is differentiated twice."""
+    """A penalty is about the gradient at one image."""
     for layer in discriminator._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, keras.layers.BatchNormalization) and not _is_frozen(layer):
             expected = (
                 "no batch normalisation, which mixes the images that a penalty looks at one by one: use "
                 "kerasgan.layers.GroupNormalization(groups=1), or `normalization='layer'`"
             )
             raise invalid("discriminator", expected, f"layer {layer.name!r}", ModelContractError)
+
+
+def _is_frozen(layer):
+    """Whether a batch normalisation always uses its moving statistics, each example by itself."""
+    calls = [node.arguments.kwargs.get("training") for node in layer._inbound_nodes]
+    return not layer.trainable or (bool(calls) and all(training is False for training in calls))
+
+
+def warn_of_inexact_layers(discriminator):
+    """A penalty differentiates twice."""
     for layer, replacement in layers.inexact_layers(discriminator):
         warnings.warn(
             f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
@@ -253,11 +343,15 @@ def _last_activation(network):
     tensor = network.outputs[0]
     while True:
         last, node, _ = tensor._keras_history
-        if isinstance(last, keras.Model):
+        while isinstance(last, keras.layers.Wrapper):
+            last = last.layer
+        if getattr(last, "outputs", None):
             return _last_activation(last)
         kind = type(last).__name__.lower()
         name = getattr(getattr(last, "activation", None), "__name__", kind)
+        if not (kind in _SHAPES or (kind == "activation" and name == "linear")):
+            return last, name
         inputs = last._inbound_nodes[node].input_tensors
-        if not inputs or not (kind in _SHAPES or (kind == "activation" and name == "linear")):
+        if not inputs:
             return last, name
         tensor = inputs[0]

@@ -60,17 +60,19 @@ class GAN(GenerativeModel):
         seed=0,
         **kwargs,
     ):
+        contract.check_order(generator, discriminator)
         super().__init__(generator, seed, **kwargs)
         self.loss = NonSaturating() if loss is None else loss
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
+        self.n_critic, self.pack = n_critic, checked_integer("pack", pack)
         _check(self.loss, self.penalties)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
         contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
             contract.check_penalized(discriminator)
+            contract.warn_of_inexact_layers(discriminator)
         self.discriminator = discriminator
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
         self.constraint = _checked_constraint(constraint)
@@ -87,6 +89,20 @@ class GAN(GenerativeModel):
         """As that of the base, and the share of updates that are left out is logged as `skipped`."""
         self._trackers.setdefault("skipped", keras.metrics.Mean(name="skipped"))
         super().skip_non_finite()
+
+    @property
+    def n_critic(self):
+        """Integer >= 1, updates of the discriminator a step. It may be set between two calls of `fit`."""
+        return self._n_critic
+
+    @n_critic.setter
+    def n_critic(self, value):
+        self._n_critic = checked_integer("n_critic", value)
+        self._record("n_critic", self._n_critic)
+
+    def _constants(self):
+        parts = [part for part in (self.loss, *self.penalties, self.constraint) if part is not None]
+        return [*super()._constants(), self.n_critic, self.ema_momentum, *(vars(part) for part in parts)]
 
     @property
     def batches_per_step(self):
@@ -138,6 +154,8 @@ class GAN(GenerativeModel):
         if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
+        if self.penalties:  # layers may have been frozen or set free since
+            contract.check_penalized(self.discriminator)
         objective = self.loss
         self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
@@ -289,7 +307,7 @@ class GAN(GenerativeModel):
             return
         step = tf.cast(self.step.value, tf.float32)
         momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
-        for average, variable in zip(self.ema_generator.variables, self.generator.variables, strict=True):
+        for average, variable in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             if variable.trainable:
                 average.assign(average + (1.0 - tf.cast(momentum, average.dtype)) * (variable - average))
             else:  # moving statistics are averages already

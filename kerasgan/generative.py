@@ -58,6 +58,7 @@ class GenerativeModel(Configured, keras.Model):
         self.training = None  # the `Training` that is running
         self._in_float32 = None  # the `Sampler` of `generate`
         self._restoring = False  # whether `compile` is that of a saved model
+        self._traced = None  # the constants that the training function was made with
         # The networks are built already; Keras would otherwise build by calling the model on images.
         self.built = True
 
@@ -123,16 +124,18 @@ class GenerativeModel(Configured, keras.Model):
         num_images = checked_integer("num_images", num_images, 0)
         if seeds is None:
             seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed
-            key = tf.constant([*inference.checked_seeds("seed", [seed]), 0], tf.int64)
-            latents = tf.random.stateless_normal((num_images, self.latent_dim), key, alg="philox")
+            (seed,) = inference.checked_seeds("seed", [seed])
+            keys = np.stack([np.full(num_images, seed), np.arange(num_images)], axis=1)
+            latents = tf.random.stateless_normal((num_images, self.latent_dim), [seed, 0], alg="philox")
         elif seed is not None or len(seeds) != num_images:
             expected = f"{num_images} of them, one an image, and no `seed` beside them"
             raise invalid("seeds", expected, f"{len(seeds)} seeds, seed={seed!r}")
         else:
+            keys = np.stack([seeds, np.zeros_like(seeds)], axis=1)
             latents = inference.latents_of(tf.constant(seeds), self.latent_dim)
         if truncation is not None:
             latents = inference.truncated(latents, tf.constant(inference.checked_truncation(truncation, num_images)))
-        return self._sampled(latents, self._labels(labels, num_images), batch_size)
+        return self._sampled(latents, keys, self._labels(labels, num_images), batch_size)
 
     def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=64):
         """Generates images on the way from one to another, along the great circle of their latents.
@@ -153,16 +156,18 @@ class GenerativeModel(Configured, keras.Model):
         seeds, other_seeds, positions = inference.checked_walk(seeds, other_seeds, positions)
         ends = [inference.latents_of(tf.constant(some), self.latent_dim) for some in (seeds, other_seeds)]
         latents = inference.interpolated(*ends, tf.constant(positions))
-        return self._sampled(latents, self._labels(labels, len(seeds)), batch_size)
+        keys = np.stack([seeds, np.zeros_like(seeds)], axis=1)
+        return self._sampled(latents, keys, self._labels(labels, len(seeds)), batch_size)
 
-    def _sampled(self, latents, labels, batch_size):
+    def _sampled(self, latents, keys, labels, batch_size):
         batch_size = checked_integer("batch_size", batch_size)
         if self._in_float32 is None:
             self._in_float32 = inference.Sampler(self.sampler)
         images = [np.zeros((0, *self.image_shape), "float32")]
         for start in range(0, len(latents), batch_size):
             part = slice(start, start + batch_size)
-            images.append(self._in_float32(latents[part], None if labels is None else labels[part]).numpy())
+            own = None if labels is None else labels[part]
+            images.append(self._in_float32(latents[part], tf.constant(keys[part]), own).numpy())
         return np.concatenate(images)
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
@@ -270,6 +275,7 @@ class GenerativeModel(Configured, keras.Model):
             return {f"val_{name}": value for name, value in values.items()}
 
         validated = validation_data is not None
+        self._retrace_changed()
         self.training = Training(
             self, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
         )
@@ -277,6 +283,16 @@ class GenerativeModel(Configured, keras.Model):
             return self.training.run()
         finally:
             self.training = None
+
+    def _retrace_changed(self):
+        """Makes the training function anew where what it holds as constants has changed since the last `fit`."""
+        constants = repr(self._constants())
+        self.make_train_function(force=self._traced not in (None, constants))
+        self._traced = constants
+
+    def _constants(self):
+        """What a traced training step holds besides variables."""
+        return [layer.trainable for network in self.networks.values() for layer in network._flatten_layers()]
 
     def _whole_executions(self, steps_per_epoch, by_default):
         """Steps an epoch as a multiple of the steps an execution."""
@@ -441,7 +457,7 @@ class GenerativeModel(Configured, keras.Model):
             name = _COUNTED.sub("", variable.name)
             return f"{group}/{index:03d}" + ("" if group in self.optimizers else f"/{name}")
 
-        groups = {name: network.variables for name, network in self.networks.items()}
+        groups = {name: network.weights for name, network in self.networks.items()}
         of_networks = {id(variable) for variables in groups.values() for variable in variables}
         groups["model"] = [variable for variable in self.weights if id(variable) not in of_networks]
         groups["metrics"] = [variable for metric in self.metrics for variable in metric.variables]
@@ -454,13 +470,19 @@ class GenerativeModel(Configured, keras.Model):
 
     def recipe(self):
         """What the model was made and compiled from, as its configuration says, whatever callbacks have set since."""
-        return {"class": type(self).__name__, **self.get_config(), **self._compiled_optimizers}
+        networks = _without_compilation(self.get_config())
+        return {"class": type(self).__name__, **networks, **self._compiled_optimizers}
 
     # Compilation
 
     def _compile_steps(self, **arguments):
         """The part of `compile` that is not about optimizers: `run_eagerly`, `steps_per_execution`, `jit_compile`."""
-        steps = arguments["steps_per_execution"]
+        steps = arguments["steps_per_execution"] = checked_integer(
+            "steps_per_execution", arguments["steps_per_execution"]
+        )
+        for name, choices in (("jit_compile", (True, False, "auto")), ("run_eagerly", (True, False))):
+            if not any(arguments[name] is choice or arguments[name] == choice == "auto" for choice in choices):
+                raise invalid(name, " or ".join(map(repr, choices)), f"{name}={arguments[name]!r}")
         if steps > 1 and (self._replicas > 1 or self.warmup):
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
             raise invalid("steps_per_execution", expected, f"steps_per_execution={steps}")
@@ -521,16 +543,32 @@ class GenerativeModel(Configured, keras.Model):
         if not self.compiled:
             return {}
         serialize = keras.saving.serialize_keras_object
-        return {**{name: serialize(one) for name, one in self.optimizers.items()}, **self.compile_arguments}
+        optimizers = {name: serialize(one) for name, one in self.optimizers.items()}
+        return {**optimizers, **self.compile_arguments, "shared": self._shared_optimizers()}
+
+    def _shared_optimizers(self):
+        """Dict of the optimizer, by name, that a network has been compiled with on its own, by the network's role."""
+        inner = {name: getattr(one, "inner_optimizer", one) for name, one in self.optimizers.items()}
+        return {
+            role: name
+            for role, network in self.networks.items()
+            for name, optimizer in inner.items()
+            if getattr(network, "optimizer", None) is optimizer
+        }
 
     def compile_from_config(self, config):
         restore = keras.saving.deserialize_keras_object
+        shared = config.pop("shared", {})
         arguments = {name: restore(value) if isinstance(value, dict) else value for name, value in config.items()}
         self._restoring = True
         try:
             self.compile(**arguments)
         finally:
             self._restoring = False
+        # Keras saves one object once, and reads it into one.
+        for role, name in shared.items():
+            optimizer = self.optimizers[name]
+            getattr(self, role).optimizer = getattr(optimizer, "inner_optimizer", optimizer)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """As Keras's, but optimizers are not dropped, and nothing is half loaded.
@@ -580,3 +618,10 @@ class GenerativeModel(Configured, keras.Model):
                 value, count = tf.where(known, value, 0.0), tf.where(known, tf.cast(weight, tf.float32), 0.0)
             tracker.update_state(value, sample_weight=count)
         return {name: values[name] for name in self._trackers}
+
+
+def _without_compilation(config):
+    """The configuration, without what networks in it have been compiled for on their own."""
+    if isinstance(config, dict):
+        return {name: _without_compilation(value) for name, value in config.items() if name != "compile_config"}
+    return [_without_compilation(value) for value in config] if isinstance(config, list) else config

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src import backend
 
+from kerasgan import stateless
 from kerasgan.errors import invalid
 
 _HALF = ("float16", "bfloat16")
@@ -202,18 +203,35 @@ class Sampler:
     """A generator as a function of latents and labels, in float32 whatever the policy that it is trained under.
 
     Args:
-        network: Keras model, `latents` [, `labels`] -> images.
+        network: Keras model, `latents` [, `labels`] -> images. If its layers draw random numbers of their own, images
+            are made one by one, each with numbers that its seed decides.
     """
 
     def __init__(self, network):
+        images = _images_one_by_one if any(stateless.layers_that_draw(network)) else _images
         # TensorFlow counts the traces of methods for all objects together, and warns of them.
-        self._call = tf.function(functools.partial(_images, network), reduce_retracing=True)
+        self._call = tf.function(functools.partial(images, network), reduce_retracing=True)
 
-    def __call__(self, latents, labels=None):
-        """Float32 tensor `(n, ...)` of images for `latents` `(n, latent_dim)` and integer `labels` `(n,)`."""
-        return self._call(latents if labels is None else [latents, labels])
+    def __call__(self, latents, keys, labels=None):
+        """Float32 tensor of images.
+
+        Args:
+            latents: Float32 tensor `(n, latent_dim)`.
+            keys: Int64 tensor `(n, 2)`, for each image its seed, and its number among the images of this seed.
+            labels: Integer tensor `(n,)`, or None.
+        """
+        return self._call(latents if labels is None else [latents, labels], keys)
 
 
-def _images(network, inputs):
+def _images(network, inputs, keys):
     with in_float32(network):
         return tf.cast(network(inputs, training=False), tf.float32)
+
+
+def _images_one_by_one(network, inputs, keys):
+    def image(element):
+        one, key = tf.nest.map_structure(lambda part: part[None], element[0]), element[1]
+        with stateless.everything_from(stateless.Stream(key[0], stateless.image_position(key[1])), network):
+            return _images(network, one, None)[0]
+
+    return tf.map_fn(image, (inputs, keys), fn_output_signature=tf.float32)

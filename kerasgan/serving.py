@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _version, contract, distribution, files, images, inference
+from kerasgan import _version, contract, distribution, files, images, inference, stateless
 from kerasgan.errors import ExportError, ModelContractError, checked_integer, invalid
 
 # The name of each format that `export` writes besides, its file, and what it needs.
@@ -111,6 +111,11 @@ def _check(model, base, also, max_batch_size, bounds):
         raise invalid(
             "model", expected, f"labels of shape {tuple(model.generator.inputs[1].shape)}", ModelContractError
         )
+    drawing = [name for names in stateless.layers_that_draw(model.sampler) for name in names]
+    if drawing:
+        expected = "a generator whose images are functions of latents and labels: make its noise an input, from latents"
+        received = f"layer {drawing[0]!r}, which draws random numbers"
+        raise invalid("model", expected, received, ModelContractError)
     if tf.distribute.has_strategy():
         raise ValueError("`export` cannot run inside `strategy.scope()`. Call it outside.")
     if not distribution.is_chief(model.distribute_strategy):

@@ -6,13 +6,20 @@ would have drawn alone.
 """
 
 import contextlib
+import re
 import threading
+from unittest import mock
 
+import keras
 import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
+from tensorflow.python.ops import gen_random_ops
 
 # The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below; 0 is left to
 # `generate`.
 _DRAWS = 2**12
+# Among the draws of an update, the one that stock random layers are seeded with: far behind all others.
+_SEEDS = 2**11
 _EVALUATION = -(2**62)
 
 
@@ -26,6 +33,11 @@ def evaluation_position(batch):
     return tf.cast(batch, tf.int64) * _DRAWS + _EVALUATION
 
 
+def image_position(number):
+    """Number of the first draw of the layers for an image, int64: between those of evaluations and that of latents."""
+    return -(tf.cast(number, tf.int64) + 1) * _DRAWS
+
+
 class Stream:
     """Draws for one update, in order.
 
@@ -33,7 +45,7 @@ class Stream:
     replica's slice is taken.
 
     Args:
-        seed: Int in [0, 2**63).
+        seed: Integer, or int64 scalar tensor, in [0, 2**63).
         position: Int64 scalar tensor, the number of the first draw.
     """
 
@@ -50,14 +62,6 @@ class Stream:
         """Float32 tensor of this shape, uniform in [0, 1)."""
         return self._draw(tf.random.stateless_uniform, shape)
 
-    def seeds(self, count):
-        """Int64 tensor `(count, 2)` of seeds, other ones on each replica."""
-
-        def integers(shape, key, alg):
-            return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
-
-        return self._draw(integers, (count, 2))
-
     def mean_over_replicas(self, value):
         """Mean over the replicas of a value each of them has."""
         context = tf.distribute.get_replica_context()
@@ -66,8 +70,7 @@ class Stream:
         return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
     def _draw(self, function, shape):
-        key = tf.stack([tf.constant(self.seed, tf.int64), self.position + self.drawn])
-        self.drawn += 1
+        key = self.key()
         batch, *rest = shape
         context = tf.distribute.get_replica_context()
         replicas = 1 if context is None else context.num_replicas_in_sync
@@ -77,6 +80,12 @@ class Stream:
             return values
         start = tf.cast(context.replica_id_in_sync_group, tf.int32) * batch
         return values[start : start + batch]
+
+    def key(self):
+        """Int64 tensor `(2,)`, the key of the next draw."""
+        key = tf.stack([tf.cast(self.seed, tf.int64), self.position + self.drawn])
+        self.drawn += 1
+        return key
 
 
 _scope = threading.local()
@@ -104,13 +113,94 @@ def advance_spectral_norms(network):
             layer.power_iteration()
 
 
-def seed_states(networks):
-    """The variables that stock random layers (`keras.random.SeedGenerator`) keep their state in."""
-    layers = [layer for network in networks for layer in network._flatten_layers()]
-    return [generator.state for layer in layers for generator in layer._seed_generators]
-
-
 def seeds_of(networks, stream):
-    """Pairs of such a state and its value in this update: a function of the stream, as everything that is drawn."""
-    states = list({id(state): state for state in seed_states(networks)}.values())
-    return list(zip(states, tf.unstack(stream.seeds(len(states))), strict=True)) if states else []
+    """What stock random layers draw from: a function of the stream, and so of (seed, step), as everything drawn.
+
+    Args:
+        networks: Sequence of Keras models.
+        stream: The `Stream` of the update.
+
+    Returns:
+        List of pairs, the state of a `keras.random.SeedGenerator` and its value, other ones on each replica.
+    """
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    states = [generator.state for layer in layers for generator in layer._seed_generators]
+    if any(is_foreign(layer) for layer in layers):  # it may call `keras.random` without a generator
+        states.append(global_seed_generator().state)
+    states = list({id(state): state for state in states}.values())
+    if not states:
+        return []
+
+    def integers(shape, key, alg):
+        return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
+
+    seeds = Stream(stream.seed, stream.position + _SEEDS)._draw(integers, (len(states), 2))
+    return list(zip(states, tf.unstack(seeds), strict=True))
+
+
+def is_foreign(layer):
+    """Whether code that is neither Keras's nor ours runs in the layer."""
+    return isinstance(layer, keras.layers.Lambda) or type(layer).__module__.split(".")[0] not in ("keras", "kerasgan")
+
+
+@contextlib.contextmanager
+def everything_from(stream, network):
+    """Inside the block `network` draws from the stream, also what its layers draw with `tf.random`.
+
+    For what is traced once; not for several threads at a time.
+    """
+
+    def drawn(function):
+        return lambda shape, dtype=tf.float32, **seeds: function(shape, stream.key(), dtype=dtype, alg="philox")
+
+    def integers(shape, minval, maxval, **seeds):
+        return tf.random.stateless_uniform(shape, stream.key(), minval, maxval, minval.dtype, alg="philox")
+
+    redirected = {
+        "random_standard_normal": drawn(tf.random.stateless_normal),
+        "random_uniform": drawn(tf.random.stateless_uniform),
+        "truncated_normal": drawn(tf.random.stateless_truncated_normal),
+        "random_uniform_int": integers,
+    }
+    states = seeds_of([network], stream)
+    with using(stream), keras.StatelessScope(states), mock.patch.multiple(gen_random_ops, **redirected):
+        yield
+
+
+def layers_that_draw(network, training=False):
+    """Names of the layers that draw random numbers when the network is called.
+
+    Args:
+        network: Keras model.
+        training: Whether it is called for training.
+
+    Returns:
+        Two lists: of layers that draw with `keras.random`, and of layers that draw from a state of TensorFlow's.
+    """
+    layers = network._flatten_layers()
+    if not any(layer._seed_generators or is_foreign(layer) for layer in layers):
+        return [], []
+    seeds = [(generator.state, layer.name) for layer in layers for generator in layer._seed_generators]
+    seeds.append((global_seed_generator().state, "with keras.random and no SeedGenerator"))
+    drawn = []
+
+    @tf.function
+    def trace(*inputs):
+        with keras.StatelessScope() as scope:
+            network(list(inputs) if len(inputs) > 1 else inputs[0], training=training)
+        drawn.extend(name for state, name in seeds if scope.get_current_value(state) is not None)
+
+    graph = trace.get_concrete_function(*(tf.TensorSpec(x.shape, x.dtype) for x in network.inputs)).graph
+    stateful = [
+        operation.name
+        for operation in graph.get_operations()
+        if operation.op_def.is_stateful and any(word in operation.type for word in ("Random", "Truncated", "Rng"))
+    ]
+    names = sorted((layer.name for layer in layers if is_foreign(layer)), key=len, reverse=True)
+
+    def owner(operation):
+        """TensorFlow adds numbers to the names of scopes that it has seen."""
+        scopes = [re.sub(r"_\d+$", "", part) for part in operation.split("/")] + operation.split("/")
+        return next((name for name in names if name in scopes), operation)
+
+    return drawn, list(dict.fromkeys(map(owner, stateful)))

@@ -1,0 +1,371 @@
+"""Networks as users bring them: wrapped, subclassed, compiled, frozen, random, with inputs of any kind and order.
+
+They work, or are refused when the model is made, and what the error advises is done here.
+"""
+
+import re
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L
+
+import kerasgan as kg
+from kerasgan.errors import ModelContractError
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")
+LABELS = np.arange(32) % 3
+register = keras.saving.register_keras_serializable("test_user_networks")
+
+
+def generator():
+    return kg.networks.mlp_generator(SHAPE, 3, (8,))
+
+
+def discriminator():
+    return kg.networks.mlp_discriminator(SHAPE, (8,))
+
+
+def trained(model, *data):
+    model.compile()
+    model.fit(*(data or (IMAGES,)), batch_size=8, steps_per_epoch=2, verbose=0)
+    return model
+
+
+def advice(error, **names):
+    """What the statements between backticks in a message make."""
+    *statements, expression = re.search("`([^`]*keras[^`]*)`", str(error)).group(1).split("; ")
+    for statement in statements:
+        exec(statement, names | {"keras": keras}, names)
+    return eval(expression, names | {"keras": keras})
+
+
+# Subclassed
+
+
+@register
+class Subclassed(keras.Model):
+    def __init__(self, units=8, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden, self.out, self.shaped = L.Dense(units, "relu"), L.Dense(16, "tanh"), L.Reshape(SHAPE)
+
+    def call(self, latents, training=False):
+        return self.shaped(self.out(self.hidden(latents)))
+
+
+@register
+class Critic(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.flat, self.out = L.Flatten(), L.Dense(1)
+
+    def call(self, images):
+        return self.out(self.flat(images))
+
+
+def test_subclassed_networks_are_wrapped_as_advised(tmp_path):
+    with pytest.raises(ModelContractError, match="`generator`.*subclassed") as refused:
+        kg.GAN(Subclassed(), discriminator())
+    made = advice(refused.value, shape=(3,), network=Subclassed())
+    with pytest.raises(ModelContractError, match="`discriminator`.*subclassed") as refused:
+        kg.GAN(made, Critic())
+    model = trained(kg.WGANGP(made, advice(refused.value, shape=SHAPE, network=Critic()), ema_momentum=0.9))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.generate(2, seed=0), model.generate(2, seed=0))
+
+
+def test_an_activation_is_found_behind_wrappers():
+    images = keras.Input((4, 3))
+    scores = L.TimeDistributed(L.Dense(1, activation="sigmoid"))(images)
+    series = keras.Model(images, L.Reshape((1,))(L.GlobalAveragePooling1D()(scores)))
+    makes = keras.Sequential([keras.Input((3,)), L.Dense(12, "tanh"), L.Reshape((4, 3))])
+    kg.GAN(makes, series)  # the mean of sigmoids is another layer's
+    last = keras.Model(images, L.Reshape((1,))(L.TimeDistributed(L.Dense(1, activation="sigmoid"))(images[:, :1])))
+    with pytest.raises(ModelContractError, match="sigmoid"):
+        kg.GAN(makes, last)
+
+
+# Inputs
+
+
+def test_networks_in_the_wrong_order_are_named_so():
+    critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(1)])
+    makes = keras.Sequential([keras.Input((1,)), L.Dense(16), L.Reshape(SHAPE)])
+    with pytest.raises(ModelContractError, match=r"shape \(4, 4, 1\)|wrong order"):
+        kg.GAN(discriminator(), generator())
+    with pytest.raises(ModelContractError, match="wrong order"):
+        kg.GAN(critic, makes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3)])
+def test_latents_that_are_no_vectors_are_reshaped_as_advised(shape):
+    makes = keras.Sequential([keras.Input(shape), L.Flatten(), L.Dense(16, "tanh"), L.Reshape(SHAPE)])
+    with pytest.raises(ModelContractError, match="latents of shape") as refused:
+        kg.GAN(makes, discriminator())
+    assert trained(kg.GAN(advice(refused.value, generator=makes), discriminator())).generate(2).shape == (2, *SHAPE)
+
+
+def conditional(condition, dtype="float32", order=lambda *inputs: list(inputs)):
+    """Networks whose second input is anything."""
+
+    def merged(x, c):
+        return L.Concatenate()([L.Flatten()(x), L.Flatten()(keras.ops.cast(c, "float32"))])
+
+    z, c = keras.Input((3,)), keras.Input(condition, dtype=dtype)
+    makes = keras.Model(order(z, c), L.Reshape(SHAPE)(L.Dense(16, "tanh")(merged(z, c))))
+    x, c = keras.Input(SHAPE), keras.Input(condition, dtype=dtype)
+    return makes, keras.Model(order(x, c), L.Dense(1)(merged(x, c)))
+
+
+def test_networks_of_one_hot_labels_are_wrapped_as_advised():
+    networks = []
+    for network, other in zip(
+        conditional((3,)), (kg.networks.mlp_discriminator, kg.networks.mlp_generator), strict=True
+    ):
+        known = other(SHAPE, num_classes=3, units=(8,))
+        pair = (network, known) if "generator" not in known.name else (known, network)
+        with pytest.raises(ModelContractError, match="one-hot") as refused:
+            kg.GAN(*pair)
+        networks.append(advice(refused.value, network=network))
+    model = trained(kg.GAN(*networks), IMAGES, LABELS)
+    assert model.num_classes == 3
+    assert model.generate(6).shape == (6, *SHAPE)
+
+
+@pytest.mark.parametrize("condition", [(2,), SHAPE, (5, 2)], ids=["numbers", "images", "sequences"])
+def test_conditions_that_are_no_classes_are_refused(condition):
+    with pytest.raises(ModelContractError, match="conditions of other kinds are not supported"):
+        kg.GAN(*conditional(condition))
+
+
+@pytest.mark.parametrize("condition", [(), (1,)])
+def test_labels_come_second_and_by_position_as_advised(condition):
+    names = lambda first, labels: {"images": first, "labels": labels}
+    swapped = lambda first, labels: [labels, first]
+
+    def networks(order):
+        z, c = keras.Input((3,), name="z"), keras.Input(condition, dtype="int32", name="c")
+        vector = L.Flatten()(L.Embedding(3, 2)(c))
+        makes = keras.Model(order(z, c), L.Reshape(SHAPE)(L.Dense(16, "tanh")(L.Concatenate()([z, vector]))))
+        x, c = keras.Input(SHAPE, name="x"), keras.Input(condition, dtype="int32", name="c")
+        vector = L.Flatten()(L.Embedding(3, 2)(c))
+        return makes, keras.Model(order(x, c), L.Dense(1)(L.Concatenate()([L.Flatten()(x), vector])))
+
+    straight = networks(lambda *inputs: list(inputs))
+    made = []
+    for network in networks(swapped):
+        with pytest.raises(ModelContractError, match="and then labels") as refused:
+            kg.GAN(*((network, straight[1]) if not made else (straight[0], network)))
+        made.append(advice(refused.value, network=network))
+    assert trained(kg.GAN(*made), IMAGES, LABELS).generate(3).shape == (3, *SHAPE)
+    for network, place in zip(networks(names), (0, 1), strict=True):
+        pair = [*straight]
+        pair[place] = network
+        with pytest.raises(ModelContractError, match="a dict of inputs, images, labels"):
+            kg.GAN(*pair)
+
+
+# Compiled, frozen
+
+
+@pytest.mark.parametrize("variant", [kg.GAN, kg.WGANGP])
+@pytest.mark.parametrize("scaled", [False, True], ids=["", "loss scaling"])
+def test_the_optimizer_of_a_compiled_network_goes_into_the_model_and_its_files(variant, scaled, tmp_path):
+    critic = discriminator()
+    critic.compile(keras.optimizers.Adam(1e-3), "mse", metrics=["mae"])
+    critic.fit(IMAGES, np.ones((32, 1)), verbose=0)
+    optimizer = critic.optimizer
+    model = variant(generator(), critic, n_critic=1, ema_momentum=0.9)
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer)
+    model.fit(IMAGES, batch_size=8, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert [v.numpy().tolist() for v in loaded.d_optimizer.variables] == [
+        v.numpy().tolist() for v in model.d_optimizer.variables
+    ]
+    assert loaded.discriminator.optimizer is getattr(loaded.d_optimizer, "inner_optimizer", loaded.d_optimizer)
+    for one in (model, loaded):
+        one.fit(IMAGES, batch_size=8, verbose=0)
+    np.testing.assert_array_equal(loaded.generate(4, seed=0), model.generate(4, seed=0))
+
+
+def test_a_compiled_generator_can_be_averaged_and_resumed_without_being_compiled(tmp_path):
+    def fitted(compiled, epochs):
+        keras.utils.set_random_seed(0)
+        makes = generator()
+        if compiled:
+            makes.compile("adam", "mse", metrics=["mae"])
+            makes.fit(np.zeros((8, 3)), IMAGES[:8], verbose=0)
+        model = kg.GAN(makes, discriminator(), ema_momentum=0.9)
+        model.compile()
+        model.fit(IMAGES, batch_size=8, epochs=epochs, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
+        return int(model.step.numpy())
+
+    assert (fitted(True, 1), fitted(False, 2)) == (4, 8)
+
+
+def test_frozen_batch_normalisation_is_allowed_under_a_penalty_until_it_is_set_free():
+    norm = L.BatchNormalization(trainable=False)
+    critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), norm, L.Dense(1)])
+    model = trained(kg.WGANGP(generator(), critic))
+    norm.trainable = True
+    with pytest.raises(ModelContractError, match="batch normalisation"):
+        model.compile()
+    images = keras.Input(SHAPE)
+    kg.WGANGP(generator(), keras.Model(images, L.Dense(1)(L.BatchNormalization()(L.Flatten()(images), training=False))))
+
+
+def test_a_layer_that_is_frozen_between_two_fits_stays_as_it_is():
+    model = trained(kg.GAN(generator(), discriminator()))
+    layer = next(layer for layer in model.discriminator.layers if isinstance(layer, L.Dense))
+    layer.trainable = False
+    before = layer.get_weights()
+    model.fit(IMAGES, batch_size=8, verbose=0)
+    np.testing.assert_array_equal(layer.get_weights()[0], before[0])
+
+
+# Random
+
+
+class Seeded(L.Layer):
+    def __init__(self):
+        super().__init__()
+        self.mine = keras.random.SeedGenerator(1)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.mine)
+
+
+class Unseeded(L.Layer):
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
+class Stateful(L.Layer):
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x)) + tf.random.uniform(tf.shape(x))
+
+
+def noisy(layer):
+    return keras.Sequential([keras.Input((3,)), L.Dense(8), layer, L.Dense(16, "tanh"), L.Reshape(SHAPE)])
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'stateful")
+@pytest.mark.parametrize("layer", [Seeded, Unseeded, Stateful])
+def test_one_seed_is_one_image_of_a_generator_that_draws(layer, tmp_path):
+    model = kg.GAN(noisy(layer()), discriminator())
+    images = model.generate(5, seed=1)
+    np.testing.assert_array_equal(model.generate(5, seed=1, batch_size=2), images)
+    assert len(np.unique(images.reshape(5, -1), axis=0)) == 5
+    np.testing.assert_array_equal(model.generate(seeds=[1, 4])[0], images[0])
+    assert np.abs(model.generate(5, seed=2) - images).max() > 0.1
+    np.testing.assert_array_equal(*(model.interpolate([1], [2], 0.5) for _ in range(2)))
+    with pytest.raises(ModelContractError, match="draws random numbers"):
+        model.export(tmp_path / "served")
+
+
+def test_noise_differs_between_images_of_the_same_latents():
+    model = kg.GAN(noisy(Seeded()), discriminator())
+    model.generator.layers[0].set_weights([np.zeros((3, 8)), np.zeros(8)])
+    assert len(np.unique(model.generate(5, seed=1).reshape(5, -1), axis=0)) == 5
+
+
+def test_dropout_that_is_on_in_inference_is_found():
+    latents = keras.Input((3,))
+    makes = keras.Model(latents, L.Reshape(SHAPE)(L.Dropout(0.5)(L.Dense(16, "tanh")(latents), training=True)))
+    model = kg.GAN(makes, discriminator())
+    np.testing.assert_array_equal(model.generate(4, seed=1), model.generate(4, seed=1))
+
+
+def test_only_layers_that_draw_from_the_state_of_tensorflow_are_warned_of():
+    @register
+    class Holds(L.Layer):
+        """Has a seed generator and draws nothing."""
+
+        def __init__(self):
+            super().__init__()
+            self.seed_generator = keras.random.SeedGenerator(1)
+
+        def call(self, x):
+            return x
+
+    quiet = [Holds(), Seeded(), L.Dropout(0.5), L.GaussianNoise(0.1), L.Lambda(lambda x: 2 * x)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for layer in quiet:
+            kg.GAN(noisy(layer), discriminator())
+    with pytest.warns(UserWarning, match="Layer 'lambda.*' of the generator draws"):
+        kg.GAN(noisy(L.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))), discriminator())
+    critic = keras.Sequential([keras.Input(SHAPE), Stateful(), L.Flatten(), L.Dense(1)])
+    with pytest.warns(UserWarning, match="Layer 'stateful.*' of the discriminator draws"):
+        kg.GAN(generator(), critic)
+
+
+# What may change between two fits
+
+
+def test_n_critic_may_change_between_two_fits_and_is_saved(tmp_path):
+    model = trained(kg.WGANGP(generator(), discriminator(), n_critic=5))
+    model.n_critic = 2
+    model.fit(IMAGES, batch_size=8, steps_per_epoch=2, verbose=0)
+    assert int(model.updates.numpy()) == 2 * 6 + 2 * 3
+    model.save(tmp_path / "model.keras")
+    assert keras.models.load_model(tmp_path / "model.keras").n_critic == 2
+    with pytest.raises(ValueError, match="`n_critic`"):
+        model.n_critic = 0
+
+
+def test_the_weight_of_a_penalty_may_change_between_two_fits():
+    def logged(weight):
+        model = trained(kg.WGANGP(generator(), discriminator()))
+        model.penalties[0].weight = weight
+        return model.fit(IMAGES, batch_size=8, steps_per_epoch=1, verbose=0).history["gradient_penalty"]
+
+    assert logged(20.0)[0] == pytest.approx(2 * logged(10.0)[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [{"steps_per_execution": 0}, {"steps_per_execution": "2"}, {"jit_compile": "yes"}, {"run_eagerly": "no"}],
+)
+def test_arguments_of_compile_are_checked(argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        kg.GAN(generator(), discriminator()).compile(**argument)
+
+
+@pytest.mark.parametrize("value", ["0.9", True, 1.0, -0.1, float("nan")])
+def test_the_momentum_of_the_average_is_checked(value):
+    with pytest.raises(ValueError, match="`ema_momentum`"):
+        kg.GAN(generator(), discriminator(), ema_momentum=value)
+    assert kg.GAN(generator(), discriminator(), ema_momentum=np.float32(0.5)).ema_momentum == 0.5
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_arrays_are_taken_batch_by_batch_in_every_mode(eager):
+    models = (
+        kg.GAN(generator(), discriminator()),
+        kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,)), generator()),
+        kg.GAN(
+            *(
+                build(SHAPE, units=(8,), num_classes=3)
+                for build in (kg.networks.mlp_generator, kg.networks.mlp_discriminator)
+            )
+        ),
+    )
+    for model in models:
+        model.compile(run_eagerly=eager)
+        data = (IMAGES, LABELS) if model.conditional else (IMAGES,)
+        assert np.isfinite(model.train_on_batch(*data)).all()
+        assert np.isfinite(model.test_on_batch(*data)).all()
+
+
+def test_accumulated_gradients_are_refused_on_replicas(mirrored):
+    with mirrored.scope():
+        model = kg.GAN(generator(), discriminator())
+        with pytest.raises(ValueError, match="`g_optimizer`.*2 times as large"):
+            model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
