@@ -4,6 +4,7 @@ The order of precedence, from the weakest: `BASE`, `MODELS`, `NORMALIZATIONS`, `
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -335,8 +336,7 @@ def is_in_range(name, number):
 
 def is_ascending(numbers):
     """Whether finite numbers go from the lowest to the highest."""
-    pairs = zip(numbers, numbers[1:], strict=False)
-    return all(map(math.isfinite, numbers)) and all(low < high for low, high in pairs)
+    return all(map(math.isfinite, numbers)) and all(low < high for low, high in itertools.pairwise(numbers))
 
 
 def range_of(name):

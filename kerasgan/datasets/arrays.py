@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 
 from kerasgan import archives
-from kerasgan.datasets.pipeline import check_finite, checked_labels
+from kerasgan.datasets.advice import Form, check_finite, checked_labels
 from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
 from kerasgan.datasets.scaling import described, finished, to_levels, usual_range
 from kerasgan.datasets.source import Source, points_only
@@ -39,7 +39,7 @@ def read(
     arrays = _arrays(path)
     images, labels = _pick(path, arrays, split)
     if np.issubdtype(images.dtype, np.floating) and images.ndim == 2:
-        check_finite(images)
+        check_finite(images, Form(images="images"))
         points_only(str(path), image_size, channels)
         return Source(str(path), images.astype(np.float32), labels)
     others = [arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype]
@@ -82,13 +82,8 @@ def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tupl
     labels = next((arrays[key] for key in label_keys if key in arrays), None)
     if labels is None:
         return images, None
-    count = images.shape[:1]
-    if not np.issubdtype(labels.dtype, np.integer) or not count or labels.shape not in (count, (*count, 1)):
-        raise DataError(
-            f"Invalid labels in {str(path)!r}. Expected integers of shape {count}, one for each image; "
-            f"one-hot labels become that by `labels.argmax(-1)`. Received: {labels.dtype} of shape {labels.shape}"
-        )
-    return images, checked_labels(labels.reshape(-1), len(images))
+    form = Form("images", "labels", labelled=True)
+    return images, checked_labels(labels, len(images), form, argument=f"labels in {str(path)!r}")
 
 
 def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -99,7 +94,7 @@ def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, 
             f"Received: dtype={images.dtype}"
         )
     if images.dtype.kind == "f":
-        check_finite(images)
+        check_finite(images, Form(images="images"))
     range_, note = value_range, ()
     if images.dtype == np.uint8:
         range_ = value_range or (0, 255)

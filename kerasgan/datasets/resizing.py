@@ -27,14 +27,17 @@ def centre_square(height: int, width: int) -> tuple[int, int, int]:
 
 
 def crop_and_resize(image: Image.Image, size: int) -> Image.Image:
-    """The centre of an "L", "RGB" or "F" image, resized by Lanczos, whose support grows with the factor: no aliasing."""
+    """The centre of an "L", "RGB" or "F" image, resized by Lanczos, whose support grows with the factor."""
     top, left, side = centre_square(image.height, image.width)
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def fit_images(images: np.ndarray, image_size: int | None, channels: int | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Bring images `(n, h, w, 1 or 3)`, uint8 or float32 in [-1, 1], to a size and a number of channels; None leaves them as they are.
+    """Bring images `(n, h, w, 1 or 3)` to a size and a number of channels; None leaves them as they are.
+
+    Args:
+        images: uint8, or float32 in [-1, 1].
 
     Returns: The images, and notes that say what was done.
 
@@ -58,9 +61,10 @@ def check_memory(n: int, size: int, channels: int, whence: str = "", itemsize: i
     """Refuse images that would take more than 8 GiB."""
     needed = n * size * size * channels * itemsize
     if needed > MEMORY_LIMIT:
+        largest = math.isqrt(MEMORY_LIMIT // (n * channels * itemsize))
         raise DataError(
             f"{n} images of {size} x {size} x {channels}{whence} take {needed / 1024**3:,.1f} GiB, more than "
-            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {math.isqrt(MEMORY_LIMIT // (n * channels * itemsize))}."
+            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {largest}."
         )
 
 
