@@ -245,8 +245,8 @@ def _counted(dataset):
         largest = max(largest, size) if count <= LOOKED_AT else largest
         if time.monotonic() - begun > _COUNTED_SECONDS or count == _MOST_COUNTED:
             expected = (
-                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or "
-                "`x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
+                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or, "
+                "if it has an end, `x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
             )
             received = f"steps_per_epoch=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
             raise invalid("steps_per_epoch", expected, received, DataError)

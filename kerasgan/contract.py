@@ -163,10 +163,12 @@ def _held(image_shape, images, labels=None):
         lambda: False,
     )
     said = [f"Invalid value for argument `x`. Expected batches of images of shape {image_shape}. Received: shape"]
-    checks = [tf.debugging.Assert(same, [*said, tf.shape(images)])]
+    checks = [tf.debugging.Assert(same, [*said, tf.shape(images)], summarize=10)]
     if labels is not None:
         said = ["Invalid value for argument `x`. Expected one integer label an image. Received: labels of shape"]
-        checks.append(tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)]))
+        checks.append(
+            tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
+        )
     with tf.control_dependencies(checks):
         images = tf.ensure_shape(tf.identity(images), (None, *image_shape))
         return images if labels is None else (images, tf.reshape(labels, (-1,)))

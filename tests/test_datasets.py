@@ -206,11 +206,11 @@ def test_a_batch_size_that_is_none_is_refused(batch_size):
 @pytest.mark.parametrize(
     ("images", "error", "message"),
     [
-        (np.zeros((8, 4, 4, 1), int), DataTypeError, r"astype\('uint8'\).*dtype=int64, shape=\(8, 4, 4, 1\)"),
+        (np.zeros((8, 4, 4, 1), int), DataTypeError, r"`images \* 2.0 - 1`.*int64 from 0 to 0"),
         (np.array(["a"] * 8), DataTypeError, "dtype=<U1"),
         (np.array([{}] * 8), DataTypeError, "one shape.*dtype=object"),
         ([[1.0], [1.0, 2.0]], DataTypeError, "one shape.*pad or resize.*list"),
-        (np.zeros(8, np.float32), DataError, r"images\[None\].*shape=\(8,\)"),
+        (np.zeros(8, np.float32), DataError, r"images\[:, None\].*shape \(8,\)"),
     ],
 )
 def test_what_is_not_an_array_of_images_is_refused(images, error, message):
@@ -229,10 +229,10 @@ def test_a_pixel_that_is_not_finite_is_found(value):
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (np.zeros(8, np.float32), DataTypeError, r"astype\('int32'\).*dtype=float32"),
-        (np.zeros(7, int), DataError, r"Expected \(8,\).*shape=\(7,\)"),
-        (np.eye(8, dtype=int), DataError, r"argmax\(-1\).*shape=\(8, 8\)"),
-        (np.full(8, -1), DataError, r"minimum of -1"),
+        (np.zeros(8, np.float32), DataTypeError, r"tf.cast\(labels, tf.int32\).*dtype float32"),
+        (np.zeros(7, int), DataError, "8 images and 7 labels"),
+        (np.eye(8, dtype=int), DataError, r"argmax\(labels, axis=-1\).*shape \(8, 8\)"),
+        (np.full(8, -1), DataError, r"from -1 to -1"),
     ],
 )
 def test_labels_that_are_no_class_indices_are_refused(labels, error, message):
@@ -875,9 +875,9 @@ def test_points_of_an_npz_stay_as_they_are(tmp_path):
         ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
         ({"images": np.zeros((2, 8), np.uint8)}, DataError, r"Expected \(n, height, width, channels\).*\(2, 8\)"),
         ({"a": np.zeros(2), "b": np.zeros(2)}, DataError, r"images, x, x_train.*Received: a, b"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, r"shape \(2,\).*shape \(3,\)"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax\(-1\).*shape \(2, 2\)"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.array([0, -1])}, DataError, r"minimum of -1"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, "2 images and 3 labels"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax.*shape \(2, 2\)"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.array([0, -1])}, DataError, r"from -1 to 0"),
     ],
 )
 def test_an_npz_that_cannot_be_trained_on_is_refused(tmp_path, arrays, error, message):

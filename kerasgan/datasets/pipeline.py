@@ -181,6 +181,8 @@ def checked_images(images, form: Form, bounds=(-1.0, 1.0), flip: bool = False, d
         DataError, DataTypeError: They cannot be trained on.
     """
     images = as_array(images, form.images)
+    if images.dtype.kind not in "biufc":
+        _refuse_type(images, form, bounds)
     if images.ndim < 2:
         expected = (
             f"`(n, height, width, channels)` or `(n, d)`: add the axis of channels by {form.of_images('x[:, None]')}"
