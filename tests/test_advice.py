@@ -270,3 +270,12 @@ def test_weights_are_replaced_by_drawing_more_often():
         with pytest.raises(ValueError, match=r"`sample_weight`. Expected None") as raised:
             call(IMAGES, sample_weight=weights)
         call(advised(str(raised.value), x=IMAGES, sample_weight=weights), batch_size=4, verbose=0)
+
+
+@pytest.mark.parametrize(("low", "high", "dtype"), [(0, 65_535, "uint16"), (-1000, 2999, "int16"), (0, 1, "int64")])
+def test_what_is_shown_is_scaled_as_advised(low, high, dtype):
+    images = numbers(low, high, dtype)
+    with pytest.raises(TypeError, match=r"`images`. Expected uint8, or floats in \[-1, 1\]") as raised:
+        kg.images.grid(images)
+    shown = kg.images.to_uint8(advised(str(raised.value), images=images))
+    assert (shown.min(), shown.max()) == (0, 255)

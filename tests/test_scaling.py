@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasgan import cli, datasets
@@ -86,6 +87,28 @@ def test_no_levels_are_lost_that_8_bits_can_hold(tmp_path, low, high, kind):
     pixels = np.linspace(low, high - 1, 15 * 64).astype(np.uint16).reshape(15, 8, 8)
     path = write(tmp_path, pixels, "png") if kind == "png" else write_npz(tmp_path, images=pixels)
     assert len(np.unique(datasets.read(path).images)) >= 128
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_colours_of_16_bits_keep_their_levels(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 4096, (2, 8, 8, channels)).astype(np.uint16)
+    if channels in (2, 4):
+        pixels[..., -1] = 65_535
+        pixels[0, 0, 0, -1] = 0
+    for number, image in enumerate(pixels):
+        (tmp_path / f"{number}.png").write_bytes(tf.io.encode_png(image).numpy())
+    source = datasets.read(tmp_path, keep_depth=True)
+    colours = pixels[..., :-1] if channels in (2, 4) else pixels
+    expected = colours / np.float32(2047.5) - 1
+    if channels in (2, 4):
+        expected[0, 0, 0] = 1  # clear, on white
+    np.testing.assert_allclose(source.images, expected, atol=2e-6)
+    np.testing.assert_array_equal(datasets.read(tmp_path).images, np.rint((expected + 1) * 127.5))
+    grey = datasets.read(tmp_path, channels=1, image_size=4)
+    assert grey.images.std() > 10
+    (tmp_path / "2.png").write_bytes(tf.io.encode_png(pixels[0]).numpy()[:-60])
+    with pytest.raises(DataError, match=r"1 of 3 files.*2\.png"):
+        datasets.read(tmp_path)
 
 
 def test_numbers_below_zero_in_a_folder_are_scaled_from_their_lowest(tmp_path):

@@ -9,10 +9,11 @@ import struct
 import warnings
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from kerasgan.datasets import scaling
-from kerasgan.datasets.resizing import check_memory, crop_and_resize, default_size
+from kerasgan.datasets.resizing import LUMA, check_memory, crop_and_resize, default_size
 from kerasgan.datasets.source import Source, one_split
 from kerasgan.errors import DataError
 
@@ -119,8 +120,9 @@ def survey(root: pathlib.Path) -> tuple[collections.Counter, dict[str, str]]:
 def _survey_one(path):
     with _open(path) as image:
         image.draft(None, (16, 16))
+        deep = _is_deep(image)
         image.load()
-        if _is_deep(image):
+        if deep:
             _extent(path)
 
 
@@ -167,6 +169,8 @@ def _open(path: pathlib.Path) -> Image.Image:
 
 
 def _is_grey(image: Image.Image) -> bool:
+    if _is_deep_colour(image):
+        return str(image.tile[0][3]).startswith("LA")
     if image.mode == "P" and image.palette:
         palette = np.reshape(image.getpalette("RGB"), (-1, 3))
         return bool((palette == palette[:, :1]).all())
@@ -174,8 +178,13 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether pixels are 16 or 32 bits, or floats."""
-    return image.mode.startswith("I") or image.mode == "F"
+    """Whether pixels are 16 or 32 bits, or floats; of an image that is not loaded yet."""
+    return image.mode.startswith("I") or image.mode == "F" or (image.format == "PNG" and _is_deep_colour(image))
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether there are 16 bits a colour, of which Pillow reads 8."""
+    return image.mode in ("RGB", "RGBA", "LA") and bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
 def _kinds(image: Image.Image, path: pathlib.Path):
@@ -192,6 +201,8 @@ def _kinds(image: Image.Image, path: pathlib.Path):
         yield "transparency, composited on white"
     if image.mode in ("P", "PA"):
         yield "palette, looked up"
+    elif _is_deep_colour(image) and format_ != "PNG":
+        yield "16 bits a colour, of which the upper 8 are read"
     elif image.mode == "1":
         yield "black and white of one bit, to 0 and 255"
     elif not _is_deep(image) and image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -201,11 +212,25 @@ def _kinds(image: Image.Image, path: pathlib.Path):
 def _extent(path: pathlib.Path) -> tuple[float, float, str]:
     """Lowest and highest value of a file of more than 8 bits, and what its numbers are."""
     with _open(path) as image:
-        pixels = np.asarray(image)
+        pixels, _ = _deep_pixels(image, path)
         low, high = float(pixels.min()), float(pixels.max())
         if not np.isfinite([low, high]).all():
             raise ValueError("NaN or infinity among its pixels")
         return low, high, "floats" if image.mode == "F" else "integers"
+
+
+def _deep_pixels(image: Image.Image, path: pathlib.Path) -> tuple[np.ndarray, np.ndarray | float]:
+    """Numbers `(height, width)` or `(height, width, 3)` as they are in the file, and the opacity, from 0 to 1."""
+    if not _is_deep_colour(image):
+        return np.asarray(ImageOps.exif_transpose(image)), 1.0
+    if image.getexif().get(0x0112, 1) != 1:
+        raise ValueError("16 bits a colour, and turned by EXIF; save it as it has to be looked at")
+    try:
+        pixels = tf.io.decode_png(path.read_bytes(), dtype=tf.uint16).numpy()
+    except tf.errors.OpError as error:
+        raise ValueError(error.message) from error
+    opaque = pixels.shape[-1] in (1, 3)
+    return (pixels, 1.0) if opaque else (pixels[..., :-1], pixels[..., -1:] / np.float32(65_535))
 
 
 def _common_range(root, headers, extents, total: int) -> tuple[float, float] | None:
@@ -269,17 +294,21 @@ def _decode(path: pathlib.Path, size: int, channels: int, range_, everywhere: bo
     with _open(path) as image:
         # A JPEG decodes faster at 1/2, 1/4 or 1/8; twice the target still leaves the last step to Lanczos.
         image.draft(None, (2 * size, 2 * size))
-        image = ImageOps.exif_transpose(image)
         if _is_deep(image):
-            image = Image.fromarray(scaling.to_levels(np.asarray(image), range_))
+            pixels, opacity = _deep_pixels(image, path)
+            levels = scaling.to_levels(pixels, range_)
+            levels = np.atleast_3d(levels * opacity + 255 * (1 - opacity))
+            if levels.shape[-1] > channels:
+                levels = levels @ LUMA[:, None]
+            planes = [Image.fromarray(levels[..., k]) for k in range(levels.shape[-1])]
         else:
-            image = _flatten(image).convert("L" if channels == 1 else "RGB")
+            image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
             if everywhere:
                 table = np.rint(scaling.to_levels(np.arange(256), range_)).astype(int).tolist()
                 image = image.point(table * len(image.getbands()))
-        if image.size != (size, size):
-            image = crop_and_resize(image, size)
-        levels = np.asarray(image).reshape(size, size, -1)
+            planes = [image]
+        planes = [plane if plane.size == (size, size) else crop_and_resize(plane, size) for plane in planes]
+        levels = np.concatenate([np.asarray(plane).reshape(size, size, -1) for plane in planes], axis=-1)
         return np.repeat(levels, channels, axis=-1) if levels.shape[-1] < channels else levels
 
 

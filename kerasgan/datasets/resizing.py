@@ -10,6 +10,8 @@ from kerasgan.errors import DataError
 DEFAULT_IMAGE_SIZE = 64
 # Images that all share one square size up to this one keep it when no size is asked for.
 LARGEST_KEPT_SIZE = 128
+# Of ITU-R 601: what Pillow's convert("L") gives of red, green and blue.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 MEMORY_LIMIT = 8 * 1024**3
 
 
@@ -76,9 +78,8 @@ def _convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
         )
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    # Luma of ITU-R 601, what Pillow's convert("L") gives.
     if images.dtype != np.uint8:
-        return (images @ np.array([0.299, 0.587, 0.114], images.dtype))[..., None]
+        return images @ LUMA[:, None]
     return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
 
 

@@ -19,6 +19,7 @@ def usual_range(low: float, high: float, stretch: bool = True) -> tuple[float, f
         low, high: Finite numbers, the lowest and the highest of all images.
         stretch: Whether a range that is not filled may be left for a narrower one.
     """
+    low, high = float(low), float(high)  # NumPy's integers overflow
     # A single value tells nothing of a depth.
     usual = _CONTAINERS if low == high else _USUAL
     range_ = next((range_ for range_ in usual if _holds(range_, low, high)), None)
