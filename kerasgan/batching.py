@@ -1,18 +1,25 @@
 """From what a user gives `fit` to what a training step takes."""
 
+import math
+import time
+
 import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets import from_arrays
-from kerasgan.datasets.pipeline import checked_images, checked_labels, fingerprint, scale, untuned
+from kerasgan.datasets.advice import Form, checked_labels
+from kerasgan.datasets.pipeline import as_array, checked_images, fingerprint, scale, untuned
 from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 _BATCH_SIZE = 64
-# A dataset of unknown length with more batches than this is taken for endless.
+# Batches that are looked at before the first step.
+LOOKED_AT = 4
+# For so long the batches of a dataset of unknown length are counted, and so many of them.
+_COUNTED_SECONDS = 4
 _MOST_COUNTED = 100_000
 
 
-def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
+def as_dataset(x, y=None, batch_size=None, seed=0, training=True, shuffle=True, model=None, bounds=None):
     """A `tf.data.Dataset` of batches of images, or of `(images, labels)`.
 
     Args:
@@ -20,7 +27,10 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
         y: Integer array `(n,)` of labels, or None.
         batch_size: Integer for arrays, 64 by default; None for a dataset.
         seed: Integer, of the order in which arrays are read.
-        training: Whether arrays are read in another order each epoch, and their last, partial batch is left out.
+        training: Whether arrays are read for training: their last, partial batch is left out.
+        shuffle: Whether arrays are read in another order each epoch of a training.
+        model: `GenerativeModel` that the data are for, and `bounds`, the range of what it makes, or None: errors
+            advise by them.
 
     Raises:
         DataError, DataTypeError: What came cannot be read as batches.
@@ -30,26 +40,112 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True):
             if value is not None:
                 raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError)
         return untuned(x)
-    if isinstance(x, tuple | list):
-        expected = "images, and labels as `y`, two arrays: as in `fit(images, labels)`"
-        raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
-    if not isinstance(x, np.ndarray | tf.Tensor):
-        expected = "a tf.data.Dataset of batches, or an array: wrap a generator by `tf.data.Dataset.from_generator`"
-        raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
-    if y is not None and len(y) != len(x):
-        raise invalid("y", "one label an image", f"{len(x)} images and {len(y)} labels", DataError)
+    form = Form(labelled=y is not None, array=x)
+    array = as_array(checked_kind(x, model), "x")
+    array = checked_images(array, form, bounds)
     batch_size = _BATCH_SIZE if batch_size is None else checked_integer("batch_size", batch_size)
-    if training:
-        return from_arrays(x, y, batch_size, seed=seed)
-    x, y = checked_images(x), None if y is None else checked_labels(y, len(x))
-    # In an order that is random and always the same: arrays may be sorted, and what is looked at, the first so many.
+    if y is not None:
+        y = checked_labels(as_array(y, "y"), len(array), form, None if model is None else model.num_classes, "y")
+    dataset = (
+        from_arrays(array, y, batch_size, seed=seed, shuffle=shuffle) if training else _in_turn(array, y, batch_size)
+    )
+    dataset.form = form
+    return dataset
+
+
+def _in_turn(x, y, batch_size):
+    """All examples, in an order that is random and always the same: arrays may be sorted, and some metrics look at the
+    first so many."""
     order = np.random.default_rng(0).permutation(len(x))
-    parts = tuple(np.asarray(part)[order] for part in ((x,) if y is None else (x, y)))
+    parts = tuple(part[order] for part in ((x,) if y is None else (x, y)))
     batches = untuned(tf.data.Dataset.from_tensor_slices(parts).batch(batch_size))
     dataset = batches.map(lambda images, *labels: (scale(images), *labels) if labels else scale(images))
     dataset.digest = fingerprint(x, y, (batch_size,))
     dataset.of_bytes = x.dtype == np.uint8
     return dataset
+
+
+def checked_kind(x, model=None):
+    """What can be read as one array of images; refuses all else, and says how to make a dataset or an array of it."""
+    shape = None if model is None else model.image_shape
+    if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
+        dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
+        raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
+    if isinstance(x, dict):
+        parts = of_keys(x, np.ndim, model is None or model.conditional)
+        expected = f"one array of images, and labels as `y`: take `{parts}` out of the dictionary"
+        raise invalid("x", expected, f"a dictionary with the keys {sorted(x)}", DataTypeError)
+    if isinstance(x, tuple | list):
+        raise invalid("x", _of_parts(x, shape), f"x of type {type(x).__name__}", DataTypeError)
+    if hasattr(x, "__array__"):  # tensors, and arrays of pandas, torch and JAX
+        return x
+    made = "lambda: x"
+    if callable(x):
+        made = "x"
+    elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):  # keras.utils.PyDataset
+        made = "lambda: (x[i] for i in range(len(x)))"
+    elif hasattr(x, "__next__"):  # it is used up after one pass
+        made = "make"
+    elif not hasattr(x, "__iter__"):
+        raise invalid("x", "a tf.data.Dataset of batches, or an array", f"x of type {type(x).__name__}", DataTypeError)
+    signature = f"tf.TensorSpec({(None, *(shape or (None,) * 3))}, tf.float32)"
+    if model is not None and model.conditional:
+        signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"
+    how = f"`tf.data.Dataset.from_generator({made}, output_signature={signature})`"
+    where = ", where make is a function that returns such a generator" if made == "make" else ""
+    expected = f"a tf.data.Dataset of batches, or an array: wrap it by {how}{where}"
+    raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
+
+
+def of_keys(parts, rank, labelled, each="x"):
+    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted."""
+    keys = sorted(parts, key=lambda key: rank(parts[key]) or 0, reverse=True)
+    images, *others = (f"{each}[{key!r}]" for key in keys)
+    return f"({images}, {others[0]})" if labelled and others else images
+
+
+def _of_parts(x, shape):
+    """What to make of a tuple or a list."""
+    ranks = [np.ndim(part) for part in x]
+    if isinstance(x, tuple) and len(x) in (2, 3) and ranks[1] < ranks[0]:
+        return "images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `x[0], x[1]`"
+    of_batches = shape is not None and set(ranks) == {len(shape) + 1}
+    return f"one array of images: make it with `{'np.concatenate' if of_batches else 'np.stack'}(x)`"
+
+
+def held_out(x, y, share, model):
+    """Arrays `x, y` without their last examples, and these, as Keras divides them."""
+    x = checked_kind(x, model)
+    kept = int(len(x) * (1.0 - share))
+    if y is None:
+        return x[:kept], None, x[kept:]
+    return x[:kept], y[:kept], (x[kept:], y[kept:])
+
+
+def refuse_weights(**weights):
+    """The losses weigh all images alike, so what counts more has to be there more often."""
+    for name, value in weights.items():
+        if value is not None:
+            fix = "leave it out"
+            if name == "sample_weight":
+                p = "np.asarray(sample_weight) / np.sum(sample_weight)"
+                fix = f"draw what counts more more often, as in `x[np.random.choice(len(x), len(x), p={p})]`"
+            expected = f"None, because the losses weigh all images alike: {fix}"
+            raise invalid(name, expected, f"{name} of type {type(value).__name__}")
+
+
+def checked_boolean(argument, value):
+    """True or False, of NumPy too."""
+    if not isinstance(value, bool | np.bool_):
+        raise invalid(argument, "True or False", f"{argument}={value!r}")
+    return bool(value)
+
+
+def checked_epochs(argument, value):
+    """A positive integer, or a list of them: every so many epochs, or these."""
+    if isinstance(value, list | tuple | set | range) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return [checked_integer(argument, one) for one in value]
+    return checked_integer(argument, value, advice=", or a list of epochs")
 
 
 def of_bytes(dataset):
@@ -76,11 +172,23 @@ def steps_in(dataset, batches_per_step, steps_per_epoch=None):
     return max(1, batches // batches_per_step)
 
 
+def form_of(dataset):
+    """How it was given: `advice.Form`."""
+    spec = dataset.element_spec
+    parts = len(spec) if isinstance(spec, tuple) else 0
+    return getattr(dataset, "form", None) or Form(labelled=parts > 1, parts=parts)
+
+
+def sizes(dataset):
+    """The sizes of the first batches."""
+    return [len(tf.nest.flatten(element)[0]) for element in dataset.take(LOOKED_AT)]
+
+
 def of_static_size(dataset):
-    """The dataset with batches as large as its first, and none that is smaller."""
+    """The dataset with batches as large as the largest of its first ones, and none that is smaller."""
     if tf.nest.flatten(dataset.element_spec)[0].shape[0] is not None:
         return dataset
-    return dataset.rebatch(len(tf.nest.flatten(next(iter(dataset)))[0]), drop_remainder=True)
+    return dataset.rebatch(max(sizes(dataset)), drop_remainder=True)
 
 
 def seekable(dataset):
@@ -98,7 +206,7 @@ def mapped(dataset, function):
     result = dataset.map(function)
     if seekable(dataset):
         result.starting_at = lambda number: dataset.starting_at(number).map(function)
-    for name in ("digest", "of_bytes"):
+    for name in ("digest", "of_bytes", "form"):
         if hasattr(dataset, name):
             setattr(result, name, getattr(dataset, name))
     return result
@@ -125,12 +233,27 @@ def for_training(dataset, batches_per_step, start=0):
 
 
 def _counted(dataset):
-    """Batches of a dataset that does not know how many it holds, by one pass over it."""
-    batches = sum(1 for _ in dataset.take(_MOST_COUNTED))
-    if batches == _MOST_COUNTED or not any(True for _ in dataset.take(1)):
-        expected = "a number of training steps, because the dataset is of unknown length and endless or read but once"
+    """Batches of a dataset that does not know how many it holds, of the size they are trained in: by one pass over it.
+
+    Raises:
+        DataError: The pass does not come to its end in a few seconds, or the data can be read but once.
+    """
+    begun, count, examples, largest = time.monotonic(), 0, 0, 1
+    for count, element in enumerate(dataset, 1):
+        size = len(tf.nest.flatten(element)[0])
+        examples += size
+        largest = max(largest, size) if count <= LOOKED_AT else largest
+        if time.monotonic() - begun > _COUNTED_SECONDS or count == _MOST_COUNTED:
+            expected = (
+                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or, "
+                "if it has an end, `x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
+            )
+            received = f"steps_per_epoch=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
+            raise invalid("steps_per_epoch", expected, received, DataError)
+    if not any(True for _ in dataset.take(1)):
+        expected = "a number of training steps, because the dataset can be read only once: pass `steps_per_epoch`"
         raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
-    return batches
+    return math.ceil(examples / largest)
 
 
 def _batch_first(*element):
@@ -161,12 +284,12 @@ def packed(images, pack):
     return tf.reshape(in_channels, (-1, *shape[:-1], pack * shape[-1]))
 
 
-def split(element):
+def split(element, argument="x", fix="`x.map(lambda *parts: parts[:2])`"):
     """`(images, labels)` of an element `x`, `(x,)`, `(x, y)` or `(x, y, None)`; labels None where it has none."""
     if not isinstance(element, tuple | list):
         return element, None
     images, labels, *rest = (*element, None)[: max(2, len(element))]
     if any(part is not None for part in rest):
-        expected = "elements `images` or `(images, labels)`: map the dataset to the two"
-        raise invalid("x", expected, f"elements of {len(element)} parts", DataError)
+        expected = f"elements `images` or `(images, labels)`, without weights: make them with {fix}"
+        raise invalid(argument, expected, f"elements of {len(element)} parts", DataError)
     return images, labels

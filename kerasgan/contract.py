@@ -1,6 +1,7 @@
 """What networks and data have to satisfy, checked before the first training step."""
 
 import contextlib
+import functools
 import math
 import warnings
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, distribution, layers, stateless
+from kerasgan.datasets.advice import checked_labels, scaled
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
 # What a generator's last activation can make.
@@ -19,8 +21,6 @@ _SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze"
 _NO_LOGITS = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
 # Layers and operations that take a label, and the attribute that holds the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
-# Batches that are looked at before the first step.
-_LOOKED_AT = 4
 # A share of the range that images fill at least, and pixels that are not of about 1.
 _NARROW, _LARGE = 0.1, 10.0
 
@@ -194,16 +194,15 @@ def suited(dataset, model):
     Raises:
         DataError, DataTypeError: The model cannot be trained on it.
     """
-    spec = dataset.element_spec
+    spec, form = dataset.element_spec, batching.form_of(dataset)
     if isinstance(spec, dict):
-        expected = "elements `images` or `(images, labels)`: map them by `lambda e: (e['image'], e['label'])`"
+        parts = batching.of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
+        expected = f"elements `images` or `(images, labels)`: map them by `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = batching.split(spec)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
-        expected = "floating-point images in [-1, 1]: scale bytes by `tf.cast(x, tf.float32) / 127.5 - 1`"
-        received = images.dtype if isinstance(images, tf.TensorSpec) else images
-        raise invalid("x", expected, received, DataTypeError)
-    _check_shape(images.shape, model)
+        _refuse_type(dataset, images, model, form)
+    _check_shape(images.shape, model, form, dataset)
     if model.conditional and labels is None:
         expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
         raise invalid("x", expected, "images alone", DataError)
@@ -213,25 +212,77 @@ def suited(dataset, model):
             "build both networks with `num_classes=...`.",
             stacklevel=3,
         )
-    first = [batching.split(element) for element in dataset.take(_LOOKED_AT)]
+    first = [batching.split(element) for element in dataset.take(batching.LOOKED_AT)]
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
     for number, (batch, own) in enumerate(first):
         if not batch.shape.rank or not len(batch):
-            raise invalid("x", "batches of at least one image", f"shape {tuple(batch.shape)}", DataError)
-        _check_shape(batch.shape, model)
+            names = "x, y" if form.parts and form.parts > 1 else "x"
+            expected = f"batches of at least one image: `x.filter(lambda {names}: tf.shape(x)[0] > 0)`"
+            raise invalid("x", expected, f"shape {tuple(batch.shape)}", DataError)
+        _check_shape(batch.shape, model, form, dataset)
         if model.conditional:
-            _check_labels(np.asarray(own), len(batch), number, model.num_classes)
-    _check_pixels([np.asarray(batch, "float32") for batch, _ in first], model.generator, batching.of_bytes(dataset))
+            argument = "y" if form.parts is None else "x"
+            checked_labels(own, len(batch), form, model.num_classes, argument, f" in batch {number}")
+    _check_pixels(
+        [np.asarray(batch, "float32") for batch, _ in first], model.generator, batching.of_bytes(dataset), form
+    )
+    _check_sizes([len(batch) for batch, _ in first])
     if isinstance(spec, tuple) and not model.conditional:
         dataset = batching.mapped(dataset, lambda *element: element[0])
-    if images.shape.rank is None:
-        shape = (None, *model.image_shape)
-        dataset = batching.mapped(
-            dataset, lambda x, *y: (tf.ensure_shape(x, shape), *(tf.reshape(one, (-1,)) for one in y))
-        )
+    if not images.shape[1:].is_fully_defined() or (model.conditional and labels.shape.rank is None):
+        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape))
     return dataset
+
+
+def _held(image_shape, images, labels=None):
+    """A batch whose shape nobody knows before, held to be one of images of this shape, and of one label each."""
+    same = tf.cond(
+        tf.equal(tf.rank(images), 1 + len(image_shape)),
+        lambda: tf.reduce_all(tf.equal(tf.shape(images)[1:], image_shape)),
+        lambda: False,
+    )
+    said = [f"Invalid value for argument `x`. Expected batches of images of shape {image_shape}. Received: shape"]
+    checks = [tf.debugging.Assert(same, [*said, tf.shape(images)], summarize=10)]
+    if labels is not None:
+        said = ["Invalid value for argument `x`. Expected one integer label an image. Received: labels of shape"]
+        checks.append(
+            tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
+        )
+    with tf.control_dependencies(checks):
+        images = tf.ensure_shape(tf.identity(images), (None, *image_shape))
+        return images if labels is None else (images, tf.reshape(labels, (-1,)))
+
+
+def _refuse_type(dataset, images, model, form):
+    """Images that are no floats, with what makes floats of them."""
+    bounds = range_of(model.generator)
+    expected = f"floating-point images in {list(bounds or (-1.0, 1.0))}"
+    if isinstance(images, tf.RaggedTensorSpec):
+        expected = f"images as dense tensors: make them with {form.of_images('x.to_tensor()')}"
+    elif not isinstance(images, tf.TensorSpec):
+        expected = "images as tensors, the first part of an element"
+    elif images.dtype.is_integer or images.dtype.is_bool or images.dtype.is_complex:
+        batches = [batching.split(element)[0].numpy() for element in dataset.take(batching.LOOKED_AT)]
+        of = "tf.abs(x)" if images.dtype.is_complex else "x"
+        batches = [abs(batch) if images.dtype.is_complex else batch for batch in batches if batch.size]
+        if batches:
+            low, high = (float(end([end(batch) for batch in batches])) for end in (np.min, np.max))
+            expected += f": scale them by {scaled(form, low, high, batches[0].dtype, bounds, batches[0].ndim, of)}"
+            received = f"{images.dtype.name} from {low:g} to {high:g} in the first batches"
+            raise invalid("x", expected, received, DataTypeError)
+    raise invalid("x", expected, images.dtype if isinstance(images, tf.TensorSpec) else images, DataTypeError)
+
+
+def _check_sizes(sizes):
+    """The last batch of a dataset may be smaller than the others; else the sizes of batches are worth a word."""
+    if len(set(sizes[:-1] or sizes)) > 1 or sizes[-1] > sizes[0]:
+        warnings.warn(
+            f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
+            f"them. To have another size, use `x.unbatch().batch({max(sizes)}, drop_remainder=True)`.",
+            stacklevel=4,
+        )
 
 
 def check_divisible(dataset, replicas, pack):
@@ -243,58 +294,82 @@ def check_divisible(dataset, replicas, pack):
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 
-def _check_shape(shape, model):
+def _check_shape(shape, model, form, dataset):
     expected = model.image_shape
     if shape.rank is None:
         return
-    if shape.rank == len(expected):
-        fix = "call `.batch(...)` on the dataset, or add the channel axis by `x[..., None]`"
-        raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", f"shape {tuple(shape)}", DataError)
     images = shape[1:]
-    if images.is_compatible_with(expected):
+    if images.rank == len(expected) and images.is_compatible_with(expected):
         return
-    if images.rank == len(expected) == 3 and images.is_compatible_with((expected[2], *expected[:2])):
-        fix = "they look like channels first: transpose them by `tf.transpose(x, [0, 2, 3, 1])`"
-    elif images[:-1].is_compatible_with(expected[:-1]):
-        networks = {name: network for name, network in model.networks.items() if name != "ema_generator"}
-        wanted = ", ".join(f"{name} {expected[-1]}" for name in networks)
-        raise ModelContractError(
-            f"Images and networks do not fit: the images have {images[-1]} channels, {wanted}. Read the images with "
-            f"{expected[-1]}, or build the networks for {tuple(images)}."
+    received = f"shape {tuple(shape)}"
+    if shape.rank == len(expected) and shape.is_compatible_with(expected) and form.parts is not None:
+        fix = "call `x.batch(64)` on the dataset"
+    elif shape.rank == len(expected) and images.is_compatible_with(expected[:-1]) and expected[-1] == 1:
+        fix = f"add the channel axis by {form.of_images('x[..., None]')}"
+    elif images.is_fully_defined() and math.prod(images) == math.prod(expected) and images.rank != len(expected):
+        fix = f"reshape them by {form.of_images(f'tf.reshape(x, {(-1, *expected)})')}"
+    elif images.rank == len(expected) == 3 and images.is_compatible_with((expected[2], *expected[:2])):
+        fix = f"they look like channels first: transpose them by {form.of_images('tf.transpose(x, [0, 2, 3, 1])')}"
+    elif images.rank == len(expected) and images[:-1].is_compatible_with(expected[:-1]):
+        _refuse_channels(images, model, form)
+    elif images.rank == len(expected) == 3 and images[-1] == expected[-1]:
+        known = (
+            "x"
+            if batching.split(dataset.element_spec)[0].shape.rank
+            else f"tf.ensure_shape(x, {(None, None, None, expected[-1])})"
         )
+        resized = f"tf.image.resize({known}, {expected[:2]}, antialias=True)"
+        resized = f"tf.cast({resized}, tf.uint8)" if batching.of_bytes(dataset) and form.parts is None else resized
+        fix = f"resize them by {form.of_images(resized)}"
     else:
-        fix = "resize them, or build the networks for this shape"
-    raise invalid("x", f"images of shape {expected}: {fix}", f"images of shape {tuple(images)}", DataError)
+        fix = "read them in this shape, or build the networks for theirs"
+    raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", received, DataError)
 
 
-def _check_pixels(batches, generator, of_bytes):
+def _refuse_channels(images, model, form):
+    received, wanted = images[-1], model.image_shape[-1]
+    fixes = {(3, 1): "tf.image.rgb_to_grayscale(x)", (1, 3): "tf.image.grayscale_to_rgb(x)", (4, 3): "x[..., :3]"}
+    fix = fixes.get((received, wanted)) if images.rank == 3 else None
+    how = f" with {form.of_images(fix)}" if fix else ""
+    networks = ", ".join(f"{name} {wanted}" for name in model.networks if name != "ema_generator")
+    raise ModelContractError(
+        f"Images and networks do not fit: the images have {received} channels, {networks}. Read the images with "
+        f"{wanted}{how}, or build the networks for {tuple(images)}."
+    )
+
+
+def _check_pixels(batches, generator, of_bytes, form):
     """Looks at the first batches: what would train without a word and never learn is refused here.
 
     Args:
         batches: List of float arrays.
         generator: The network whose last activation bounds what can be made.
         of_bytes: Whether they were bytes, which are scaled as they should be, however bright the images are.
+        form: How they were given.
     """
     for number, images in enumerate(batches):
         finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
         if not finite.all():
-            expected = "finite pixels: look for a division by zero in the preprocessing"
+            kept = form.where(form.all_finite("x", images.ndim), len(batches[0]))
+            expected = f"finite pixels: look for a division by zero in the preprocessing, or leave such out with {kept}"
             received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
             raise invalid("x", expected, received, NonFiniteError)
     lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
-    bounds = range_of(generator)
-    fix = None
-    if bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3:
-        fix = "scale them by `x / 127.5 - 1`" if bounds[0] < 0 else "scale them by `x / 255`"
-        if highest <= 1:
-            fix = "scale them by `(x + 1) / 2`"
-        if batches[0].ndim == 2:
-            fix = "scale them by their largest, or build the generator with `output_activation=None`"
-    elif bounds and bounds[0] < 0 <= lowest and highest > 0.5 and not of_bytes:
-        fix = "scale [0, 1] by `x * 2 - 1`"
-    if fix:
-        what = "pixels" if batches[0].ndim > 2 else "numbers"
-        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: {fix}"
+    bounds, rank = range_of(generator), batches[0].ndim
+
+    def fix():
+        if form.array is None:
+            return scaled(form, lowest, highest, np.dtype("float32"), bounds, rank)
+        array = np.asarray(form.array)
+        return scaled(form, float(array.min()), float(array.max()), array.dtype, bounds, rank)
+
+    beyond = bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3
+    above = bounds and bounds[0] < 0 <= lowest and highest > 0.5 and not of_bytes
+    if beyond or above:
+        what = "pixels" if rank > 2 else "numbers"
+        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: scale them by {fix()}"
+        if rank == 2:
+            expected += ", or build the generator with output_activation=None"
         raise invalid("x", expected, f"{what} from {lowest:.3g} to {highest:.3g} in the first batches", DataError)
     first = batches[0][0]
     count = sum(map(len, batches))
@@ -305,32 +380,15 @@ def _check_pixels(batches, generator, of_bytes):
     elif bounds and highest - lowest < _NARROW * (bounds[1] - bounds[0]):
         warnings.warn(
             f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, where the generator makes "
-            f"{list(bounds)}: they are masks, or scaled twice. Stretch them to the range.",
+            f"{list(bounds)}: they are masks, or scaled twice. Stretch them to the range by {fix()}.",
             stacklevel=4,
         )
     elif bounds is None and first.ndim == 3 and max(-lowest, highest) > _LARGE:
         warnings.warn(
             f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, and networks learn numbers "
-            "of about 1. Scale them to [-1, 1], and end the generator with tanh.",
+            f"of about 1. Scale them to [-1, 1] by {fix()}, and end the generator with tanh.",
             stacklevel=4,
         )
-
-
-def _check_labels(labels, count, number, num_classes):
-    """Labels of the batch of this number: one integer an image, of the classes of the networks."""
-    if labels.ndim > 1 and labels.shape[1:] != (1,):
-        expected = "one integer label an image: take `tf.argmax(labels, axis=-1)` of one-hot ones"
-        raise invalid("x", expected, f"labels of shape {labels.shape}", DataError)
-    if not np.issubdtype(labels.dtype, np.integer):
-        expected = (
-            "integer labels: convert them by `tf.cast(labels, tf.int32)`, or names by `keras.layers.StringLookup`"
-        )
-        raise invalid("x", expected, f"labels of dtype {labels.dtype}", DataTypeError)
-    if labels.shape[:1] != (count,):
-        raise invalid("x", "one label an image", f"{count} images and labels of shape {labels.shape}", DataError)
-    if num_classes and (labels.min() < 0 or labels.max() >= num_classes):
-        expected = f"labels in [0, {num_classes}), the classes of the networks"
-        raise invalid("x", expected, f"labels from {labels.min()} to {labels.max()} in batch {number}", DataError)
 
 
 def range_of(generator):

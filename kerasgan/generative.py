@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasgan import batching, contract, distribution, inference, optimization, saving
 from kerasgan.configured import Configured
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import DataError, ModelContractError, checked_integer, invalid
+from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -222,6 +222,9 @@ class GenerativeModel(Configured, keras.Model):
         callbacks=None,
         validation_split=0.0,
         validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
         initial_epoch=0,
         steps_per_epoch=None,
         validation_steps=None,
@@ -234,6 +237,8 @@ class GenerativeModel(Configured, keras.Model):
             x: `tf.data.Dataset` of batches of images or of `(images, labels)`, or an array of images.
             y: Integer array of labels, with an array of images.
             batch_size: Integer, with an array of images. Defaults to 64.
+            shuffle: Whether an array is read in a new order each epoch. Datasets are read as they are.
+            class_weight, sample_weight: Not supported: None.
             steps_per_epoch: Integer, training steps an epoch. Defaults to what the dataset holds.
             epochs, verbose, callbacks, validation_split, validation_data, initial_epoch, validation_steps,
                 validation_batch_size, validation_freq: As in Keras.
@@ -245,28 +250,30 @@ class GenerativeModel(Configured, keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
+        batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         epochs, initial_epoch = checked_integer("epochs", epochs), checked_integer("initial_epoch", initial_epoch, 0)
-        if isinstance(validation_freq, int) and validation_freq < 1:
-            raise invalid("validation_freq", "a positive integer, or a list of epochs", f"{validation_freq=}")
-        if not 0 <= validation_split < 1:
-            raise invalid("validation_split", "a share in [0, 1)", f"{validation_split=}")
+        validation_freq = batching.checked_epochs("validation_freq", validation_freq)
+        validation_split = checked_number("validation_split", validation_split, "[0, 1)")
+        shuffle = batching.checked_boolean("shuffle", shuffle)
         if validation_split and isinstance(x, tf.data.Dataset):
             expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
             raise invalid("validation_split", expected, f"validation_split={validation_split}")
         if validation_split and validation_data is None:
-            kept = int(len(x) * (1.0 - validation_split))
-            validation_data = x[kept:] if y is None else (x[kept:], y[kept:])
-            x, y = x[:kept], None if y is None else y[:kept]
-        dataset = contract.suited(batching.as_dataset(x, y, batch_size, self.seed), self)
+            x, y, validation_data = batching.held_out(x, y, validation_split, self)
+        bounds = contract.range_of(self.generator)
+        dataset = batching.as_dataset(x, y, batch_size, self.seed, shuffle=shuffle, model=self, bounds=bounds)
+        dataset = contract.suited(dataset, self)
         steps_per_epoch = self._whole_executions(
             batching.steps_in(dataset, self.batches_per_step, steps_per_epoch), steps_per_epoch is None
         )
         if validation_data is not None:
-            held_out, labels = batching.split(validation_data)
-            if not isinstance(held_out, tf.data.Dataset):
-                validation_batch_size = validation_batch_size or batch_size
-            held_out = batching.as_dataset(held_out, labels, validation_batch_size, training=False)
-            validation_data, validation_steps = self._for_evaluation(held_out, validation_steps)
+            held_out, labels = batching.split(validation_data, "validation_data", "`validation_data[:2]`")
+            if validation_batch_size is None and not isinstance(held_out, tf.data.Dataset):
+                validation_batch_size = batch_size
+            held_out = batching.as_dataset(
+                held_out, labels, validation_batch_size, training=False, model=self, bounds=bounds
+            )
+            validation_data, validation_steps = self._for_evaluation(held_out, validation_steps, "validation_steps")
 
         def validate(epoch, callbacks):
             if validation_data is None or not self._should_eval(epoch, validation_freq):
@@ -303,7 +310,16 @@ class GenerativeModel(Configured, keras.Model):
         return max(steps_per_epoch - over, self.steps_per_execution)
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", steps=None, callbacks=None, return_dict=False, **kwargs
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
     ):
         """The metrics on held-out images; the arguments are those of `keras.Model.evaluate`.
 
@@ -313,7 +329,10 @@ class GenerativeModel(Configured, keras.Model):
             List of floats, in the order of `metrics_names`, or dict by name when `return_dict`.
         """
         self._assert_compile_called("evaluate")
-        dataset, steps = self._for_evaluation(batching.as_dataset(x, y, batch_size, training=False), steps)
+        batching.refuse_weights(sample_weight=sample_weight)
+        bounds = contract.range_of(self.generator)
+        dataset = batching.as_dataset(x, y, batch_size, training=False, model=self, bounds=bounds)
+        dataset, steps = self._for_evaluation(dataset, steps)
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
             print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
@@ -357,8 +376,9 @@ class GenerativeModel(Configured, keras.Model):
                 metric.update_state(fake=fake)
         return {name: value for metric in self.quality for name, value in metric.results().items()}
 
-    def _for_evaluation(self, dataset, steps):
+    def _for_evaluation(self, dataset, steps, argument="steps"):
         """The batches of an evaluation, and how many; None for all."""
+        steps = None if steps is None else checked_integer(argument, steps)
         dataset, replicas = contract.suited(dataset, self), self._replicas
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"

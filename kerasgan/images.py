@@ -34,10 +34,13 @@ def to_uint8(images) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     if not (np.issubdtype(images.dtype, np.floating) or images.dtype.name == "bfloat16"):
-        raise DataTypeError(
-            "Invalid type for argument `images`. Expected uint8, or floats in [-1, 1]; convert them, as with "
-            f"`images.astype('uint8')`. Received: dtype={images.dtype}"
-        )
+        fix = "numbers"
+        if images.dtype.kind in "iub" and images.size:
+            from kerasgan.datasets.advice import Form, scaled  # TensorFlow is slow to import
+
+            form = Form("images", array=images)
+            fix = f"scale them by {scaled(form, images.min(), images.max(), images.dtype, rank=images.ndim)}"
+        raise invalid("images", f"uint8, or floats in [-1, 1]: {fix}", f"dtype={images.dtype}", DataTypeError)
     levels = np.rint((images.astype(np.float32) + 1.0) * 127.5)
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 

@@ -206,11 +206,11 @@ def test_a_batch_size_that_is_none_is_refused(batch_size):
 @pytest.mark.parametrize(
     ("images", "error", "message"),
     [
-        (np.zeros((8, 4, 4, 1), int), DataTypeError, r"astype\('uint8'\).*dtype=int64, shape=\(8, 4, 4, 1\)"),
+        (np.zeros((8, 4, 4, 1), int), DataTypeError, r"`images \* 2.0 - 1`.*int64 from 0 to 0"),
         (np.array(["a"] * 8), DataTypeError, "dtype=<U1"),
         (np.array([{}] * 8), DataTypeError, "one shape.*dtype=object"),
         ([[1.0], [1.0, 2.0]], DataTypeError, "one shape.*pad or resize.*list"),
-        (np.zeros(8, np.float32), DataError, r"images\[None\].*shape=\(8,\)"),
+        (np.zeros(8, np.float32), DataError, r"images\[:, None\].*shape \(8,\)"),
     ],
 )
 def test_what_is_not_an_array_of_images_is_refused(images, error, message):
@@ -229,10 +229,10 @@ def test_a_pixel_that_is_not_finite_is_found(value):
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (np.zeros(8, np.float32), DataTypeError, r"astype\('int32'\).*dtype=float32"),
-        (np.zeros(7, int), DataError, r"Expected \(8,\).*shape=\(7,\)"),
-        (np.eye(8, dtype=int), DataError, r"argmax\(-1\).*shape=\(8, 8\)"),
-        (np.full(8, -1), DataError, r"minimum of -1"),
+        (np.zeros(8, np.float32), DataTypeError, r"tf.cast\(labels, tf.int32\).*dtype float32"),
+        (np.zeros(7, int), DataError, "8 images and 7 labels"),
+        (np.eye(8, dtype=int), DataError, r"argmax\(labels, axis=-1\).*shape \(8, 8\)"),
+        (np.full(8, -1), DataError, r"from -1 to -1"),
     ],
 )
 def test_labels_that_are_no_class_indices_are_refused(labels, error, message):
@@ -697,12 +697,6 @@ def test_every_mode_becomes_rgb_of_8_bits_and_is_noted(tmp_path, case):
     assert all(word in note and note.endswith(": 1") for word, note in zip(words, notes, strict=True))
 
 
-def test_16_bits_are_scaled_over_their_whole_range(tmp_path):
-    write(tmp_path / "a.png", np.array([[0, 257], [65278, 65535]], np.uint16))
-    # v / 257: 257 -> 1, 65278 = 254 * 257 -> 254.
-    np.testing.assert_array_equal(datasets.read(tmp_path).images[0, ..., 0], [[0, 1], [254, 255]])
-
-
 def test_images_are_turned_as_exif_says(tmp_path):
     image = colour(0, 0, 0)
     image.paste((255, 255, 255), (4, 0, 8, 8))  # Dark left, light right.
@@ -866,22 +860,6 @@ def test_images_without_a_channel_axis_get_one(tmp_path):
     assert datasets.read(save_npz(tmp_path, images=np.zeros((6, 4, 5), np.uint8))).example_shape == (4, 5, 1)
 
 
-@pytest.mark.parametrize(
-    ("values", "levels", "note"),
-    [
-        # Maximum above 1.5: [0, 255] as they are; a minimum below 0: (x + 1) * 127.5; else x * 255.
-        ([0.0, 1.0, 2.0, 255.0], [0, 1, 2, 255], "[0, 255]"),
-        ([-1.0, -0.6, 0.6, 1.0], [0, 51, 204, 255], "[-1, 1]"),
-        ([0.0, 0.2, 0.4, 1.0], [0, 51, 102, 255], "[0, 1]"),
-    ],
-)
-def test_the_range_of_floats_is_told_from_their_values(tmp_path, values, levels, note):
-    source = datasets.read(save_npz(tmp_path, images=np.array(values).reshape(4, 1, 1, 1)))
-    assert source.images.dtype == np.uint8
-    assert source.images.ravel().tolist() == levels
-    assert source.notes == (f"floats taken as {note} -> uint8",)
-
-
 def test_points_of_an_npz_stay_as_they_are(tmp_path):
     points = np.random.default_rng(0).normal(size=(6, 2)) * 10
     source = datasets.read(save_npz(tmp_path, images=points))
@@ -891,18 +869,15 @@ def test_points_of_an_npz_stay_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "error", "message"),
     [
-        ({"images": np.array([[[-3.0, 3.0]]])}, DataError, r"none of the ranges.*minimum -3, maximum 3"),
-        ({"images": np.array([[[0.0, 300.0]]])}, DataError, r"none of the ranges.*maximum 300"),
         ({"images": np.array([[[0.0, np.nan]]])}, DataError, r"NaN or infinity in 1 of 1.*images\[0\]"),
-        ({"images": np.array([[[0, 256]]])}, DataError, r"outside of \[0, 255\].*int64 from 0 to 256"),
         ({"images": np.array([[["a"]]])}, DataTypeError, "dtype=<U1"),
         ({"images": np.array([[{}]])}, DataError, r"Cannot read.*holds objects"),
         ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
         ({"images": np.zeros((2, 8), np.uint8)}, DataError, r"Expected \(n, height, width, channels\).*\(2, 8\)"),
         ({"a": np.zeros(2), "b": np.zeros(2)}, DataError, r"images, x, x_train.*Received: a, b"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, r"shape \(2,\).*shape \(3,\)"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax\(-1\).*shape \(2, 2\)"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.array([0, -1])}, DataError, r"minimum of -1"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, "2 images and 3 labels"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax.*shape \(2, 2\)"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.array([0, -1])}, DataError, r"from -1 to 0"),
     ],
 )
 def test_an_npz_that_cannot_be_trained_on_is_refused(tmp_path, arrays, error, message):

@@ -4,6 +4,7 @@ The order of precedence, from the weakest: `BASE`, `MODELS`, `NORMALIZATIONS`, `
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -62,7 +63,7 @@ class Configuration:
         checkpoint_every: Generator steps between two checkpoints; None for one with each picture.
         keep_checkpoints: How many of them are kept.
         on_non_finite: As in `kerasgan.callbacks.Health`.
-        image_size, flip, dequantize, data_dir, on_bad_file: As in `kerasgan.datasets.load`.
+        image_size, flip, dequantize, data_dir, on_bad_file, value_range, keep_depth: As in `kerasgan.datasets.load`.
         strategy: As in `kerasgan.distribution.strategy`.
         precision: A Keras dtype policy.
         jit_compile: `"auto"`, True or False.
@@ -96,6 +97,8 @@ class Configuration:
     dequantize: bool
     data_dir: str | None
     on_bad_file: str
+    value_range: tuple[float, ...] | None
+    keep_depth: bool
     seed: int
     strategy: str
     precision: str
@@ -110,7 +113,7 @@ class Configuration:
         """The inverse of `to_json`; what it does not know is left out, what the values lack has its default."""
         names = [field.name for field in dataclasses.fields(cls)]
         known = {name: values[name] if name in values else BASE[name] for name in names}
-        return cls(**{**known, "units": tuple(known["units"]) if isinstance(known["units"], list) else known["units"]})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
 
     @property
     def epochs(self) -> int:
@@ -136,6 +139,8 @@ BASE = {
     "dequantize": False,
     "data_dir": None,
     "on_bad_file": "raise",
+    "value_range": None,
+    "keep_depth": False,
     "seed": 0,
     "strategy": "auto",
     "precision": "float32",
@@ -329,6 +334,11 @@ def is_in_range(name, number):
     return math.isfinite(number) and number >= 0 and enough and small_enough
 
 
+def is_ascending(numbers):
+    """Whether finite numbers go from the lowest to the highest."""
+    return all(map(math.isfinite, numbers)) and all(low < high for low, high in itertools.pairwise(numbers))
+
+
 def range_of(name):
     """The range of the number of a field or a flag, in words."""
     lowest = "above 0" if name in _POSITIVE else ">= 0"
@@ -347,6 +357,8 @@ def _holds(field, value):
     if value is None:
         return type(None) in kinds
     if isinstance(value, tuple):
+        if field.name == "value_range":
+            return len(value) == 2 and all(type(one) in (int, float) for one in value) and is_ascending(value)
         return tuple in kinds and bool(value) and all(type(one) is int and one >= 1 for one in value)
     if field.name in CHOICES:
         return type(value) in kinds and value in CHOICES[field.name]
@@ -365,7 +377,7 @@ def _expected(field, configuration):
         float: range_of(field.name),
         int: f"an integer >= {int(field.name != 'seed')}",
         str: "a text that is not empty",
-        tuple: "a list of integers >= 1",
+        tuple: "two finite numbers that ascend" if field.name == "value_range" else "a list of integers >= 1",
     }
     names = [json.dumps(choice) for choice in CHOICES.get(field.name, ())]
     expected = f"one of {', '.join(names)}" if names else words[kinds[0]]

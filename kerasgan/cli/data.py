@@ -26,9 +26,16 @@ class Data:
     held_out: datasets.Source | None
 
 
-def read(dataset, *, num_test=_HELD_OUT, image_size=None, data_dir=None, on_bad_file="raise") -> Data:
-    """Reads a dataset and holds out some of it: `num_test` of its `test` split, else some of itself if it is large."""
-    options = {"image_size": image_size, "data_dir": data_dir, "on_bad_file": on_bad_file}
+# The fields of a configuration, and flags of `kerasgan train`, that say how a dataset is read.
+OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
+
+
+def read(dataset, *, num_test=_HELD_OUT, **options) -> Data:
+    """Reads a dataset and holds out some of it: `num_test` of its `test` split, else some of itself if it is large.
+
+    Args:
+        **options: Those of `OPTIONS`, as in `kerasgan.datasets.read`.
+    """
     source = datasets.read(dataset, **options)
     if source.num_examples < _ENOUGH_TO_HOLD_OUT:
         return Data(source, None)
@@ -48,6 +55,12 @@ def _divided(source):
 def _part(source, rows):
     labels = None if source.labels is None else source.labels[rows]
     return dataclasses.replace(source, images=source.images[rows], labels=labels)
+
+
+def read_again(configuration, num_test=_HELD_OUT) -> Data:
+    """Reads the dataset of a training as it was read for it."""
+    options = {name: getattr(configuration, name) for name in OPTIONS}
+    return read(configuration.dataset, num_test=num_test, **options)
 
 
 def batches(source, configuration, training=True):

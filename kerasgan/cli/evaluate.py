@@ -35,9 +35,7 @@ def run(workdir, flags) -> dict:
     configuration = configurations.read(path / "config.json")
     written = path / "metrics.json"
     summary = configurations.read_json(written) if written.is_file() else {}
-    options = {"image_size": configuration.image_size, "data_dir": configuration.data_dir}
-    options |= {"on_bad_file": configuration.on_bad_file, "num_test": max(1_000, flags["num_images"])}
-    data = data_.read(configuration.dataset, **options)
+    data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
     source = data.train
     # As many as in half of the real examples: the other half is for the value of real against real.
     count = min(flags["num_images"], source.num_examples // 2)
@@ -49,7 +47,7 @@ def run(workdir, flags) -> dict:
     rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
     labels = source.labels[rows[0]] if model.conditional else None
     fake = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
-    fake = images.as_saved(fake) if fake.ndim == 4 else fake
+    fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
     real, other, others = source.images[rows[0]], source.images[rows[1]], "other training examples"
     if data.held_out is not None and data.held_out.num_examples >= count:
         chosen = np.random.default_rng(flags["seed"]).permutation(data.held_out.num_examples)[:count]

@@ -24,7 +24,9 @@ def run(dataset, flags) -> dict:
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")
-    source = datasets.read(dataset, image_size=flags["image_size"], data_dir=flags["data_dir"], on_bad_file="skip")
+    names = ("image_size", "data_dir", "value_range", "keep_depth")
+    given = {name: flags[name] for name in names if flags[name] is not None}
+    source = datasets.read(dataset, on_bad_file="skip", **given)
     _report(source, sizes, bad)
     out = flags["out"] or f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)

@@ -1,5 +1,6 @@
 """The flags of each command, grouped, and the help that shows them."""
 
+import contextlib
 import dataclasses
 import shutil
 import textwrap
@@ -15,6 +16,7 @@ from kerasgan.cli.configuration import (
     MODEL_NAMES,
     NETWORK_NAMES,
     RECIPES,
+    is_ascending,
     is_in_range,
     range_of,
 )
@@ -74,6 +76,16 @@ class Flags:
         holds = lambda value: value.strip().isdigit()
         self._list(name, text, shown, holds, "integers, separated by commas")
 
+    def interval(self, name, text):
+        def holds(values):
+            with contextlib.suppress(ValueError):
+                return len(values) == 2 and is_ascending([float(value) for value in values])
+            return False
+
+        self._add(name, flags.DEFINE_list, (None, text), "LOW,HIGH")
+        expected = f"two finite numbers that ascend, e.g. --{name}=0,4095"
+        self._validate(name, lambda values: values is None or holds(values), expected)
+
     def choices(self, name, choices, text):
         known = ", ".join(choices)
         self._list(name, f"{text} Of {known}.", "NAME,...", choices.__contains__, f"some of {known}, with commas")
@@ -97,7 +109,7 @@ class Flags:
 
     def _value(self, name):
         value = self.values[name].value
-        return tuple(int(part) if part.isdigit() else part for part in value) if isinstance(value, list) else value
+        return tuple(map(_number_if_one, value)) if isinstance(value, list) else value
 
     def help(self) -> str:
         """The whole help of the command."""
@@ -114,6 +126,13 @@ class Flags:
             for _, head, text in group:
                 lines += _entry(head, textwrap.wrap(text, max(40, width - _COLUMN), break_on_hyphens=False))
         return "\n".join(lines)
+
+
+def _number_if_one(text):
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _entry(head, lines):
@@ -142,6 +161,14 @@ def _data(define):
     define.integer("image_size", None, "Side of the square images in pixels. By default that of the data.")
     define.string(
         "data_dir", None, "Where TensorFlow Datasets keeps its data. By default where it always does.", "PATH"
+    )
+    define.interval(
+        "value_range",
+        "The values that become black and white, of the files of a folder or of an .npz. By default one range for all "
+        "of them, told from their values; 0,255 for 8 bits.",
+    )
+    define.boolean(
+        "keep_depth", None, "Keep 16 bits and floats as floats, with all their levels, instead of 256 of them."
     )
 
 

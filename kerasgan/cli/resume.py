@@ -45,12 +45,7 @@ def run(workdir, flags) -> dict:
         more = "" if configuration.learning_rate_decay else f" For more pass --steps with a number above {done}."
         print(f"{workdir} is complete: {done:,} steps.{more}")
         return {"workdir": str(workdir), "steps": done}
-    data = data_.read(
-        configuration.dataset,
-        image_size=configuration.image_size,
-        data_dir=configuration.data_dir,
-        on_bad_file=configuration.on_bad_file,
-    )
+    data = data_.read_again(configuration)
     model, dataset = prepare(configuration, data, strategy)
     if flags["steps"] is not None and distribution.is_chief(strategy):
         configurations.write(path, configuration, versions(), data.train)

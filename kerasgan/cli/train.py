@@ -51,8 +51,7 @@ def run(flags) -> dict:
     strategy = distribution.strategy(flags["strategy"] or "auto")  # before anything else touches the devices
     chief = distribution.is_chief(strategy)
     workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"], strategy)
-    names = ("image_size", "data_dir", "on_bad_file")
-    data = data_.read(flags["dataset"], **{name: flags[name] for name in names if flags[name] is not None})
+    data = data_.read(flags["dataset"], **{name: flags[name] for name in data_.OPTIONS if flags[name] is not None})
     own = ("dry_run", "workdir", "overwrite", "json", "debug", "help")
     chosen = {name: value for name, value in flags.items() if name not in own}
     chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
@@ -303,7 +302,9 @@ def _fit(model, dataset, configuration, data, workdir, reports):
 def _num_shown(model, source):
     if source.images.ndim == 2:
         return _COMPARED
-    return _SHOWN - _SHOWN % (images.columns_of(model.num_classes) or 1)
+    columns = images.columns_of(model.num_classes) or 1
+    shown = min(_SHOWN, source.num_examples)
+    return max(columns, shown - shown % columns)
 
 
 def _quality(model, configuration, source):
@@ -314,7 +315,7 @@ def _quality(model, configuration, source):
     labels = source.labels[rows] if model.conditional else None
     fake = model.generate(count, labels=labels, seed=configuration.seed, batch_size=256)
     real = source.images[rows]
-    if source.images.ndim == 4:
+    if source.images.dtype == np.uint8:
         fake = images.as_saved(fake)
     values = metrics.prdc(real.reshape(count, -1), fake.reshape(count, -1), k)
     return {

@@ -6,37 +6,45 @@ import zipfile
 import numpy as np
 
 from kerasgan import archives
-from kerasgan.datasets.pipeline import check_finite, checked_labels
+from kerasgan.datasets.advice import Form, check_finite, checked_labels
 from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
+from kerasgan.datasets.scaling import described, finished, to_levels, usual_range
 from kerasgan.datasets.source import Source, points_only
 from kerasgan.errors import DataError, DataTypeError
 
+_IMAGE_KEYS = ("images", "x", "x_train", "x_test")
+_BLOCK_BYTES = 64 * 1024**2
 
-def read(path: pathlib.Path, *, split: str, image_size: int | None, channels: int | None) -> Source:
+
+def read(
+    path: pathlib.Path,
+    *,
+    split: str,
+    image_size: int | None,
+    channels: int | None,
+    value_range: tuple[float, float] | None = None,
+    keep_depth: bool = False,
+) -> Source:
     """Read an `.npz` file as `numpy.savez` writes it.
 
     Images are the array `images`, `x` or `x_train` (`x_test` for split="test"), or the only array there is; labels
     are `labels`, `y` or `y_train` (`y_test`), if any. `(n, height, width)` gets a channel axis. Float arrays of rank
-    2 are points and stay as they are. Other float images become uint8, their range being told from their values:
-
-        maximum above 1.5 -> [0, 255];  else minimum below 0 -> [-1, 1];  else [0, 1]
+    2 are points and stay as they are. Images of uint8 stay as they are, too; those of any other numbers are scaled by
+    the values of all images of the file, of every split (see `scaling.usual_range`), or by `value_range`.
 
     Raises:
-        DataError: If the file is damaged, holds no such array, or one with values outside of these ranges.
+        DataError: If the file is damaged, or holds no such array.
         DataTypeError: If the array does not hold numbers.
     """
     arrays = _arrays(path)
     images, labels = _pick(path, arrays, split)
-    notes = []
-    if np.issubdtype(images.dtype, np.floating):
-        check_finite(images)
-        if images.ndim == 2:
-            points_only(str(path), image_size, channels)
-            return Source(str(path), images.astype(np.float32), labels)
-        images, note = _from_floats(path, images)
-        notes.append(note)
-    images = _as_nhwc(path, _as_uint8(path, images))
-    images, more = fit_images(images, image_size, channels)
+    if np.issubdtype(images.dtype, np.floating) and images.ndim == 2:
+        check_finite(images, Form(images="images"))
+        points_only(str(path), image_size, channels)
+        return Source(str(path), images.astype(np.float32), labels)
+    others = [arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype]
+    images, notes = _scaled(path, images, others, value_range, keep_depth)
+    images, more = fit_images(_as_nhwc(path, images), image_size, channels)
     return Source(str(path), images, labels, None, (*notes, *more))
 
 
@@ -74,48 +82,36 @@ def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tupl
     labels = next((arrays[key] for key in label_keys if key in arrays), None)
     if labels is None:
         return images, None
-    count = images.shape[:1]
-    if not np.issubdtype(labels.dtype, np.integer) or not count or labels.shape not in (count, (*count, 1)):
-        raise DataError(
-            f"Invalid labels in {str(path)!r}. Expected integers of shape {count}, one for each image; "
-            f"one-hot labels become that by `labels.argmax(-1)`. Received: {labels.dtype} of shape {labels.shape}"
-        )
-    return images, checked_labels(labels.reshape(-1), len(images))
+    form = Form("images", "labels", labelled=True)
+    return images, checked_labels(labels, len(images), form, argument=f"labels in {str(path)!r}")
 
 
-def _from_floats(path: pathlib.Path, images: np.ndarray) -> tuple[np.ndarray, str]:
-    """Floats -> uint8, and a note that says in which range they were taken to be."""
-    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
-    if high > 1.5:
-        range_, levels = (0, 255), images
-    elif low < 0:
-        range_, levels = (-1, 1), (images + 1.0) * 127.5
-    else:
-        range_, levels = (0, 1), images * 255.0
-    # Half a grey level of slack, for what interpolation leaves.
-    slack = 0.5 * (range_[1] - range_[0]) / 255
-    if low < range_[0] - slack or high > range_[1] + slack:
-        raise DataError(
-            f"Float images in {str(path)!r} are in none of the ranges [0, 255], [-1, 1] and [0, 1]; "
-            f"rescale them to one. Received: minimum {low:g}, maximum {high:g}"
-        )
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8), f"floats taken as [{range_[0]}, {range_[1]}] -> uint8"
-
-
-def _as_uint8(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.integer):
+def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers of any kind -> uint8, or float32 where the depth is kept, and a note that says by which range."""
+    if images.dtype.kind not in "buif":
         raise DataTypeError(
-            f"Invalid images in {str(path)!r}. Expected uint8 or float numbers; save them as such. "
+            f"Invalid images in {str(path)!r}. Expected integers or floats; save them as such. "
             f"Received: dtype={images.dtype}"
         )
-    if images.size and (images.min() < 0 or images.max() > 255):
-        raise DataError(
-            f"Integer images in {str(path)!r} are outside of [0, 255]; rescale them to uint8. "
-            f"Received: {images.dtype} from {images.min()} to {images.max()}"
-        )
-    return images.astype(np.uint8)
+    if images.dtype.kind == "f":
+        check_finite(images, Form(images="images"))
+    range_, note = value_range, ()
+    if images.dtype == np.uint8:
+        range_ = value_range or (0, 255)
+    elif range_ is None:
+        filled = [array for array in (images, *others) if array.size]
+        ends = min(float(array.min()) for array in filled), max(float(array.max()) for array in filled)
+        range_ = usual_range(*ends)
+    if images.dtype != np.uint8 or value_range is not None:
+        low, high = images.min(), images.max()
+        note = (f"{images.dtype} from {low:g} to {high:g}, scaled by {described(range_, keep_depth)}",)
+        images = np.concatenate([to_levels(part, range_) for part in np.array_split(images, _parts(images))])
+    return finished(images, keep_depth), note
+
+
+def _parts(images) -> int:
+    """So many that the float64 of one of them stays small."""
+    return min(len(images), 1 + images.size * 8 // _BLOCK_BYTES)
 
 
 def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ import pathlib
 import tensorflow as tf
 
 from kerasgan.datasets import arrays, digits, folder, pipeline, synthetic, tfds
+from kerasgan.datasets.scaling import checked_range
 from kerasgan.datasets.source import Source, check_image_options
-from kerasgan.errors import DataError
+from kerasgan.errors import DataError, invalid
 
 # Each reader takes (name, split=, image_size=, channels=, data_dir=) and returns a Source.
 BUILT_IN = {
@@ -29,6 +30,8 @@ def read(
     channels: int | None = None,
     data_dir: str | os.PathLike | None = None,
     on_bad_file: str = "raise",
+    value_range: tuple[float, float] | None = None,
+    keep_depth: bool = False,
 ) -> Source:
     """Read a whole dataset into memory.
 
@@ -46,6 +49,12 @@ def read(
         channels: 1 or 3. Defaults to what the images have; a folder is grey if every file is.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to its own default.
         on_bad_file: `"raise"`, or `"skip"` to leave out image files that cannot be read, and note it.
+        value_range: Of a folder or an `.npz` file, the two values `(low, high)` that become black and white. By
+            default all of 8 bits; for images of more bits and of floats one range for all of them, told from the
+            values of all of them, and noted: the narrowest of [0, 1], [-1, 1] and [0, 2**bits - 1] that holds them,
+            or from the lowest to the highest where they fill less than half of that.
+        keep_depth: Whether images of a folder or an `.npz` file are kept as float32 in [-1, 1], with all their levels,
+            instead of 256 of them.
 
     Returns: A `Source`.
 
@@ -59,11 +68,13 @@ def read(
         )
     name = os.fspath(name_or_path)
     options = {"split": split, "image_size": image_size, "channels": channels}
-    if name in BUILT_IN:
-        return BUILT_IN[name](name, data_dir=data_dir, **options)
-    path = _existing_path(name)
+    path = None if name in BUILT_IN else _existing_path(name)
     if path is None:
+        _check_files_only(name, value_range, keep_depth)
+        if name in BUILT_IN:
+            return BUILT_IN[name](name, data_dir=data_dir, **options)
         return tfds.read(_tfds_builder(name, data_dir), **options)
+    options |= {"value_range": checked_range(value_range), "keep_depth": keep_depth}
     if path.is_dir():
         return folder.read(path, on_bad_file=on_bad_file, **options)
     return arrays.read(path, **options)
@@ -83,6 +94,8 @@ def load(
     dequantize: bool = False,
     data_dir: str | os.PathLike | None = None,
     on_bad_file: str = "raise",
+    value_range: tuple[float, float] | None = None,
+    keep_depth: bool = False,
 ) -> tf.data.Dataset:
     """One epoch of a dataset, ready for `fit`: float32 images in [-1, 1], in batches of one static shape.
 
@@ -90,7 +103,7 @@ def load(
     The last `n % batch_size` examples of an epoch are left out, other ones each time. Points are not rescaled.
 
     Args:
-        name_or_path, split, image_size, channels, data_dir, on_bad_file: See `read`.
+        name_or_path, split, image_size, channels, data_dir, on_bad_file, value_range, keep_depth: See `read`.
         batch_size: Examples per batch. Defaults to `64`.
         labels: Whether elements are `(images, labels)`, labels int32, instead of images.
         seed, shuffle, flip, dequantize: See `from_arrays`.
@@ -108,6 +121,7 @@ def load(
     batching = {"seed": seed, "shuffle": shuffle, "flip": flip, "dequantize": dequantize}
     check_image_options(image_size, channels)
     if name not in BUILT_IN and _existing_path(name) is None:
+        _check_files_only(name, value_range, keep_depth)
         builder = _tfds_builder(name, data_dir)
         tfds.prepare(builder, split)
         if not tfds.fits_in_memory(builder, split, image_size, channels):
@@ -119,10 +133,20 @@ def load(
         channels=channels,
         data_dir=data_dir,
         on_bad_file=on_bad_file,
+        value_range=value_range,
+        keep_depth=keep_depth,
     )
     if labels and source.labels is None:
         raise DataError(f"{name!r} has no labels; use labels=False, or put each class in a sub-folder of its own.")
     return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
+
+
+def _check_files_only(name: str, value_range, keep_depth: bool) -> None:
+    """Refuse options of pixels that have other than 8 bits for sets that do not."""
+    for argument, value in (("value_range", value_range), ("keep_depth", keep_depth or None)):
+        if value is not None:
+            expected = f"to be left out for {name!r}, whose pixels have 8 bits: it is for folders and `.npz` files"
+            raise invalid(argument, expected, f"{argument}={value!r}")
 
 
 def _tfds_builder(name: str, data_dir: str | os.PathLike | None):

@@ -9,9 +9,11 @@ import struct
 import warnings
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageOps
 
-from kerasgan.datasets.resizing import check_memory, crop_and_resize, default_size
+from kerasgan.datasets import scaling
+from kerasgan.datasets.resizing import LUMA, check_memory, crop_and_resize, default_size
 from kerasgan.datasets.source import Source, one_split
 from kerasgan.errors import DataError
 
@@ -43,16 +45,25 @@ class _Header:
 
     size: tuple[int, int]
     grey: bool
+    deep: bool
     kinds: tuple[str, ...]
 
 
 def read(
-    root: pathlib.Path, *, split: str, image_size: int | None, channels: int | None, on_bad_file: str = "raise"
+    root: pathlib.Path,
+    *,
+    split: str,
+    image_size: int | None,
+    channels: int | None,
+    on_bad_file: str = "raise",
+    value_range: tuple[float, float] | None = None,
+    keep_depth: bool = False,
 ) -> Source:
     """Read all images below a folder, in the order of their paths.
 
-    Every mode becomes grey or RGB of 8 bits: turned as EXIF says, transparency on white, palettes looked up, CMYK
-    converted, 16 bits scaled, the first frame of animations. The centre is cropped and resized by Lanczos.
+    Every mode becomes grey or RGB: turned as EXIF says, transparency on white, palettes looked up, CMYK converted, the
+    first frame of animations. Images of more than 8 bits are scaled alike, by the values of all of them together (see
+    `scaling.usual_range`) or by `value_range`. The centre is cropped and resized by Lanczos.
     `Source.notes` counts each of these. Labels are there if every image lies in exactly one level of sub-folders; notes
     tell of sub-folders that are no classes.
 
@@ -72,13 +83,19 @@ def read(
     paths = [path for path in paths if path in headers]
     size = image_size or (default_size({headers[path].size[::-1] for path in paths}) if paths else 1)
     channels = channels or (1 if all(headers[path].grey for path in paths) else 3)
-    check_memory(len(paths), size, channels, f" from {str(root)!r}")
-    images, undecodable = _decode_all(paths, size, channels)
+    check_memory(len(paths), size, channels, f" from {str(root)!r}", 4 if keep_depth else 1)
+    extents, unscalable = _in_threads(_extent, [path for path in paths if headers[path].deep])
+    bad |= unscalable
+    paths = [path for path in paths if path not in bad]
+    range_ = value_range or _common_range(root, headers, extents, len(paths))
+    images, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere=value_range is not None)
     bad |= undecodable
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
     labels, class_names = _labels(root, paths)
     notes = _notes([headers[path] for path in paths], size, channels) + _class_notes(root, paths, class_names)
+    if range_ is not None:
+        notes += _range_notes(range_, [extents[path] for path in paths if path in extents], value_range, keep_depth)
     if others:
         notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:
@@ -94,10 +111,19 @@ def survey(root: pathlib.Path) -> tuple[collections.Counter, dict[str, str]]:
     """
     paths, _ = _find(root)
     headers, bad = _headers(paths)
-    _, undecodable = _in_threads(lambda path: _decode(path, 8, 3), list(headers))
+    _, undecodable = _in_threads(_survey_one, list(headers))
     bad |= undecodable
     sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
     return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
+
+
+def _survey_one(path):
+    with _open(path) as image:
+        image.draft(None, (16, 16))
+        deep = _is_deep(image)
+        image.load()
+        if deep:
+            _extent(path)
 
 
 def _find(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
@@ -128,7 +154,7 @@ def _header(path: pathlib.Path) -> _Header:
         pixels = image.width * image.height
         if pixels > MAX_PIXELS:
             raise ValueError(f"too large: {image.width} x {image.height}, the limit is {MAX_PIXELS / 1e6:g} megapixels")
-        return _Header(image.size, _is_grey(image), tuple(_kinds(image, path)))
+        return _Header(image.size, _is_grey(image), _is_deep(image), tuple(_kinds(image, path)))
 
 
 def _open(path: pathlib.Path) -> Image.Image:
@@ -143,10 +169,22 @@ def _open(path: pathlib.Path) -> Image.Image:
 
 
 def _is_grey(image: Image.Image) -> bool:
+    if _is_deep_colour(image):
+        return str(image.tile[0][3]).startswith("LA")
     if image.mode == "P" and image.palette:
         palette = np.reshape(image.getpalette("RGB"), (-1, 3))
         return bool((palette == palette[:, :1]).all())
     return image.mode in GREY_MODES
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether pixels are 16 or 32 bits, or floats; of an image that is not loaded yet."""
+    return image.mode.startswith("I") or image.mode == "F" or (image.format == "PNG" and _is_deep_colour(image))
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether there are 16 bits a colour, of which Pillow reads 8."""
+    return image.mode in ("RGB", "RGBA", "LA") and bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
 def _kinds(image: Image.Image, path: pathlib.Path):
@@ -163,54 +201,123 @@ def _kinds(image: Image.Image, path: pathlib.Path):
         yield "transparency, composited on white"
     if image.mode in ("P", "PA"):
         yield "palette, looked up"
-    elif image.mode.startswith("I") or image.mode == "F":
-        yield "16 bits or more, scaled to 8"
+    elif _is_deep_colour(image) and format_ != "PNG":
+        yield "16 bits a colour, of which the upper 8 are read"
     elif image.mode == "1":
         yield "black and white of one bit, to 0 and 255"
-    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+    elif not _is_deep(image) and image.mode not in ("L", "LA", "RGB", "RGBA"):
         yield f"{image.mode}, to RGB"
 
 
-def _decode_all(paths: list[pathlib.Path], size: int, channels: int) -> tuple[np.ndarray, dict[pathlib.Path, str]]:
+def _extent(path: pathlib.Path) -> tuple[float, float, str]:
+    """Lowest and highest value of a file of more than 8 bits, and what its numbers are."""
+    with _open(path) as image:
+        pixels, _ = _deep_pixels(image, path)
+        low, high = float(pixels.min()), float(pixels.max())
+        if not np.isfinite([low, high]).all():
+            raise ValueError("NaN or infinity among its pixels")
+        return low, high, "floats" if image.mode == "F" else "integers"
+
+
+def _deep_pixels(image: Image.Image, path: pathlib.Path) -> tuple[np.ndarray, np.ndarray | float]:
+    """Numbers `(height, width)` or `(height, width, 3)` as they are in the file, and the opacity, from 0 to 1."""
+    if not _is_deep_colour(image):
+        return np.asarray(ImageOps.exif_transpose(image)), 1.0
+    if image.getexif().get(0x0112, 1) != 1:
+        raise ValueError("16 bits a colour, and turned by EXIF; save it as it has to be looked at")
+    try:
+        pixels = tf.io.decode_png(path.read_bytes(), dtype=tf.uint16).numpy()
+    except tf.errors.OpError as error:
+        raise ValueError(error.message) from error
+    opaque = pixels.shape[-1] in (1, 3)
+    return (pixels, 1.0) if opaque else (pixels[..., :-1], pixels[..., -1:] / np.float32(65_535))
+
+
+def _common_range(root, headers, extents, total: int) -> tuple[float, float] | None:
+    """The one range of all files of more than 8 bits; None where there is no such file."""
+    if not extents:
+        return None
+    # Beside files of 8 bits a dark file is dark.
+    alone = len(extents) == total
+    ranges = {}
+    for kind in ("integers", "floats"):
+        ends = [extent[:2] for extent in extents.values() if extent[2] == kind]
+        if ends:
+            lows, highs = zip(*ends, strict=True)
+            ranges[kind] = (min(lows), max(highs))
+    taken = {scaling.usual_range(*range_, stretch=alone) for range_ in ranges.values()}
+    if len(taken) > 1:
+        held = " and ".join(f"{kind} from {low:g} to {high:g}" for kind, (low, high) in ranges.items())
+        raise DataError(
+            f"The images in {str(root)!r} cannot be scaled alike: there are {held}. Save all of them as one kind, or "
+            "give the range that all of them have as `value_range`, e.g. value_range=(0, 4095)."
+        )
+    return taken.pop()
+
+
+def _range_notes(range_, extents, value_range, keep_depth: bool) -> list[str]:
+    """By which range the files were scaled, and how many have values outside of it."""
+    notes = []
+    scaled = scaling.described(range_, keep_depth)
+    if extents:
+        low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
+        notes.append(f"16 bits or more, from {low:g} to {high:g}, all scaled by {scaled}: {len(extents)}")
+    elif value_range is not None:
+        notes.append(f"all scaled by {scaled}")
+    clipped = sum(extent[0] < range_[0] or extent[1] > range_[1] for extent in extents)
+    if clipped and value_range is not None:
+        notes.append(f"with values outside of value_range, clipped: {clipped}")
+    return notes
+
+
+def _decode_all(
+    paths: list[pathlib.Path], size: int, channels: int, keep_depth: bool, range_, everywhere: bool
+) -> tuple[np.ndarray, dict[pathlib.Path, str]]:
     """All images, without those that cannot be decoded, and what is wrong with these."""
-    images = np.empty((len(paths), size, size, channels), np.uint8)
+    images = np.empty((len(paths), size, size, channels), np.float32 if keep_depth else np.uint8)
     rows = {path: row for row, path in enumerate(paths)}
 
     def decode(path):
-        images[rows[path]] = _decode(path, size, channels)
+        levels = _decode(path, size, channels, range_, everywhere)
+        images[rows[path]] = scaling.finished(levels, keep_depth)
 
     decoded, bad = _in_threads(decode, paths)
     return (images[[rows[path] for path in decoded]] if bad else images), bad
 
 
-def _decode(path: pathlib.Path, size: int, channels: int) -> np.ndarray:
+def _decode(path: pathlib.Path, size: int, channels: int, range_, everywhere: bool) -> np.ndarray:
+    """Grey levels `(size, size, channels)`: uint8, or float32 of a file of more than 8 bits.
+
+    Args:
+        range_: What becomes black and white in files of more than 8 bits, and in all files where `everywhere`.
+    """
     with _open(path) as image:
         # A JPEG decodes faster at 1/2, 1/4 or 1/8; twice the target still leaves the last step to Lanczos.
         image.draft(None, (2 * size, 2 * size))
-        image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-        if image.size != (size, size):
-            image = crop_and_resize(image, size)
-        return np.asarray(image).reshape(size, size, channels)
+        if _is_deep(image):
+            pixels, opacity = _deep_pixels(image, path)
+            levels = scaling.to_levels(pixels, range_)
+            levels = np.atleast_3d(levels * opacity + 255 * (1 - opacity))
+            if levels.shape[-1] > channels:
+                levels = levels @ LUMA[:, None]
+            planes = [Image.fromarray(levels[..., k]) for k in range(levels.shape[-1])]
+        else:
+            image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+            if everywhere:
+                table = np.rint(scaling.to_levels(np.arange(256), range_)).astype(int).tolist()
+                image = image.point(table * len(image.getbands()))
+            planes = [image]
+        planes = [plane if plane.size == (size, size) else crop_and_resize(plane, size) for plane in planes]
+        levels = np.concatenate([np.asarray(plane).reshape(size, size, -1) for plane in planes], axis=-1)
+        return np.repeat(levels, channels, axis=-1) if levels.shape[-1] < channels else levels
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """An image of any mode -> one of mode "L" or "RGB", without transparency."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(image)))
+    """An image of 8 bits of any mode -> one of mode "L" or "RGB", without transparency."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """Scale, where Pillow's convert("L") would clip."""
-    low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= 0 and high <= 65535):
-        raise ValueError(f"pixels from {low:g} to {high:g}, where 16 bits have 0 to 65535")
-    tops = (1, 255, 65535) if pixels.dtype == np.float32 else (65535,)
-    top = next(top for top in tops if high <= top)
-    return np.rint(pixels * (255 / top)).astype(np.uint8)
 
 
 def _in_threads(function, paths: list[pathlib.Path]) -> tuple[dict, dict[pathlib.Path, str]]:

@@ -16,7 +16,8 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.errors import DataError, DataTypeError, checked_integer
+from kerasgan.datasets.advice import Form, check_finite, checked_labels, scaled
+from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 _HASHED_AT_ONCE = 1_024
 
@@ -54,8 +55,9 @@ def from_arrays(
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
     """
-    images = checked_images(images, flip, dequantize)
-    labels = None if labels is None else checked_labels(labels, len(images))
+    form = Form("images", "labels", labels is not None, array=images)
+    images = checked_images(images, form, flip=flip, dequantize=dequantize)
+    labels = None if labels is None else checked_labels(as_array(labels, "labels"), len(images), form)
     batch_size = checked_batch_size(batch_size, len(images))
     # On the host even if there is a GPU: tf.data runs there.
     with tf.device("CPU:0"):
@@ -166,18 +168,28 @@ def checked_batch_size(batch_size: int, num_examples: int) -> int:
     return batch_size
 
 
-def checked_images(images, flip: bool = False, dequantize: bool = False) -> np.ndarray:
-    images = _as_array(images, "images")
-    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
-        raise DataTypeError(
-            "Invalid type for argument `images`. Expected uint8 in [0, 255] or float in [-1, 1]; convert them, as "
-            f"with `images.astype('uint8')`. Received: dtype={images.dtype}, shape={images.shape}"
-        )
+def checked_images(images, form: Form, bounds=(-1.0, 1.0), flip: bool = False, dequantize: bool = False) -> np.ndarray:
+    """Images as uint8 or float32.
+
+    Args:
+        images: Array of any type and shape.
+        form: How they were given, for the advice in errors.
+        bounds: What the generator makes, as in `advice.scaled`.
+        flip, dequantize: As in `from_arrays`.
+
+    Raises:
+        DataError, DataTypeError: They cannot be trained on.
+    """
+    images = as_array(images, form.images)
+    if images.dtype.kind not in "biufc":
+        _refuse_type(images, form, bounds)
     if images.ndim < 2:
-        raise DataError(
-            "Invalid shape for argument `images`. Expected `(n, height, width, channels)` or `(n, d)`; add the axis of "
-            f"the examples, as with `images[None]`. Received: shape={images.shape}"
+        expected = (
+            f"`(n, height, width, channels)` or `(n, d)`: add the axis of channels by {form.of_images('x[:, None]')}"
         )
+        raise invalid(form.images, expected, f"shape {images.shape}", DataError)
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        _refuse_type(images, form, bounds)
     if flip and images.ndim != 4:
         raise DataError(
             "Invalid value for argument `flip`. Only images `(n, height, width, channels)` can be mirrored; use "
@@ -190,54 +202,40 @@ def checked_images(images, flip: bool = False, dequantize: bool = False) -> np.n
             "Invalid value for argument `dequantize`. Only uint8 images have grey levels to fill; use "
             f"dequantize=False. Received: images of dtype {images.dtype}"
         )
-    check_finite(images)
+    check_finite(images, form)
     return images.astype(np.float32, copy=False)
 
 
-def check_finite(images: np.ndarray) -> None:
-    """Refuse NaN and infinity, naming the first example that holds one."""
-    # The sum is finite only if all are (or they overflow): one pass without a mask of the size of the data.
-    if np.isfinite(images.sum(dtype=np.float64)):
-        return
-    bad = [k for k, image in enumerate(images) if not np.isfinite(image).all()]
-    if bad:
-        raise DataError(
-            f"NaN or infinity in {len(bad)} of {len(images)} examples, first in images[{bad[0]}]. "
-            "Remove them or repair them."
-        )
+def _refuse_type(images: np.ndarray, form: Form, bounds):
+    expected, of = "uint8 in [0, 255], or floats", "x"
+    if images.dtype.kind == "c":
+        images, of = np.abs(images), "np.abs(x)"
+    if images.dtype.kind in "biu" or of != "x":
+        low, high = (float(images.min()), float(images.max())) if images.size else (0, 255)
+        what = "scale" if of == "x" else "take the modulus, and scale it"
+        expected += f" in {list(bounds or (-1.0, 1.0))}: {what} by "
+        expected += scaled(form, low, high, images.dtype, bounds, images.ndim, of)
+        raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
+    elif images.dtype.name == "bfloat16":
+        expected += f" that NumPy knows: convert them with {form.of_images('x.astype(float)')}"
+    raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)
 
 
-def checked_labels(labels, num_examples: int) -> np.ndarray:
-    labels = _as_array(labels, "labels")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise DataTypeError(
-            "Invalid type for argument `labels`. Expected integers, as from `labels.astype('int32')`. "
-            f"Received: dtype={labels.dtype}, shape={labels.shape}"
-        )
-    if labels.shape not in ((num_examples,), (num_examples, 1)):
-        raise DataError(
-            f"Invalid shape for argument `labels`. Expected ({num_examples},), one class index for each image; "
-            f"one-hot labels become that by `labels.argmax(-1)`. Received: shape={labels.shape}"
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() <= np.iinfo(np.int32).max:
-        raise DataError(
-            "Invalid value for argument `labels`. Expected class indices from 0 up; leave out unlabelled examples. "
-            f"Received: a minimum of {labels.min()}, a maximum of {labels.max()}"
-        )
-    return labels.reshape(-1).astype(np.int32)
-
-
-def _as_array(values, argument: str) -> np.ndarray:
+def as_array(values, argument: str) -> np.ndarray:
+    """An array of numbers or texts."""
     try:
         array = np.asarray(values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise DataTypeError(
             f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; pad or resize the "
             f"examples first. Received: {type(values).__name__} ({error})"
         ) from error
-    if array.dtype == object:
+    if array.dtype == object and {type(one) for one in array.ravel()} != {str}:
+        fix = "pad or resize the examples first"
+        if len({np.shape(one) for one in array.ravel()}) == 1 and isinstance(array.ravel()[0], np.ndarray):
+            fix = f"make one of them with `np.stack({argument})`"
         raise DataTypeError(
-            f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; pad or resize the "
-            f"examples first. Received: dtype=object, shape={array.shape}"
+            f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; {fix}. "
+            f"Received: dtype=object, shape={array.shape}"
         )
     return array

@@ -10,6 +10,8 @@ from kerasgan.errors import DataError
 DEFAULT_IMAGE_SIZE = 64
 # Images that all share one square size up to this one keep it when no size is asked for.
 LARGEST_KEPT_SIZE = 128
+# Of ITU-R 601: what Pillow's convert("L") gives of red, green and blue.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 MEMORY_LIMIT = 8 * 1024**3
 
 
@@ -27,14 +29,17 @@ def centre_square(height: int, width: int) -> tuple[int, int, int]:
 
 
 def crop_and_resize(image: Image.Image, size: int) -> Image.Image:
-    """The centre of an "L" or "RGB" image, resized by Lanczos, whose support grows with the factor: no aliasing."""
+    """The centre of an "L", "RGB" or "F" image, resized by Lanczos, whose support grows with the factor."""
     top, left, side = centre_square(image.height, image.width)
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def fit_images(images: np.ndarray, image_size: int | None, channels: int | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Bring uint8 images `(n, h, w, 1 or 3)` to a size and a number of channels; None leaves them as they are.
+    """Bring images `(n, h, w, 1 or 3)` to a size and a number of channels; None leaves them as they are.
+
+    Args:
+        images: uint8, or float32 in [-1, 1].
 
     Returns: The images, and notes that say what was done.
 
@@ -43,7 +48,7 @@ def fit_images(images: np.ndarray, image_size: int | None, channels: int | None)
     """
     notes = []
     if image_size is not None:
-        check_memory(len(images), image_size, channels or images.shape[-1])
+        check_memory(len(images), image_size, channels or images.shape[-1], itemsize=images.itemsize)
     if channels is not None and images.shape[-1] != channels:
         notes.append(f"channels: {images.shape[-1]} -> {channels}")
         images = _convert_channels(images, channels)
@@ -54,13 +59,14 @@ def fit_images(images: np.ndarray, image_size: int | None, channels: int | None)
     return images, tuple(notes)
 
 
-def check_memory(n: int, size: int, channels: int, whence: str = "") -> None:
+def check_memory(n: int, size: int, channels: int, whence: str = "", itemsize: int = 1) -> None:
     """Refuse images that would take more than 8 GiB."""
-    needed = n * size * size * channels
+    needed = n * size * size * channels * itemsize
     if needed > MEMORY_LIMIT:
+        largest = math.isqrt(MEMORY_LIMIT // (n * channels * itemsize))
         raise DataError(
             f"{n} images of {size} x {size} x {channels}{whence} take {needed / 1024**3:,.1f} GiB, more than "
-            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {math.isqrt(MEMORY_LIMIT // (n * channels))}."
+            f"{MEMORY_LIMIT / 1024**3:g}. Use `image_size` of at most {largest}."
         )
 
 
@@ -72,11 +78,14 @@ def _convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
         )
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    # Luma of ITU-R 601, what Pillow's convert("L") gives.
+    if images.dtype != np.uint8:
+        return images @ LUMA[:, None]
     return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
 
 
 def _resize(image: np.ndarray, size: int) -> np.ndarray:
     """Channel by channel, so that any number of channels will do."""
     planes = [crop_and_resize(Image.fromarray(image[..., k]), size) for k in range(image.shape[-1])]
-    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    resized = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    # Of bytes Pillow clips what Lanczos overshoots, of floats it does not.
+    return resized if image.dtype == np.uint8 else np.clip(resized, -1, 1)

@@ -13,7 +13,8 @@ class Source:
 
     Args:
         name: What the user asked for: a name or a path.
-        images: uint8 `(n, height, width, channels)`, or float32 points `(n, d)`.
+        images: uint8 `(n, height, width, channels)`, or float32 in [-1, 1] where more than 8 bits are kept; float32
+            points `(n, d)`.
         labels: int32 `(n,)`, or None where there are none.
         class_names: Name of each label, or None where the classes have no names.
         notes: What was converted or left out on the way, a sentence each.

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import saving
+from kerasgan.datasets.advice import Form, scaled
 from kerasgan.datasets.pipeline import scale, untuned
 from kerasgan.errors import checked_integer, invalid
 
@@ -75,10 +76,10 @@ def _check_range(images):
         return
     lowest, highest = float(images.min()), float(images.max())
     if (lowest >= 0.0 and highest > 0.5) or max(-lowest, highest) > 2.0:
-        fix = "x / 127.5 - 1" if highest > 2.0 else "x * 2 - 1"
+        fix = scaled(Form(array=images), lowest, highest, images.dtype, rank=images.ndim)
         warnings.warn(
             f"The images are from {lowest:.3g} to {highest:.3g}, and are taken to be in [-1, 1]. If they are on "
-            f"another scale, use `{fix}`.",
+            f"another scale, use {fix}.",
             stacklevel=4,
         )
 
