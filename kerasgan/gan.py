@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasgan import batching, contract, inference, optimization, stateless
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import ModelContractError, checked_integer, checked_number, invalid
+from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.penalties import Penalty
@@ -300,6 +300,8 @@ class GAN(GenerativeModel):
         return [(images[:, k], None if labels is None else labels[:, k]) for k in range(self.n_critic)]
 
     def _batch(self, images, labels):
+        if self.conditional and labels is None:
+            raise invalid("y", "labels, because the networks take them", "None", DataError)
         return tf.cast(images, tf.float32), tf.convert_to_tensor(labels) if self.conditional else None
 
     def _average_generator(self):

@@ -126,7 +126,8 @@ def seeds_of(networks, stream):
     layers = [layer for network in networks for layer in network._flatten_layers()]
     states = [generator.state for layer in layers for generator in layer._seed_generators]
     if any(is_foreign(layer) for layer in layers):  # it may call `keras.random` without a generator
-        states.append(global_seed_generator().state)
+        with tf.init_scope():  # it may be made only now
+            states.append(global_seed_generator().state)
     states = list({id(state): state for state in states}.values())
     if not states:
         return []
