@@ -7,17 +7,12 @@ from kerasgan.gan import GAN
 from kerasgan.optimization import adam, rmsprop
 
 
-class _WithCritic(GAN):
-    """A GAN whose discriminator does not classify."""
-
-    @property
-    def critic(self):
-        """The discriminator, by its name in the paper."""
-        return self.discriminator
+# In prose about WGAN the discriminator, which does not classify, is the critic.
+_CRITIC = property(lambda self: self.discriminator, doc="The discriminator, by its name in the paper.")
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class WGAN(_WithCritic):
+class WGAN(GAN):
     """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
 
     Args:
@@ -28,6 +23,8 @@ class WGAN(_WithCritic):
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1 (RMSProp, 5e-5).
     """
+
+    critic = _CRITIC
 
     def __init__(
         self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs
@@ -49,7 +46,7 @@ class WGAN(_WithCritic):
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class WGANGP(_WithCritic):
+class WGANGP(GAN):
     """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
 
     Args:
@@ -61,6 +58,7 @@ class WGANGP(_WithCritic):
     """
 
     penalty = penalties.GradientPenalty
+    critic = _CRITIC
 
     def __init__(self, generator, discriminator, weight=10.0, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs):
         objective = losses.Wasserstein(), [self.penalty(weight)], None

@@ -76,6 +76,11 @@ def affine(w, x, linear=tf.matmul, norm=None):
     return linear(x, kernel) + bias
 
 
+def normalisable(w, x, linear=tf.matmul, norm=None):
+    """As `affine`, without a bias where the normalisation behind it would subtract the bias again."""
+    return linear(x, next(w)) if norm in ("batch", "instance") else affine(w, x, linear, norm)
+
+
 def power_iteration(kernel, u):
     """v <- W u / |W u|, u <- W^T v / |W^T v|, W with one column an output: Miyato et al., 2018, algorithm 1."""
     unit = lambda x: x / tf.norm(x)
@@ -116,12 +121,12 @@ def judged(w, features, y, norm):
 
 
 def mlp_generator(w, z, y, shape, norm):
-    x = relu(normalised(w, affine(w, with_label(w, z, y)), norm))
+    x = relu(normalised(w, normalisable(w, with_label(w, z, y), norm=norm), norm))
     return tf.tanh(tf.reshape(affine(w, x), (-1, *shape)))
 
 
 def mlp_discriminator(w, x, y, norm):
-    return judged(w, leaky(normalised(w, affine(w, flat(x), norm=norm), norm)), y, norm)
+    return judged(w, leaky(normalised(w, normalisable(w, flat(x), norm=norm), norm)), y, norm)
 
 
 def dcgan_generator(w, z, y, shape, norm):
@@ -139,7 +144,7 @@ def dcgan_features(w, x, norm):
     halving = functools.partial(conv, stride=2)
     x = leaky(affine(w, x, halving, norm))
     while x.shape[1] > 4:
-        x = leaky(normalised(w, affine(w, x, halving, norm), norm))
+        x = leaky(normalised(w, normalisable(w, x, halving, norm), norm))
     return flat(x)
 
 
