@@ -6,7 +6,6 @@ from kerasgan import constraints, losses, penalties
 from kerasgan.gan import GAN
 from kerasgan.optimization import adam, rmsprop
 
-
 # In prose about WGAN the discriminator, which does not classify, is the critic.
 _CRITIC = property(lambda self: self.discriminator, doc="The discriminator, by its name in the paper.")
 
