@@ -167,7 +167,7 @@ class GenerativeModel(Configured, keras.Model):
         for start in range(0, len(latents), batch_size):
             part = slice(start, start + batch_size)
             own = None if labels is None else labels[part]
-            images.append(self._in_float32(latents[part], tf.constant(keys[part]), own).numpy())
+            images.append(self._in_float32(latents[part], own, tf.constant(keys[part])).numpy())
         return np.concatenate(images)
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):

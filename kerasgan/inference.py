@@ -212,13 +212,14 @@ class Sampler:
         # TensorFlow counts the traces of methods for all objects together, and warns of them.
         self._call = tf.function(functools.partial(images, network), reduce_retracing=True)
 
-    def __call__(self, latents, keys, labels=None):
+    def __call__(self, latents, labels=None, keys=None):
         """Float32 tensor of images.
 
         Args:
             latents: Float32 tensor `(n, latent_dim)`.
-            keys: Int64 tensor `(n, 2)`, for each image its seed, and its number among the images of this seed.
             labels: Integer tensor `(n,)`, or None.
+            keys: Int64 tensor `(n, 2)`, for each image its seed, and its number among the images of this seed. Needed
+                where layers draw.
         """
         return self._call(latents if labels is None else [latents, labels], keys)
 
