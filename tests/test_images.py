@@ -233,7 +233,7 @@ def test_a_gif_of_frames_of_two_shapes_is_refused(tmp_path):
 def test_importing_images_does_not_import_tensorflow_or_matplotlib():
     # As the command `kerasgan`: the package imports its models (and TensorFlow) for everybody else.
     code = (
-        "import sys; sys.argv = ['kerasgan']; import kerasgan.images\n"
+        "import sys, kerasgan_command; import kerasgan.images\n"
         "print([m for m in ('tensorflow', 'keras', 'matplotlib') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
