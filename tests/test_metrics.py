@@ -370,6 +370,16 @@ def test_memorisation_is_the_distance_of_real_examples_to_their_nearest_generate
     )
 
 
+def test_the_nearest_are_found_where_rounding_would_hide_them(monkeypatch, rng):
+    # 1e6 from zero, |x|^2 - 2 x . y + |y|^2 knows distances to about 0.1.
+    grid = rng.permutation(np.stack(np.meshgrid(*[np.arange(6.0)] * 3), axis=-1).reshape(-1, 3)) / 64 + 1e6
+    np.testing.assert_allclose(metrics.nearest_distances(grid), 1 / 64, rtol=1e-12)
+    assert metrics.nearest_distances(grid[:50], grid).tolist() == [0.0] * 50
+    assert metrics.nearest_distances(np.concatenate([grid, grid[:50]]))[-50:].tolist() == [0.0] * 50
+    monkeypatch.setattr(features_, "BLOCK_BYTES", 8 * 216 * 5)  # the last block is one row
+    np.testing.assert_allclose(metrics.nearest_distances(grid), 1 / 64, rtol=1e-12)
+
+
 def test_nearest_distances_of_points_on_a_line():
     x = np.array([[0.0], [1.0], [3.0]])
     np.testing.assert_allclose(metrics.nearest_distances(x), [1.0, 1.0, 2.0], rtol=1e-12)

@@ -4,8 +4,8 @@ import numpy as np
 
 from kerasgan.errors import invalid
 from kerasgan.metrics import features as features_
+from kerasgan.metrics.distances import distances_in_blocks
 from kerasgan.metrics.frechet import frechet_distance
-from kerasgan.metrics.prdc import distances_in_blocks
 
 # Cosine distance from which on nothing counts as memorised, and what keeps the quotient finite.
 _MEMORIZED, _TINY = 0.1, 1e-14
@@ -26,18 +26,13 @@ def nearest_distances(features, others=None):
     if targets.shape[1] != features.shape[1]:
         raise invalid("others", f"{features.shape[1]} features, as `features` has", f"{targets.shape[1]} features")
     features_.check_scale("others", targets, features)
-    nearest, index = np.full(len(features), np.inf), np.zeros(len(features), np.int64)
+    nearest = np.full(len(features), np.inf)
     for rows, distances in distances_in_blocks(targets, features):
         if others is None:
-            np.fill_diagonal(distances[:, rows], np.inf)
-        at = distances.argmin(axis=0)
-        found = np.take_along_axis(distances, at[None], axis=0)[0]
-        nearer = found < nearest
-        nearest[nearer], index[nearer] = found[nearer], rows.start + at[nearer]
-    # These distances are rounded; that of a copy has to be 0.
-    for rows in features_.slices(len(features), 8 * features.shape[1]):
-        nearest[rows] = np.linalg.norm(np.subtract(features[rows], targets[index[rows]], dtype=np.float64), axis=1)
-    return nearest
+            np.fill_diagonal(distances.squares[:, rows], np.inf)
+        distances.settle(distances.squares.min(axis=0))
+        nearest = np.minimum(nearest, distances.squares.min(axis=0))
+    return np.sqrt(nearest)
 
 
 def copy_rate(real, fake, quantile=0.01, held_out=None):
