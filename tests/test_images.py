@@ -24,6 +24,18 @@ def test_to_uint8_rounds_and_clips():
     assert images.to_uint8(values).dtype == np.uint8
 
 
+def test_a_picture_shows_the_range_it_is_given(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
+    shown = images.grid(levels)
+    np.testing.assert_array_equal(images.grid(levels / 255, value_range=(0, 1)), shown)
+    np.testing.assert_array_equal(images.picture(levels / 255, value_range=np.array([0, 1])), shown)
+    images.save_grid(tmp_path / "grid.png", levels / 255, value_range=(0, 1))
+    np.testing.assert_array_equal(Image.open(tmp_path / "grid.png"), shown)
+    for value_range in ((1, 0), (0, 0), (0,), 1, (0, np.nan), ("0", "1"), None):
+        with pytest.raises(ValueError, match=r"`value_range`. Expected two numbers, .*, e\.g\. \(0, 1\)"):
+            images.to_uint8(np.zeros(3), value_range)
+
+
 def test_to_uint8_inverts_the_scaling_of_the_datasets():
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(images.to_uint8(levels.astype(np.float32) / 127.5 - 1), levels)
