@@ -28,7 +28,7 @@ class WGAN(GAN):
     def __init__(self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, **kwargs):
         objective = _objective(losses.Wasserstein(), constraint=constraints.Clip(clip))
         super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.clip, self.warmup = clip, warmup
+        self.clip, self.warmup = self.constraint.clip, warmup
 
     @property
     def critic(self):
@@ -36,9 +36,11 @@ class WGAN(GAN):
         return self.discriminator
 
     def critic_updates(self, step):
+        """`n_critic`; with `warmup` 100 in each of the first 25 steps and in every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
 
     def default_optimizers(self):
+        """RMSprop, 5e-5: Arjovsky et al., 2017, algorithm 1."""
         return rmsprop(5e-5), rmsprop(5e-5)
 
 
@@ -59,9 +61,10 @@ class WGANGP(WGAN):
     def __init__(self, generator, discriminator, weight=10.0, n_critic=5, **kwargs):
         objective = _objective(losses.Wasserstein(), [self.penalty(weight)])
         GAN.__init__(self, generator, discriminator, n_critic=n_critic, **objective, **kwargs)  # in place of clipping
-        self.weight = weight
+        self.weight = self.penalties[0].weight
 
     def default_optimizers(self):
+        """Adam, 1e-4, beta_1 = 0, beta_2 = 0.9: Gulrajani et al., 2017, algorithm 1."""
         return adam(1e-4, 0.0, 0.9), adam(1e-4, 0.0, 0.9)
 
 
@@ -92,7 +95,7 @@ class DRAGAN(GAN):
     def __init__(self, generator, discriminator, weight=10.0, n_critic=1, **kwargs):
         objective = _objective(losses.NonSaturating(), [penalties.DRAGANPenalty(weight)])
         super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.weight = weight
+        self.weight = self.penalties[0].weight
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -125,7 +128,8 @@ class R3GAN(GAN):
     def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, **kwargs):
         objective = _objective(losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)])
         super().__init__(generator, discriminator, n_critic=n_critic, **objective, **kwargs)
-        self.gamma = gamma
+        self.gamma = self.penalties[0].gamma
 
     def default_optimizers(self):
+        """Adam, 2e-4, beta_1 = 0, beta_2 = 0.9: Huang et al., 2024."""
         return adam(2e-4, 0.0, 0.9), adam(2e-4, 0.0, 0.9)
