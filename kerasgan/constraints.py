@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasgan.errors import checked_number
+
 
 @keras.saving.register_keras_serializable("kerasgan")
 class Clip(keras.constraints.Constraint):
@@ -12,17 +14,13 @@ class Clip(keras.constraints.Constraint):
         clip: Float > 0, `c` in the paper. Defaults to `0.01`.
 
     Raises:
-        ValueError: `clip` is not positive.
+        ValueError: `clip` is not such a number.
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1, line 7.
     """
 
     def __init__(self, clip=0.01):
-        if not clip > 0:
-            raise ValueError(
-                f"Invalid value for argument `clip`. Expected a number > 0, e.g. 0.01. Received: clip={clip}"
-            )
-        self.clip = clip
+        self.clip = checked_number("clip", clip, "(0, inf)", ", e.g. 0.01")
 
     def __call__(self, value):
         return ops.clip(value, -self.clip, self.clip)

@@ -6,11 +6,11 @@ A penalty says `points`, where the gradient is taken, and `penalty`, what is min
 from `sample`, so that the rest is a pure function that XLA may compile.
 """
 
-import math
-
 import keras
 import tensorflow as tf
 from keras import ops
+
+from kerasgan.errors import checked_number
 
 
 def gradient_norm(discriminate, points):
@@ -35,11 +35,6 @@ def gradient_norm(discriminate, points):
     return ops.sqrt(ops.sum(ops.square(gradient), axis=range(1, len(points.shape))) + 1e-12)
 
 
-def _check_number(name, value):
-    if not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"Invalid value for argument `{name}`. Expected a number >= 0. Received: {name}={value}")
-
-
 class Penalty:
     """Base class of the penalties.
 
@@ -48,15 +43,14 @@ class Penalty:
         name: String, the name it is logged under.
 
     Raises:
-        ValueError: `weight` is negative.
+        ValueError: `weight` is not such a number.
     """
 
     # The norm that the gradient is drawn to from both sides; None where a penalty does not.
     target = None
 
     def __init__(self, weight, name):
-        _check_number("weight", weight)
-        self.weight = weight
+        self.weight = checked_number("weight", weight)
         self.name = name
 
     def sample(self, real, random):
@@ -161,7 +155,7 @@ class DRAGANPenalty(Penalty):
 
     def __init__(self, weight=10.0, scale=0.5, name="dragan_penalty"):
         super().__init__(weight, name)
-        self.scale = scale
+        self.scale = checked_number("scale", scale, "(0, inf)")
 
     def sample(self, real, random):
         real, batch = ops.cast(real, "float32"), real.shape[0] or tf.shape(real)[0]
@@ -185,9 +179,8 @@ class _ZeroCentred(Penalty):
     """Zero-centred penalty: weight * mean(norm**2), weight = gamma / 2."""
 
     def __init__(self, gamma, name):
-        _check_number("gamma", gamma)
-        super().__init__(gamma / 2.0, name)
-        self.gamma = gamma
+        self.gamma = checked_number("gamma", gamma)
+        super().__init__(self.gamma / 2.0, name)
 
     def penalty(self, norm):
         return ops.square(norm)

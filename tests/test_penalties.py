@@ -236,7 +236,7 @@ def test_logits_of_1e4_give_a_finite_penalty_and_gradient(penalty):
 @every_penalty
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
 def test_a_weight_that_is_not_at_least_0_is_refused(penalty, weight):
-    with pytest.raises(ValueError, match=r"Expected a number >= 0. Received: (weight|gamma)=(-|nan)"):
+    with pytest.raises(ValueError, match=r"Expected a finite number >= 0. Received: (weight|gamma)=(-|nan)"):
         penalty(weight)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_number, invalid
 from kerasgan.metrics import features as features_
 from kerasgan.metrics.distances import distances_in_blocks
 from kerasgan.metrics.frechet import frechet_distance
@@ -56,8 +56,7 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
     """
     if fake is not None:
         real, fake = features_.checked_pair(real, fake, least=1)
-    if not 0.0 < quantile < 1.0:
-        raise invalid("quantile", "a number between 0 and 1", repr(quantile))
+    quantile = checked_number("quantile", quantile, "(0, 1)")
     others = None if held_out is None else nearest_distances(held_out, real)
     new = _nearest_among_distinct(real) if held_out is None else others[others > 0]
     threshold = np.quantile(new, quantile) if len(new) else 0.0
@@ -93,8 +92,7 @@ def duplicate_rate(real, fake, fraction=0.25):
 
 def duplicate_distance(real, fraction=0.25):
     """How near a duplicate is, by the measure of `duplicate_rate`."""
-    if not 0.0 < fraction < 1.0:
-        raise invalid("fraction", "a number between 0 and 1", repr(fraction))
+    fraction = checked_number("fraction", fraction, "(0, 1)")
     return fraction * float(np.median(_nearest_among_distinct(real)))
 
 
