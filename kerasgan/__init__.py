@@ -9,7 +9,6 @@ images = gan.generate(64, seed=0)
 """
 
 import importlib
-import pathlib
 import sys
 
 from kerasgan._version import __version__
@@ -57,8 +56,18 @@ def __dir__():
     return sorted(__all__)
 
 
+def _runs_the_command():
+    """Whether this process is `kerasgan ...` or `python -m kerasgan ...`.
+
+    The console script is a module of its own. While Python looks for `kerasgan.__main__`, `sys.argv` is ["-m", *rest],
+    and the command line is [..., "-m", "kerasgan", *rest].
+    """
+    module = sys.orig_argv[-len(sys.argv)] if sys.argv[:1] == ["-m"] else None
+    return "kerasgan_command" in sys.modules or module in ("kerasgan", "-mkerasgan")
+
+
 # `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
 # them. The command alone goes without: `kerasgan --help` must not pay seconds for TensorFlow.
-if pathlib.Path(sys.argv[0] if sys.argv else "").name not in ("kerasgan", "kerasgan.exe", "-m"):
+if not _runs_the_command():
     for _name in _CLASSES:
         __getattr__(_name)

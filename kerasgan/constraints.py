@@ -14,7 +14,7 @@ class Clip(keras.constraints.Constraint):
         clip: Float > 0, `c` in the paper. Defaults to `0.01`.
 
     Raises:
-        ValueError: `clip` is not positive.
+        ValueError: `clip` is not such a number.
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1, line 7.
     """

@@ -106,14 +106,17 @@ class GAN(GenerativeModel):
 
     @property
     def batches_per_step(self):
+        """`n_critic`: one for each update of the discriminator."""
         return self.n_critic
 
     @property
     def batches_taken(self):
+        """Integer, batches that updates of the discriminator have taken so far."""
         return int(self.updates.numpy()) - int(self.step.numpy())
 
     @property
     def optimizers(self):
+        """Dict of both optimizers by the names of their arguments; empty before `compile`."""
         return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer} if self.compiled else {}
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasgan import files
-from kerasgan.errors import DataError, DataTypeError, NonFiniteError, checked_integer, invalid
+from kerasgan.errors import DataError, DataTypeError, NonFiniteError, checked_integer, checked_number, invalid
 
 BACKGROUND = 236
 PADDING = 4
@@ -25,11 +25,21 @@ SCATTER_SIZE = 512
 _MOST_COLUMNS = 16
 
 
-def to_uint8(images) -> np.ndarray:
-    """Floats in [-1, 1] -> 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
+def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
+    """Floats -> 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
 
-    uint8 = clip(round((x + 1) * 127.5), 0, 255)
+    uint8 = clip(round((x - low) / (high - low) * 255), 0, 255)
+
+    Args:
+        images: Array, uint8 or floats.
+        value_range: `(low, high)`, the floats that are black and white: `(0, 1)` for a generator that ends with a
+            sigmoid. Defaults to `(-1, 1)`.
+
+    Raises:
+        DataTypeError: They are neither uint8 nor floats.
+        ValueError: `value_range` is no such pair.
     """
+    low, high = _checked_range(value_range)
     images = np.asarray(images)
     if images.dtype == np.uint8:
         return images
@@ -41,7 +51,7 @@ def to_uint8(images) -> np.ndarray:
             form = Form("images", array=images)
             fix = f"scale them by {scaled(form, images.min(), images.max(), images.dtype, rank=images.ndim)}"
         raise invalid("images", f"uint8, or floats in [-1, 1]: {fix}", f"dtype={images.dtype}", DataTypeError)
-    levels = np.rint((images.astype(np.float32) + 1.0) * 127.5)
+    levels = np.rint((images.astype(np.float32) - low) * (255.0 / (high - low)))
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 
 
@@ -62,16 +72,34 @@ def as_saved(images) -> np.ndarray:
     return to_uint8(images)
 
 
-def grid(images, columns: int | None = None, padding: int = PADDING, scale: int | None = None) -> np.ndarray:
+def _checked_range(value_range):
+    try:
+        low, high = (checked_number("value_range", end, "(-inf, inf)") for end in value_range)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        expected = "two numbers, the darkest and the brightest, e.g. (0, 1)"
+        raise invalid("value_range", expected, f"value_range={value_range!r}")
+    return low, high
+
+
+def grid(
+    images,
+    columns: int | None = None,
+    padding: int = PADDING,
+    scale: int | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+) -> np.ndarray:
     """Images side by side, row by row, on a light background.
 
     Args:
-        images: uint8, or floats in [-1, 1], `(n, height, width, channels)`. Of 2 channels the first is shown, of 4
-            or more the first three.
+        images: uint8, or floats in `value_range`, `(n, height, width, channels)`. Of 2 channels the first is shown,
+            of 4 or more the first three.
         columns: Images per row. Defaults to near a square, with few cells left empty.
         padding: Pixels around each image. Defaults to `4`.
         scale: Integer factor of enlargement, without interpolation. Defaults to the one that makes each image 60
             pixels or a little more; 1 for larger images.
+        value_range: Of floats, as in `to_uint8`.
 
     Returns: A picture, uint8 `(height, width, 1 or 3)`.
 
@@ -93,7 +121,7 @@ def grid(images, columns: int | None = None, padding: int = PADDING, scale: int 
     columns = None if columns is None else checked_integer("columns", columns)
     scale = None if scale is None else checked_integer("scale", scale)
     padding = checked_integer("padding", padding, 0)
-    images = to_uint8(images)[..., : 3 if images.shape[-1] >= 3 else 1]
+    images = to_uint8(images, value_range)[..., : 3 if images.shape[-1] >= 3 else 1]
     scale = scale or math.ceil(CELL / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     n, height, width, channels = images.shape
@@ -140,16 +168,18 @@ def scatter(points, real=None) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def picture(examples, real=None, columns: int | None = None) -> np.ndarray:
+def picture(
+    examples, real=None, columns: int | None = None, value_range: tuple[float, float] = (-1.0, 1.0)
+) -> np.ndarray:
     """A picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
 
     Args:
         examples: Images `(n, height, width, channels)`, or points `(n, 2)`.
         real: Real points to draw below; not used for images.
-        columns: Of the grid, as there.
+        columns, value_range: Of the grid, as there.
     """
     examples = np.asarray(examples)
-    return scatter(examples, real) if examples.ndim == 2 else grid(examples, columns)
+    return scatter(examples, real) if examples.ndim == 2 else grid(examples, columns, value_range=value_range)
 
 
 def columns_of(num_classes: int | None) -> int | None:
@@ -195,9 +225,10 @@ def save_grid(
     columns: int | None = None,
     padding: int = PADDING,
     scale: int | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
 ) -> None:
     """Write a `grid` of images; see there for the arguments."""
-    save_picture(path, grid(images, columns, padding, scale), title)
+    save_picture(path, grid(images, columns, padding, scale, value_range), title)
 
 
 def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2) -> None:
@@ -211,11 +242,7 @@ def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: fl
     frames = _checked_frames(frames)
     if pathlib.Path(path).suffix.lower() != ".gif":
         raise ValueError(f"Invalid value for argument `path`. Expected a name that ends in .gif. Received: {path!s}")
-    if not 0.01 <= duration <= 600:
-        raise ValueError(
-            "Invalid value for argument `duration`. Expected seconds per frame, from 0.01 to 600. "
-            f"Received: duration={duration!r}"
-        )
+    duration = checked_number("duration", duration, "[0.01, 600]", ", the seconds per frame")
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1:
         raise DataError(f"Invalid value for argument `frames`. Expected pictures of one shape. Received: {shapes}")

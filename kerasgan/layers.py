@@ -7,11 +7,11 @@ Those here take the arguments of the Keras layers they replace and give the same
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from kerasgan import stateless
+from kerasgan.errors import checked_integer, checked_number
 
 
 def _moments(x, axes):
@@ -65,7 +65,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
     def _apply_normalization(self, reshaped_inputs, input_shape):
         rank = len(reshaped_inputs.shape)
-        group_axis = rank - 2 if self.axis == -1 else self.axis
+        group_axis = self.axis if self.axis >= 0 else rank + self.axis - 1  # the groups stand before their channels
         axes = [axis for axis in range(1, rank) if axis != group_axis]
         outputs = _normalize(self, reshaped_inputs, axes, self._create_broadcast_shape(input_shape))
         return ops.cast(outputs, reshaped_inputs.dtype)
@@ -74,6 +74,8 @@ class GroupNormalization(keras.layers.GroupNormalization):
 @keras.saving.register_keras_serializable("kerasgan")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, exact to second order; `synchronized=True` takes the global batch's moments.
+
+    With a mask it is the stock layer, whose second order is not exact.
 
     Reference: Ioffe, Szegedy, Batch Normalization, 2015.
     """
@@ -104,11 +106,14 @@ class LeakyReLU(keras.layers.Layer):
 
     Args:
         negative_slope: Float >= 0. Defaults to `0.2`; `0.0` is the ReLU.
+
+    Raises:
+        ValueError: `negative_slope` is not such a number.
     """
 
     def __init__(self, negative_slope=0.2, **kwargs):
         super().__init__(**kwargs)
-        self.negative_slope = negative_slope
+        self.negative_slope = checked_number("negative_slope", negative_slope)
         self.supports_masking = True
 
     def call(self, inputs):
@@ -126,35 +131,65 @@ class LeakyReLU(keras.layers.Layer):
 class Dropout(keras.layers.Dropout):
     """`keras.layers.Dropout` whose masks, in a kerasgan model, are a function of (seed, step).
 
-    Outside a kerasgan model it is the stock layer.
+    Outside a kerasgan model it is the stock layer, and `seed` is that of its masks there.
+
+    Args:
+        rate: Float in [0, 1], the share of the inputs that become 0.
+        noise_shape: Tuple of integers and None, the shape of the mask; None stands for the inputs' own size, and in a
+            kerasgan model the first, the batch, is None. Defaults to the inputs' shape.
+        seed: Integer, or None.
+
+    Raises:
+        ValueError: `rate` is not such a number.
     """
+
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(checked_number("rate", rate, "[0, 1]"), noise_shape=noise_shape, seed=seed, **kwargs)
 
     def call(self, inputs, training=False):
         stream = stateless.current()
-        if not training or not 0 < self.rate < 1 or self.noise_shape is not None or stream is None:
+        if not training or not 0 < self.rate < 1 or stream is None:
             return super().call(inputs, training=training)
-        kept = stream.uniform((inputs.shape[0] or tf.shape(inputs)[0], *inputs.shape[1:])) >= self.rate
+        wanted = self.noise_shape or (None,) * len(inputs.shape)
+        if wanted[0] is not None:
+            raise NotImplementedError(
+                f"Dropout with noise_shape={wanted}: in a kerasgan model each example has a mask of its own. Use "
+                f"noise_shape={(None, *wanted[1:])}."
+            )
+        sizes = [inputs.shape[i] or tf.shape(inputs)[i] if size is None else size for i, size in enumerate(wanted)]
+        kept = stream.uniform(tuple(sizes)) >= self.rate
         return ops.where(kept, inputs / (1.0 - self.rate), ops.zeros_like(inputs))
 
 
 @keras.saving.register_keras_serializable("kerasgan")
 class UpSampling2D(keras.layers.UpSampling2D):
-    """`keras.layers.UpSampling2D`, exact to second order when bilinear too: it is two matrix products then."""
+    """`keras.layers.UpSampling2D`, exact to second order with every interpolation: two matrix products."""
 
     def call(self, inputs):
-        if self.interpolation != "bilinear":
+        if self.interpolation == "nearest":
             return super().call(inputs)
         first = 1 if self.data_format == "channels_last" else 2
         for axis, factor in zip((first, first + 1), self.size, strict=True):
-            matrix = tf.constant(_bilinear_matrix(inputs.shape[axis], factor), inputs.dtype)
-            inputs = ops.moveaxis(ops.tensordot(inputs, matrix, axes=[[axis], [1]]), -1, axis)
+            matrix = ops.cast(self._matrix(inputs, axis, factor), inputs.dtype)
+            inputs = ops.moveaxis(ops.tensordot(inputs, matrix, axes=[[axis], [0]]), -1, axis)
         return inputs
 
+    def _matrix(self, inputs, axis, factor):
+        """Float32 `(size, size * factor)`: what the interpolation makes of each unit vector."""
+        if inputs.shape[axis] is None:
+            return self._interpolated(tf.eye(tf.shape(inputs)[axis]), factor)
+        with tf.init_scope():  # XLA has no bicubic interpolation; of a constant it need not have
+            matrix = self._interpolated(tf.eye(inputs.shape[axis]), factor).numpy()
+        return tf.constant(matrix)
 
-def _bilinear_matrix(size, factor):
-    """Matrix `(size * factor, size)` of linear interpolation between pixel centres, constant beyond the outer ones."""
-    centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
-    return np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(size)))
+    def _interpolated(self, units, factor):
+        return self._resize_images(units[:, :, None, None], factor, 1, "channels_last", self.interpolation)[:, :, 0, 0]
+
+
+_BYPASSED = (
+    "its kernel is divided by its largest singular value at each call. Use keras.layers.Dense or Conv2D, with the "
+    "kernel that `normalized_kernel()` gives."
+)
 
 
 class _SpectralNormalization:
@@ -163,10 +198,28 @@ class _SpectralNormalization:
     sigma = norm(W u),  W the kernel as a matrix, u a running estimate of its first right singular vector
 
     In a kerasgan model `u` advances by one power iteration at each update of the discriminator; elsewhere at each
-    training call.
+    training call. A kernel of zeros stays as it is, as in `keras.layers.SpectralNormalization`.
+
+    Raises:
+        NotImplementedError: LoRA or a quantized dtype is asked for, which would bypass the normalisation.
 
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, algorithm 1.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.lora_rank:
+            self.enable_lora()
+        if self.dtype_policy.quantization_mode or getattr(self, "quantization_config", None):
+            self.quantized_build()
+
+    def enable_lora(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no LoRA: {_BYPASSED}")
+
+    def quantized_build(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} cannot be quantized: {_BYPASSED}")
+
+    quantize = quantized_build
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -181,15 +234,16 @@ class _SpectralNormalization:
         self.u.assign(_unit(ops.convert_to_tensor(self.u)))
 
     def power_iteration(self):
-        """Advances `u` by one iteration."""
+        """Advances `u` by one iteration; it stays where the kernel is zero, whence it could not come back."""
         matrix = self._matrix()
-        left = _unit(ops.matmul(matrix, self.u))
-        self.u.assign(_unit(ops.matmul(ops.transpose(matrix), left)))
+        right = ops.matmul(ops.transpose(matrix), _unit(ops.matmul(matrix, self.u)))
+        self.u.assign(ops.where(ops.any(right != 0), _unit(right), self.u))
 
     def normalized_kernel(self):
         """`W / sigma(W)`, in the layer's compute dtype."""
         kernel, matrix = self._kernel.value, self._matrix()
-        sigma = ops.norm(ops.matmul(matrix, self.u))
+        square = ops.sum(ops.square(ops.matmul(matrix, self.u)))
+        sigma = ops.sqrt(ops.where(square > 0, square, 1.0))  # the gradient of a root at 0 is infinite
         return ops.cast(kernel, self.compute_dtype) / ops.cast(sigma, self.compute_dtype)
 
     def save_own_variables(self, store):
@@ -208,12 +262,16 @@ class _SpectralNormalization:
 
 
 def _unit(x):
-    return x / (ops.norm(x) + 1e-12)
+    norm = ops.norm(x)
+    return x / ops.where(norm > 0, norm, 1.0)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
 class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
     __doc__ = f"`keras.layers.Conv2D` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
+
+    def __init__(self, filters, kernel_size, *args, **kwargs):
+        super().__init__(checked_integer("filters", filters), kernel_size, *args, **kwargs)
 
     def call(self, inputs, training=False):
         self._iterate_outside_kerasgan(training)
@@ -226,6 +284,9 @@ class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
 @keras.saving.register_keras_serializable("kerasgan")
 class SpectralDense(_SpectralNormalization, keras.layers.Dense):
     __doc__ = f"`keras.layers.Dense` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
+
+    def __init__(self, units, *args, **kwargs):
+        super().__init__(checked_integer("units", units), *args, **kwargs)
 
     def call(self, inputs, training=False):
         self._iterate_outside_kerasgan(training)
@@ -242,22 +303,31 @@ INEXACT = {
     keras.layers.SpectralNormalization: "kerasgan.layers.SpectralConv2D or SpectralDense",
     keras.layers.UpSampling2D: "kerasgan.layers.UpSampling2D",
     keras.layers.Resizing: "kerasgan.layers.UpSampling2D or keras.layers.AveragePooling2D",
+    keras.layers.MaxPooling1D: "keras.layers.AveragePooling1D or strides (XLA picks the wrong cell)",
     keras.layers.MaxPooling2D: "keras.layers.AveragePooling2D or strides (XLA picks the wrong cell)",
+    keras.layers.MaxPooling3D: "keras.layers.AveragePooling3D or strides (XLA picks the wrong cell)",
+    keras.layers.GlobalMaxPooling1D: "keras.layers.GlobalAveragePooling1D (XLA picks the wrong cell)",
     keras.layers.GlobalMaxPooling2D: "keras.layers.GlobalAveragePooling2D (XLA picks the wrong cell)",
+    keras.layers.GlobalMaxPooling3D: "keras.layers.GlobalAveragePooling3D (XLA picks the wrong cell)",
 }
 
 
 def inexact_layers(model):
-    """Layers of `model` whose second-order gradient is wrong.
+    """Layers of `model` whose second-order gradient is wrong, or that have none.
 
     Returns:
         List of `(layer, replacement)`, where `replacement` says in words what to use.
     """
-    exact = (LayerNormalization, GroupNormalization, UpSampling2D)
     return [
         (layer, replacement)
         for layer in model._flatten_layers()
         for stock, replacement in INEXACT.items()
-        if isinstance(layer, stock) and not isinstance(layer, exact)
-        if getattr(layer, "interpolation", None) != "nearest" and not getattr(layer, "rms_scaling", False)
+        if isinstance(layer, stock) and not _is_exact(layer)
     ]
+
+
+def _is_exact(layer):
+    if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest":
+        return True
+    exact = (LayerNormalization, GroupNormalization, UpSampling2D)
+    return isinstance(layer, exact) or getattr(layer, "rms_scaling", False)

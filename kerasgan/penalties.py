@@ -47,7 +47,7 @@ class Penalty(Configured):
         name: String, the name it is logged under.
 
     Raises:
-        ValueError: `weight` is negative.
+        ValueError: `weight` is not such a number.
     """
 
     # The norm that the gradient is drawn to from both sides; None where a penalty does not.

@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import re
+import tempfile
 import warnings
 
 import keras
@@ -25,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import _version, contract, distribution, files, images, inference, stateless
-from kerasgan.errors import ExportError, ModelContractError, checked_integer, invalid
+from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_number, invalid
 
 # The name of each format that `export` writes besides, its file, and what it needs.
 FORMATS = {
@@ -64,8 +65,14 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         OSError: It cannot be written; there is no version.
     """
     base = pathlib.Path(filepath).expanduser()
-    bounds = contract.range_of(model.sampler) if bounds is None else tuple(map(float, bounds))
+    bounds = contract.range_of(model.sampler) if bounds is None else _checked_bounds(bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
+    if _pattern_in(base):
+        warnings.warn(
+            f"TensorFlow reads {_pattern_in(base)!r} in {str(base)!r} as a pattern and may not find the model there. "
+            "kerasgan.serving.Served does; for a server, move it to a path without this character.",
+            stacklevel=3,
+        )
     _check(model, base, also, max_batch_size, bounds)
     networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
     with contextlib.ExitStack() as stack:
@@ -87,6 +94,13 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         (temporary / _CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         files.flush_tree(temporary)
         return _numbered(temporary, base)
+
+
+def _checked_bounds(bounds):
+    """Tuple of floats; whether they are the two that are needed is seen where it is known that they are."""
+    if not isinstance(bounds, tuple | list | np.ndarray):
+        raise invalid("bounds", "the lowest and the highest pixel, e.g. bounds=(-1, 1)", f"bounds={bounds!r}")
+    return tuple(checked_number("bounds", bound, "(-inf, inf)") for bound in bounds)
 
 
 def _check(model, base, also, max_batch_size, bounds):
@@ -334,7 +348,7 @@ def _verify(directory, model, signatures):
 
     Compared are what is loaded with what was to be written, rows together with rows alone, and images with the model's.
     """
-    loaded = tf.saved_model.load(directory)
+    loaded = _loaded(directory)
     count, answers = min(_CHECKED, signatures.max_batch_size), {}
     for name, function in signatures.functions.items():
         example = signatures.example(name, count)
@@ -354,6 +368,21 @@ def _verify(directory, model, signatures):
             _compare(f"{what} to rows alone", alone, some)
     made = model.generate(seeds=np.arange(count), labels=signatures.example("serving_default", count).get("labels"))
     _compare("The answer of 'serving_default'", answers["serving_default"], made)
+
+
+def _loaded(directory):
+    """The SavedModel of a directory, by another name where TensorFlow would take its own for a pattern."""
+    with contextlib.ExitStack() as stack:
+        if _pattern_in(directory):
+            link = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
+            link.symlink_to(pathlib.Path(directory).absolute(), target_is_directory=True)
+            directory = link
+        return tf.saved_model.load(str(directory))
+
+
+def _pattern_in(path):
+    """The first character of a path that is special in TensorFlow's patterns; None where there is none."""
+    return next((character for character in pathlib.Path(path).as_posix() if character in "*?[\\"), None)
 
 
 def _compare(what, values, expected):
@@ -499,7 +528,7 @@ class Served:
         self.path = version_in(path)
         if self.path is None:
             raise invalid("path", "a directory that `export` has made", str(path))
-        self._signatures = tf.saved_model.load(str(self.path)).signatures
+        self._signatures = _loaded(self.path).signatures
         missing = {"serving_default", "generate", "generate_truncated", "interpolate"} - set(self._signatures)
         if missing:
             raise invalid("path", "a model that kerasgan has exported", f"{path}, without signature {min(missing)!r}")
@@ -536,6 +565,7 @@ class Served:
         labels = inference.checked_labels(labels, count, self.conditional, self.num_classes)
         if labels is not None:
             inputs["labels"] = np.asarray(labels, np.int32)
+        batch_size = checked_integer("batch_size", batch_size)
         batch_size = min(batch_size, self.card.get("max_batch_size", batch_size))
         parts = []
         for start in range(0, max(count, 1), batch_size):

@@ -38,9 +38,11 @@ class WGAN(GAN):
         return self.constraint.clip
 
     def critic_updates(self, step):
+        """`n_critic`; with `warmup` 100 in each of the first 25 steps and in every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
 
     def default_optimizers(self):
+        """RMSprop, 5e-5: Arjovsky et al., 2017, algorithm 1."""
         return rmsprop(5e-5), rmsprop(5e-5)
 
 
@@ -69,6 +71,7 @@ class WGANGP(GAN):
         return self.penalties[0].weight
 
     def default_optimizers(self):
+        """Adam, 1e-4, beta_1 = 0, beta_2 = 0.9: Gulrajani et al., 2017, algorithm 1."""
         return adam(1e-4, 0.0, 0.9), adam(1e-4, 0.0, 0.9)
 
 
@@ -144,4 +147,5 @@ class R3GAN(GAN):
         return self.penalties[0].gamma
 
     def default_optimizers(self):
+        """Adam, 2e-4, beta_1 = 0, beta_2 = 0.9: Huang et al., 2024."""
         return adam(2e-4, 0.0, 0.9), adam(2e-4, 0.0, 0.9)

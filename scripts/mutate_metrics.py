@@ -48,15 +48,16 @@ MUTANTS = {
     "density not divided by k": ("metrics/prdc", "1.0 / k * reached", "1.0 * reached"),
     "neighbour k - 1": (
         "metrics/prdc",
-        "np.partition(distances, k, axis=1)[:, k]",
-        "np.partition(distances, k, axis=1)[:, k - 1]",
+        "np.partition(distances.squares, k, axis=1)[:, k]",
+        "np.partition(distances.squares, k, axis=1)[:, k - 1]",
     ),
-    "edges inside": ("metrics/prdc", "if inclusive else np.less", "if inclusive else np.less_equal"),
+    "edges inside": ("metrics/distances", "        if inclusive:", "        if True:"),
     "coverage by generated radii": (
         "metrics/prdc",
         "covered[rows] = within",
-        "covered[rows] = compare(distances, fake_radii)",
+        "covered[rows] = distances.within(fake_radii, inclusive)",
     ),
+    "ties decided by rounding": ("metrics/distances", "np.nonzero(near)", "np.nonzero(near & False)"),
     "squared projections": (
         "metrics/wasserstein",
         "np.abs(one - other).mean(axis=0)",
@@ -68,7 +69,7 @@ MUTANTS = {
         "std = patches.std(axis=(0, 2, 3)",
         "std = patches.std(axis=(0, 1, 2, 3)",
     ),
-    "nearest including oneself": ("metrics/copies", "np.fill_diagonal(distances[:, rows], np.inf)", "pass"),
+    "nearest including oneself": ("metrics/copies", "np.fill_diagonal(distances.squares[:, rows], np.inf)", "pass"),
     "memorisation by generated rows": (
         "metrics/copies",
         "axis=1) for rows in features_.blocks(real",
@@ -93,7 +94,11 @@ MUTANTS = {
     "pyramid distances not in thousandths": ("metrics/wasserstein", "1_000.0 * distance", "distance"),
     "patches not centred": ("metrics/wasserstein", "(patches - mean)", "patches"),
     "another filter": ("metrics/wasserstein", "[1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0", "[0.0, 1.0, 2.0, 1.0, 0.0]) / 4.0"),
-    "oneself left out in the first block alone": ("metrics/copies", "distances[:, rows], np.inf", "distances, np.inf"),
+    "oneself left out in the first block alone": (
+        "metrics/copies",
+        "distances.squares[:, rows], np.inf",
+        "distances.squares, np.inf",
+    ),
     "duplicates by the smallest distance": (
         "metrics/copies",
         "np.median(_nearest_among_distinct(real))",

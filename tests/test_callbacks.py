@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import keras
 import numpy as np
@@ -256,3 +257,26 @@ def test_progress_in_a_training(gan, dataset, capsys):
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (41.4, "0:41"), (77, "1:17"), (3723, "1:02:03")])
 def test_clock(seconds, shown):
     assert clock(seconds) == shown
+
+
+def test_a_sample_grid_shows_the_range_of_the_generator(make_discriminator, tmp_path):
+    generator = kg.networks.mlp_generator((4, 4, 1), 3, (8,), output_activation="sigmoid")
+    gan = kg.GAN(generator, make_discriminator())
+    gan.compile()
+    grids = kg.callbacks.SampleGrid(tmp_path, 6)
+    images = np.random.default_rng(0).uniform(0, 1, (8, 4, 4, 1)).astype("float32")
+    gan.fit(images, batch_size=8, verbose=0, callbacks=[grids])
+    expected = kg.images.grid(gan.generate(6, seed=0), value_range=(0, 1))
+    np.testing.assert_array_equal(Image.open(tmp_path / "epoch_0001.png"), expected[..., 0])
+
+
+@pytest.mark.parametrize("shape", [(3,), (6, 2)], ids=str)
+def test_a_sample_grid_refuses_what_is_no_picture_before_the_first_step(shape, tmp_path):
+    gan = kg.GAN(kg.networks.mlp_generator(shape, 3, (8,)), kg.networks.mlp_discriminator(shape, (8,)))
+    gan.compile()
+    data = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype("float32")
+    with pytest.raises(kg.errors.DataError, match=re.escape(f"leave it out. Received: examples of shape {shape}")):
+        gan.fit(data, batch_size=8, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path / "samples")])
+    assert int(gan.step) == 0
+    assert not (tmp_path / "samples").exists()
+    gan.fit(data, batch_size=8, verbose=0)

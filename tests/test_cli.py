@@ -417,7 +417,7 @@ def test_json_is_all_that_standard_output_holds(capsys, tmp_path, monkeypatch):
 
 
 def test_a_closed_pipe_ends_without_a_traceback():
-    code = "import sys; sys.argv = ['kerasgan', '--help']; from kerasgan.cli import main; sys.exit(main())"
+    code = "import sys; sys.argv = ['kerasgan', '--help']; from kerasgan_command import main; sys.exit(main())"
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
@@ -426,20 +426,52 @@ def test_a_closed_pipe_ends_without_a_traceback():
 
 
 def test_help_needs_no_tensorflow_and_less_than_a_second():
-    # argv[0] as the console script has it; CPU time, so that a busy machine does not fail the test.
+    # CPU time, so that a busy machine does not fail the test.
     code = (
-        "import sys, time; sys.argv = ['kerasgan']\n"
+        "import sys, time\n"
+        "import kerasgan_command\n"  # as the console script does
         "from kerasgan.cli import main\n"
         "assert main([]) == main(['--version']) == 0\n"
         "for command in ('train', 'generate', 'compare', 'inspect'): assert main([command, '--help']) == 0\n"
         "heavy = {'tensorflow', 'keras', 'matplotlib', 'sklearn', 'numpy', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "assert time.process_time() < 1, time.process_time()\n"
+        "sys.argv = ['kerasgan', '--help']\n"
+        "sys.exit(kerasgan_command.main())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     for expected in ("--dataset=digits", "--dry_run", "\nTraining\n", "--seed=0", "--out=PATH", "  kerasgan train  "):
         assert expected in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["-m", "kerasgan"], ["-mkerasgan"]])
+def test_python_dash_m_is_the_command_and_needs_no_tensorflow_for_its_help(arguments):
+    command = [sys.executable, "-X", "importtime", *arguments, "train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "--dry_run" in done.stdout
+    assert "kerasgan.cli" in done.stderr
+    assert "tensorflow" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (["-m", "mine", "-m", "kerasgan"], "mine/__init__.py"),
+        (["kerasgan", "-m", "kerasgan"], "kerasgan"),
+    ],
+)
+def test_import_registers_the_classes_in_a_program_of_any_name(arguments, path, tmp_path):
+    (tmp_path / "mine").mkdir()
+    look = "import sys; sys.path[:] = [p for p in sys.path if p != sys.path[0]]\n" if path == "kerasgan" else ""
+    found = "import keras\nprint(keras.saving.get_registered_object('kerasgan>WGANGP').__name__, flush=True)\n"
+    (tmp_path / path).write_text(f"{look}import kerasgan\n{found}")
+    (tmp_path / "mine/__main__.py").touch()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "WGANGP\n", done.stderr
 
 
 def test_every_flag_is_explained_in_the_help():
@@ -856,8 +888,3 @@ def test_mistakes_about_exported_models_are_one_line(
 
 def test_the_formats_of_the_flag_are_those_of_export():
     assert tuple(serving.FORMATS) == configurations.FORMATS
-
-
-def test_python_dash_m_is_the_command():
-    done = subprocess.run([sys.executable, "-m", "kerasgan", "--version"], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout.split()[0]) == (0, "kerasgan")

@@ -1,5 +1,7 @@
 """Algorithm 1, its randomness, what it logs and what it refuses."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -654,3 +656,30 @@ def test_a_frozen_network_and_a_split_of_a_dataset_are_refused():
     model.compile()
     with pytest.raises(ValueError, match="pass `validation_data`"):
         model.fit(numbered(4), validation_split=0.5)
+
+
+def test_every_public_override_says_what_it_does():
+    inherited = set()
+    for kind in (kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN, kg.VAE):
+        for name, member in vars(kind).items():
+            documented = inspect.isfunction(member) or isinstance(member, property)
+            elsewhere = any(hasattr(base, name) for base in kind.__mro__[1:])
+            if documented and elsewhere and not name.startswith("_") and not member.__doc__:
+                inherited.add(f"{kind.__name__}.{name}")
+    assert inherited == set()
+
+
+@pytest.mark.parametrize("kind", [kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN])
+def test_default_optimizers_are_those_that_their_docstring_names(kind, make_generator, make_discriminator):
+    gan = kind(make_generator(), make_discriminator())
+    said = inspect.getdoc(kind.default_optimizers)
+    for optimizer in gan.default_optimizers():
+        assert said.startswith(f"{type(optimizer).__name__}, {float(optimizer.learning_rate):.0e}".replace("e-0", "e-"))
+        if isinstance(optimizer, keras.optimizers.Adam):
+            assert f"beta_1 = {optimizer.beta_1:g}" in said
+
+
+def test_a_vae_is_compiled_with_the_epsilon_of_all_other_models():
+    vae = kg.VAE(kg.networks.mlp_encoder((4, 4, 1), 3, (8,)), kg.networks.mlp_generator((4, 4, 1), 3, (8,)))
+    vae.compile()
+    assert vae.optimizer.epsilon == kg.optimization.adam(1e-3, 0.9, 0.999).epsilon == 1e-8

@@ -24,6 +24,18 @@ def test_to_uint8_rounds_and_clips():
     assert images.to_uint8(values).dtype == np.uint8
 
 
+def test_a_picture_shows_the_range_it_is_given(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
+    shown = images.grid(levels)
+    np.testing.assert_array_equal(images.grid(levels / 255, value_range=(0, 1)), shown)
+    np.testing.assert_array_equal(images.picture(levels / 255, value_range=np.array([0, 1])), shown)
+    images.save_grid(tmp_path / "grid.png", levels / 255, value_range=(0, 1))
+    np.testing.assert_array_equal(Image.open(tmp_path / "grid.png"), shown)
+    for value_range in ((1, 0), (0, 0), (0,), 1, (0, np.nan), ("0", "1"), None):
+        with pytest.raises(ValueError, match=r"`value_range`. Expected two numbers, .*, e\.g\. \(0, 1\)"):
+            images.to_uint8(np.zeros(3), value_range)
+
+
 def test_to_uint8_inverts_the_scaling_of_the_datasets():
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(images.to_uint8(levels.astype(np.float32) / 127.5 - 1), levels)
@@ -233,7 +245,7 @@ def test_a_gif_of_frames_of_two_shapes_is_refused(tmp_path):
 def test_importing_images_does_not_import_tensorflow_or_matplotlib():
     # As the command `kerasgan`: the package imports its models (and TensorFlow) for everybody else.
     code = (
-        "import sys; sys.argv = ['kerasgan']; import kerasgan.images\n"
+        "import sys, kerasgan_command; import kerasgan.images\n"
         "print([m for m in ('tensorflow', 'keras', 'matplotlib') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -31,6 +31,7 @@ EXACT = {
     "group_norm_1": lambda: layers.GroupNormalization(groups=1, epsilon=1e-5),
     "group_norm_2": lambda: layers.GroupNormalization(groups=2),
     "instance_norm": lambda: layers.GroupNormalization(groups=-1, epsilon=1e-5),
+    "group_norm_axis": lambda: layers.GroupNormalization(groups=5, axis=-2),
     # The penalty takes the gradient of the sum of the logits, which is defined for batch statistics too.
     "batch_norm": lambda: layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
     "leaky_relu": lambda: layers.LeakyReLU(0.2),
@@ -38,6 +39,8 @@ EXACT = {
     "spectral_conv": lambda: layers.SpectralConv2D(5, 3, 2, "same"),
     "spectral_dense": lambda: layers.SpectralDense(5),
     "bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+    "bicubic": lambda: layers.UpSampling2D((2, 3), interpolation="bicubic"),
+    "lanczos3": lambda: layers.UpSampling2D(2, interpolation="lanczos3"),
     "nearest": lambda: layers.UpSampling2D(2),
     "conv": lambda: keras.layers.Conv2D(5, 3, 2, "same"),
     "transposed_conv": lambda: keras.layers.Conv2DTranspose(5, 4, 2, "same"),
@@ -232,7 +235,9 @@ def test_group_normalization_is_the_stock_layer_to_first_order(groups, images, r
     same_outputs(layers.GroupNormalization(groups), keras.layers.GroupNormalization(groups), images, rng)
 
 
-@pytest.mark.parametrize("arguments", [{"center": False}, {"scale": False}, {"axis": 1}, {"axis": 2}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{"center": False}, {"scale": False}, {"axis": 1}, {"axis": -2}, {"axis": -3}], ids=str
+)
 def test_group_normalization_takes_the_arguments_of_the_stock_layer(arguments, rng):
     x = tf.constant(rng.normal(size=(3, 4, 6, 8)), tf.float32)
     same_outputs(layers.GroupNormalization(2, **arguments), keras.layers.GroupNormalization(2, **arguments), x, rng)
@@ -275,10 +280,11 @@ def test_synchronized_batch_normalization_takes_the_moments_of_the_global_batch(
     np.testing.assert_allclose(layer.moving_variance, alone.moving_variance, rtol=1e-5)
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"])
 @pytest.mark.parametrize("size", [2, 3, (2, 3), 1], ids=str)
-def test_upsampling_is_the_stock_layer_to_first_order(size, interpolation, images, rng):
-    arguments = {"size": size, "interpolation": interpolation}
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_upsampling_is_the_stock_layer_to_first_order(data_format, size, interpolation, images, rng):
+    arguments = {"size": size, "interpolation": interpolation, "data_format": data_format}
     same_outputs(layers.UpSampling2D(**arguments), keras.layers.UpSampling2D(**arguments), images, rng)
 
 
@@ -320,6 +326,16 @@ def test_dropout_in_a_stream_drops_at_its_rate_and_keeps_the_mean():
     assert set(np.unique(outputs)) == {np.float32(0), np.float32(1 / 0.6)}
     # 20,000 draws: the deviation of the fraction is sqrt(0.24 / 20000) = 0.0035; four of them.
     assert np.mean(outputs == 0) == pytest.approx(0.4, abs=0.014)
+
+
+def test_dropout_in_a_stream_takes_a_shape_of_its_mask():
+    with stateless.using(stateless.Stream(1, tf.constant(0, tf.int64))):
+        outputs = layers.Dropout(0.5, noise_shape=(None, 1, 1, None))(tf.ones((4, 3, 3, 8)), training=True).numpy()
+        np.testing.assert_array_equal(outputs, np.broadcast_to(outputs[:, :1, :1], outputs.shape))
+        assert len(np.unique(outputs[:, 0, 0], axis=0)) > 1
+        with pytest.raises(NotImplementedError, match=r"Use noise_shape=\(None, 1, 1, 8\)"):
+            layers.Dropout(0.5, noise_shape=(4, 1, 1, 8))(tf.ones((4, 3, 3, 8)), training=True)
+        layers.Dropout(0.5, noise_shape=(None, 1, 1, 8))(tf.ones((4, 3, 3, 8)), training=True)
 
 
 def test_dropout_in_a_stream_does_nothing_in_inference(images):
@@ -409,6 +425,73 @@ def test_saving_keeps_the_raw_kernel_and_u(make, stock, shape, tmp_path):
         np.testing.assert_array_equal(own, loaded)
     assert len(restored.weights) == 3  # kernel, bias, u
     np.testing.assert_array_equal(model(tf.ones(shape)), restored(tf.ones(shape)))
+
+
+@spectral
+@pytest.mark.parametrize("size", [0.0, 1e-15])
+def test_a_kernel_of_zeros_or_near_it_gives_finite_outputs_and_gradients_and_recovers(make, stock, shape, size, rng):
+    layer = make()
+    layer.build(shape)
+    values = rng.normal(size=layer.kernel.shape)
+    layer.kernel.assign(size * values)
+    x = tf.constant(rng.normal(size=shape), tf.float32)
+    for _ in range(50):
+        outputs = layer(x, training=True)
+    if not size:
+        np.testing.assert_array_equal(outputs, np.zeros_like(outputs))
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            total = tf.reduce_sum(layer(x) ** 2)
+        squares = tf.reduce_sum(inner.gradient(total, x) ** 2)
+    assert np.isfinite(outer.gradient(squares, layer.kernel.value)).all()
+    layer.kernel.assign(values)
+    for _ in range(200):
+        layer(x, training=True)
+    assert np.linalg.norm(matrix(layer.normalized_kernel()), ord=2) == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda make, shape: make(lora_rank=2),
+        lambda make, shape: make(dtype="int8_from_float32"),
+        lambda make, shape: built(make(), shape).enable_lora(2),
+        lambda make, shape: built(make(), shape).quantize("int8"),
+        lambda make, shape: setattr(built(make(), shape), "dtype_policy", "int8_from_float32"),
+    ],
+    ids=["lora_rank", "dtype", "enable_lora", "quantize", "dtype_policy"],
+)
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda **arguments: layers.SpectralConv2D(6, 3, **arguments), (2, 5, 5, 3)),
+        (lambda **arguments: layers.SpectralDense(6, **arguments), (2, 4)),
+    ],
+    ids=SPECTRAL,
+)
+def test_what_would_bypass_the_normalisation_is_refused(make, shape, ask):
+    with pytest.raises(NotImplementedError, match=r"Use keras\.layers\.Dense or Conv2D"):
+        ask(make, shape)
+
+
+def built(layer, shape):
+    layer.build(shape)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"groups": 2}, {"dilation_rate": 2}, {"strides": 2, "padding": "same"}, {"kernel_constraint": "non_neg"}],
+    ids=str,
+)
+def test_a_spectral_convolution_takes_the_arguments_of_the_stock_layer(arguments, rng):
+    shape = (2, 6, 6, 4)
+    own = built(layers.SpectralConv2D(6, 3, **arguments), shape)
+    stock = built(keras.layers.Conv2D(6, 3, **arguments), shape)
+    stock.set_weights([own.normalized_kernel().numpy(), own.bias.numpy()])
+    x = tf.constant(rng.normal(size=shape), tf.float32)
+    np.testing.assert_allclose(own(x), stock(x), rtol=1e-5, atol=1e-6)
 
 
 def spectral_gan(make_generator, make_discriminator, penalized, n_critic=2):
@@ -503,6 +586,7 @@ INEXACT = {
         "kerasgan.layers.SpectralConv2D or SpectralDense",
     ),
     "UpSampling2D": (lambda: keras.layers.UpSampling2D(interpolation="bilinear"), "kerasgan.layers.UpSampling2D"),
+    "Resizing": (lambda: keras.layers.Resizing(3, 3, interpolation="nearest"), "kerasgan.layers.UpSampling2D"),
     "MaxPooling2D": (keras.layers.MaxPooling2D, "keras.layers.AveragePooling2D"),
     "GlobalMaxPooling2D": (keras.layers.GlobalMaxPooling2D, "keras.layers.GlobalAveragePooling2D"),
 }
@@ -542,8 +626,34 @@ def test_an_exact_layer_is_not_reported(make):
     assert layers.inexact_layers(discriminator_with(make())) == []
 
 
-def test_a_bilinear_resizing_layer_is_reported():
-    assert layers.inexact_layers(discriminator_with(keras.layers.Resizing(7, 7)))
+# What a warning recommends, by the warning: each is done, and is penalised without another.
+RECOMMENDED = {
+    layers.LayerNormalization: {},
+    layers.GroupNormalization: {"groups": 1},
+    layers.SpectralConv2D: {"filters": 2, "kernel_size": 3},
+    layers.SpectralDense: {"units": 2},
+    layers.UpSampling2D: {"interpolation": "bicubic"},
+    keras.layers.AveragePooling2D: {"pool_size": 2},
+    keras.layers.GlobalAveragePooling2D: {},
+}
+
+
+@pytest.mark.parametrize("kind", RECOMMENDED)
+def test_what_is_recommended_is_penalised_without_a_warning(kind, make_generator, recwarn):
+    name = f"{'kerasgan' if kind.__module__.startswith('kerasgan') else 'keras'}.layers.{kind.__name__}"
+    assert any(name.removeprefix("kerasgan.layers.") in advice for advice in layers.INEXACT.values())
+    discriminator = discriminator_with(kind(**RECOMMENDED[kind]))
+    gan = kg.GAN(make_generator((4, 4, 2)), discriminator, penalties=[penalties.R1()])
+    gan.compile()
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 4, 4, 2)).astype("float32")
+    gan.fit(images, batch_size=4, verbose=0)
+    assert not [warning for warning in recwarn if "exact" in str(warning.message)]
+
+
+def test_recommendations_of_one_and_three_dimensions_exist():
+    advised = {word.rstrip(",") for advice in layers.INEXACT.values() for word in advice.split() if "keras." in word}
+    for name in advised - {name for name in advised if name.startswith("kerasgan")}:
+        assert hasattr(keras.layers, name.removeprefix("keras.layers.")), name
 
 
 def test_a_subclass_of_an_inexact_layer_is_reported():

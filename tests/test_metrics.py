@@ -208,7 +208,8 @@ def test_blocks_change_no_sum(monkeypatch, rng):
 
 @pytest.mark.parametrize("size", [1, 31])
 def test_a_subset_that_cannot_be_drawn(size, rng):
-    with pytest.raises(ValueError, match=f"`subset_size`. Expected an integer from 2 to 30, .* subset_size={size}"):
+    expected = "an integer >= 2" if size == 1 else "an integer from 2 to 30, the examples there are"
+    with pytest.raises(ValueError, match=f"`subset_size`. Expected {expected}. Received: subset_size={size}"):
         metrics.kernel_distance_of_subsets(rng.normal(size=(30, 2)), rng.normal(size=(40, 2)), size)
 
 
@@ -368,6 +369,16 @@ def test_memorisation_is_the_distance_of_real_examples_to_their_nearest_generate
     assert metrics.memorization_informed_frechet_distance(real, np.eye(8)[4:]) == pytest.approx(
         metrics.frechet_distance(real, np.eye(8)[4:]), rel=1e-9
     )
+
+
+def test_the_nearest_are_found_where_rounding_would_hide_them(monkeypatch, rng):
+    # 1e6 from zero, |x|^2 - 2 x . y + |y|^2 knows distances to about 0.1.
+    grid = rng.permutation(np.stack(np.meshgrid(*[np.arange(6.0)] * 3), axis=-1).reshape(-1, 3)) / 64 + 1e6
+    np.testing.assert_allclose(metrics.nearest_distances(grid), 1 / 64, rtol=1e-12)
+    assert metrics.nearest_distances(grid[:50], grid).tolist() == [0.0] * 50
+    assert metrics.nearest_distances(np.concatenate([grid, grid[:50]]))[-50:].tolist() == [0.0] * 50
+    monkeypatch.setattr(features_, "BLOCK_BYTES", 8 * 216 * 5)  # the last block is one row
+    np.testing.assert_allclose(metrics.nearest_distances(grid), 1 / 64, rtol=1e-12)
 
 
 def test_nearest_distances_of_points_on_a_line():

@@ -1,12 +1,10 @@
 """Precision, recall, density, coverage against closed forms and the authors' own package."""
 
-import importlib
-
 import numpy as np
 import pytest
 
 from kerasgan import metrics
-from kerasgan.metrics import features
+from kerasgan.metrics import distances, features
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -22,12 +20,52 @@ def test_prdc_equals_the_authors_package_exactly(k, dtype, rng):
 
 
 def test_blocks_change_nothing(monkeypatch, rng):
-    prdc_module = importlib.import_module("kerasgan.metrics.prdc")
     real, fake = rng.normal(size=(60, 3)), rng.normal(size=(50, 3))
     whole = metrics.prdc(real, fake)
     monkeypatch.setattr(features, "BLOCK_BYTES", 7 * 8 * 60)
-    assert sum(1 for _ in prdc_module.distances_in_blocks(real, real)) == 9  # seven rows each
+    assert sum(1 for _ in distances.distances_in_blocks(real, real)) == 9  # seven rows each
     assert metrics.prdc(real, fake) == whole
+
+
+def by_integers(real, fake, k, inclusive):
+    """The definitions, with squares of distances between integer vectors, which are exact."""
+
+    def squares(x, y):
+        return ((x[:, None] - y[None]) ** 2).sum(axis=-1)
+
+    compare = np.less_equal if inclusive else np.less
+    real_radii, fake_radii = (np.sort(squares(x, x), axis=1)[:, k] for x in (real, fake))  # each row begins with itself
+    within = compare(squares(real, fake), real_radii[:, None])
+    recalled = compare(squares(real, fake), fake_radii)
+    means = within.any(axis=0).mean(), recalled.any(axis=1).mean(), within.sum(axis=0).mean() / k
+    return dict(zip(("precision", "recall", "density", "coverage"), (*means, within.any(axis=1).mean()), strict=True))
+
+
+def lattice(rng):
+    return rng.integers(0, 3, (80, 3)), rng.integers(0, 3, (90, 3)), 3.0
+
+
+def copies(rng):
+    real = rng.integers(-(10**6), 10**6, (60, 8))
+    return real, real[rng.permutation(60)], 7e5
+
+
+def duplicates(rng):
+    real = rng.integers(0, 256, (40, 5))
+    return np.concatenate([real, real[:20]]), np.concatenate([real[:30]] * 2), 127.5
+
+
+def far_from_zero(rng):
+    return rng.integers(0, 9, (50, 4)) + 10**7, rng.integers(0, 9, (50, 4)) + 10**7, 1.0
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("examples", [lattice, copies, duplicates, far_from_zero])
+def test_ties_are_decided_as_exact_distances_decide_them(examples, inclusive, k, rng):
+    real, fake, scale = examples(rng)
+    expected = by_integers(real, fake, k, inclusive)
+    assert metrics.prdc(real / scale, fake / scale, k, inclusive) == pytest.approx(expected, abs=1e-12)
 
 
 def test_four_points_on_a_line():

@@ -1137,3 +1137,19 @@ def test_what_is_no_export_is_said_to_be_none(tmp_path):
     tf.saved_model.save(tf.Module(), tmp_path / "1")
     with pytest.raises(ValueError, match="without signature 'generate'"):
         serving.Served(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run [2]", "C:\\runs", "[!a]b", "a*b", "a?b", "a [b", "{a,b}", "ünï code"])
+def test_a_model_is_exported_to_a_path_that_is_a_pattern(name, tmp_path):
+    gan = small()
+    # What the pattern stands for is there too, and is another model.
+    (tmp_path / "aXb").mkdir()
+    special = set(name) & set("*?[\\")
+    with pytest.warns(UserWarning, match="as a pattern") if special else contextlib.nullcontext():
+        version = gan.export(tmp_path / name / "served")
+    assert version == tmp_path / name / "served" / "1"
+    assert [path.name for path in version.parent.iterdir()] == ["1"]
+    served = serving.Served(tmp_path / name / "served")
+    np.testing.assert_allclose(
+        served.generate(SEEDS), kg.images.to_uint8(gan.generate(seeds=SEEDS)).astype(float), atol=1
+    )

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from PIL import Image
 
-from kerasgan import images
+from kerasgan import contract, images
 from kerasgan.datasets.folder import UNREADABLE
-from kerasgan.errors import checked_integer
+from kerasgan.errors import DataError, checked_integer, invalid
 
 # What the pictures of an animation may take in memory, and how many they are at most.
 _ANIMATION_BYTES = 96 * 1024**2
@@ -22,7 +22,8 @@ _STAGES = 8
 class SampleGrid(keras.callbacks.Callback):
     """Saves a picture of what the model makes of the same latents, before the training and after each epoch.
 
-    The pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. At the end of
+    Black and white are the ends of the range of the generator's last activation, [-1, 1] where that has none. The
+    pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. At the end of
     the training come `contact_sheet.png`, a few stages side by side, and `training.gif`.
 
     Args:
@@ -35,6 +36,7 @@ class SampleGrid(keras.callbacks.Callback):
 
     Raises:
         ValueError: An argument is out of its range.
+        DataError: The model makes neither images nor points in the plane; before the first step.
     """
 
     chief_only = True
@@ -58,6 +60,13 @@ class SampleGrid(keras.callbacks.Callback):
         self._epoch, self._steps = None, {}  # the step of each picture, by epoch
 
     def on_train_begin(self, logs=None):
+        shape = self.model.image_shape
+        if len(shape) != 3 and shape != (2,):
+            expected = (
+                "SampleGrid with a generator of images, (height, width, channels), or of points in the plane, (2,): "
+                "leave it out"
+            )
+            raise invalid("callbacks", expected, f"examples of shape {shape}", DataError)
         self._epoch, self._steps = None, {}
 
     def get_state(self):
@@ -89,7 +98,8 @@ class SampleGrid(keras.callbacks.Callback):
         examples = self.model.generate(self.num_images, labels=self.labels, seed=self.seed)
         if examples.ndim == 2:
             return images.picture(examples, self.real)
-        return images.grid(examples, columns=self._columns())
+        value_range = contract.range_of(self.model.sampler) or (-1.0, 1.0)
+        return images.grid(examples, columns=self._columns(), value_range=value_range)
 
     def _columns(self):
         columns = images.columns_of(self.model.num_classes) if self.labels is None else None

@@ -7,10 +7,12 @@ import numpy as np
 from kerasgan.datasets import tfds
 from kerasgan.datasets.resizing import fit_images
 from kerasgan.datasets.source import Source, one_split, points_only
+from kerasgan.errors import checked_integer, checked_number
 
 
 def ring_modes(modes: int = 8, radius: float = 1.0) -> np.ndarray:
     """Centres of `ring`, float32 `(modes, 2)`, anticlockwise from `(radius, 0)`."""
+    modes, radius = checked_integer("modes", modes), checked_number("radius", radius, "(0, inf)")
     angles = 2 * np.pi * np.arange(modes) / modes
     return (radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
 
@@ -69,6 +71,8 @@ def swiss_roll(num_examples: int = 100_000, noise: float = 0.25, seed: int = 0) 
     """
     import sklearn.datasets
 
+    num_examples, noise = checked_integer("num_examples", num_examples), checked_number("noise", noise)
+    seed = checked_integer("seed", seed, 0)
     points, _ = sklearn.datasets.make_swiss_roll(num_examples, noise=noise, random_state=seed)
     return (points[:, [0, 2]] / 7.5).astype(np.float32), None
 
@@ -99,6 +103,7 @@ def stacked_mnist(
 
 def stacked(source: Source, num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Three random grey images of ten classes as the colours of one; arguments and results as of `stacked_mnist`."""
+    num_examples, seed = checked_integer("num_examples", num_examples), checked_integer("seed", seed, 0)
     triples = np.random.default_rng(seed).integers(source.num_examples, size=(num_examples, 3))
     images = np.empty((num_examples, *source.example_shape[:2], 3), np.uint8)
     for channel in range(3):
@@ -131,7 +136,8 @@ def _points_source(name, points, split, image_size, channels) -> Source:
 
 
 def _mixture(centres: np.ndarray, num_examples: int, std: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
+    num_examples, std = checked_integer("num_examples", num_examples), checked_number("std", std)
+    rng = np.random.default_rng(checked_integer("seed", seed, 0))
     labels = rng.integers(len(centres), size=num_examples, dtype=np.int32)
     noise = std * rng.standard_normal((num_examples, 2), dtype=np.float32)
     return centres[labels] + noise, labels

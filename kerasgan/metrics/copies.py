@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_number, invalid
 from kerasgan.metrics import features as features_
+from kerasgan.metrics.distances import distances_in_blocks
 from kerasgan.metrics.frechet import frechet_distance
-from kerasgan.metrics.prdc import distances_in_blocks
 
 # Cosine distance from which on nothing counts as memorised, and what keeps the quotient finite.
 _MEMORIZED, _TINY = 0.1, 1e-14
@@ -26,18 +26,13 @@ def nearest_distances(features, others=None):
     if targets.shape[1] != features.shape[1]:
         raise invalid("others", f"{features.shape[1]} features, as `features` has", f"{targets.shape[1]} features")
     features_.check_scale("others", targets, features)
-    nearest, index = np.full(len(features), np.inf), np.zeros(len(features), np.int64)
+    nearest = np.full(len(features), np.inf)
     for rows, distances in distances_in_blocks(targets, features):
         if others is None:
-            np.fill_diagonal(distances[:, rows], np.inf)
-        at = distances.argmin(axis=0)
-        found = np.take_along_axis(distances, at[None], axis=0)[0]
-        nearer = found < nearest
-        nearest[nearer], index[nearer] = found[nearer], rows.start + at[nearer]
-    # These distances are rounded; that of a copy has to be 0.
-    for rows in features_.slices(len(features), 8 * features.shape[1]):
-        nearest[rows] = np.linalg.norm(np.subtract(features[rows], targets[index[rows]], dtype=np.float64), axis=1)
-    return nearest
+            np.fill_diagonal(distances.squares[:, rows], np.inf)
+        distances.settle(distances.squares.min(axis=0))
+        nearest = np.minimum(nearest, distances.squares.min(axis=0))
+    return np.sqrt(nearest)
 
 
 def copy_rate(real, fake, quantile=0.01, held_out=None):
@@ -61,8 +56,7 @@ def copy_rate(real, fake, quantile=0.01, held_out=None):
     """
     if fake is not None:
         real, fake = features_.checked_pair(real, fake, least=1)
-    if not 0.0 < quantile < 1.0:
-        raise invalid("quantile", "a number between 0 and 1", repr(quantile))
+    quantile = checked_number("quantile", quantile, "(0, 1)")
     others = None if held_out is None else nearest_distances(held_out, real)
     new = _nearest_among_distinct(real) if held_out is None else others[others > 0]
     threshold = np.quantile(new, quantile) if len(new) else 0.0
@@ -98,8 +92,7 @@ def duplicate_rate(real, fake, fraction=0.25):
 
 def duplicate_distance(real, fraction=0.25):
     """How near a duplicate is, by the measure of `duplicate_rate`."""
-    if not 0.0 < fraction < 1.0:
-        raise invalid("fraction", "a number between 0 and 1", repr(fraction))
+    fraction = checked_number("fraction", fraction, "(0, 1)")
     return fraction * float(np.median(_nearest_among_distinct(real)))
 
 

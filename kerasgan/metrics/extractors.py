@@ -4,6 +4,7 @@ A feature extractor is any callable, images `(n, ...)` -> features `(n, d)`; its
 stands beside every value that is computed with it.
 """
 
+import contextlib
 import hashlib
 import warnings
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 from kerasgan import saving
 from kerasgan.datasets.advice import Form, scaled
 from kerasgan.datasets.pipeline import scale, untuned
-from kerasgan.errors import checked_integer, invalid
+from kerasgan.errors import checked_integer, checked_number, invalid
 
 _BATCH = 256
 
@@ -146,8 +147,8 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")
     if not len(images) or labels.min() < 0 or len(np.unique(labels)) < 2:
         raise invalid("labels", "two classes or more, from 0 on", f"{np.unique(labels)[:5].tolist()}")
-    if not 0.0 < held_out < 1.0:
-        raise invalid("held_out", "a share between 0 and 1", f"held_out={held_out}")
+    held_out, filters = checked_number("held_out", held_out, "(0, 1)"), checked_integer("filters", filters)
+    seed = checked_integer("seed", seed, 0)
     epochs = None if epochs is None else checked_integer("epochs", epochs, 1, ", or None")
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(images))
@@ -158,7 +159,7 @@ def train_classifier(images, labels, epochs=None, held_out=0.1, filters=32, seed
     batch_size = min(64, len(train))
     steps = max(1, len(train) // batch_size)
     epochs = max(1, 2_000 // steps) if epochs is None else epochs
-    shift = keras.layers.RandomTranslation(0.06, 0.06, fill_mode="nearest", seed=seed)
+    shift = keras.layers.RandomTranslation(0.06, 0.06, fill_mode="nearest", seed=seed, data_format="channels_last")
     dataset = tf.data.Dataset.from_tensor_slices((images[train], labels[train])).shuffle(len(train), seed)
     dataset = dataset.batch(batch_size, drop_remainder=True).map(lambda x, y: (shift(scale(x), training=True), y))
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
@@ -185,12 +186,14 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
     Returns:
         `NetworkFeatures`.
     """
+    image_size = None if image_size is None else checked_integer("image_size", image_size, 1, ", or None")
     build = getattr(keras.applications, name, None)
     if build is None:
         raise invalid("name", "a network of keras.applications, e.g. 'InceptionV3'", repr(name))
     # The size is that of a whole network, built for it; MobileNetV3 takes any.
-    size = image_size or build(weights=None).input_shape[1] or 224
-    model = build(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
+    with _channels_last():
+        size = image_size or build(weights=None).input_shape[1] or 224
+        model = build(include_top=False, weights=weights, input_shape=(size, size, 3), pooling="avg")
     module = next(
         module
         for module in vars(keras.applications).values()
@@ -203,9 +206,20 @@ def application_features(name="InceptionV3", weights="imagenet", image_size=None
             raise invalid("images", expected, f"shape {tuple(images.shape)}")
         images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
         images = tf.image.resize(images, (size, size), method="bicubic", antialias=True)
-        return module.preprocess_input(tf.clip_by_value(127.5 * (images + 1.0), 0.0, 255.0))
+        return module.preprocess_input(tf.clip_by_value(127.5 * (images + 1.0), 0.0, 255.0), "channels_last")
 
     return NetworkFeatures(model, f"keras-{name.lower()}-{size}", preprocess)
+
+
+@contextlib.contextmanager
+def _channels_last():
+    """`keras.applications` takes the order of an image's axes from Keras's configuration alone."""
+    configured = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(configured)
 
 
 def _classifier_network(shape, classes, filters):
@@ -213,9 +227,9 @@ def _classifier_network(shape, classes, filters):
     x = inputs
     for width in (filters, 2 * filters):
         for _ in range(2):
-            x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+            x = keras.layers.Conv2D(width, 3, padding="same", data_format="channels_last", use_bias=False)(x)
             x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
         if min(x.shape[1:3]) > 3:
-            x = keras.layers.MaxPooling2D()(x)
-    features = keras.layers.Dense(128, "relu")(keras.layers.Flatten()(x))
+            x = keras.layers.MaxPooling2D(data_format="channels_last")(x)
+    features = keras.layers.Dense(128, "relu")(keras.layers.Flatten("channels_last")(x))
     return keras.Model(inputs, [features, keras.layers.Dense(classes)(keras.layers.Dropout(0.3)(features))])

@@ -48,7 +48,8 @@ def kernel_distance_of_subsets(real, fake, subset_size=1_000, num_subsets=100, s
     """
     real, fake = features_.checked_pair(real, fake)
     available = min(len(real), len(fake))
-    if not 2 <= subset_size <= available:
+    subset_size = checked_integer("subset_size", subset_size, 2)
+    if subset_size > available:
         expected = f"an integer from 2 to {available}, the examples there are"
         raise invalid("subset_size", expected, f"subset_size={subset_size}")
     num_subsets, random = checked_integer("num_subsets", num_subsets), np.random.RandomState(seed)

@@ -1,12 +1,10 @@
 """How many modes a generator reaches, where they are known."""
 
-import numbers
-
 import numpy as np
 import scipy.spatial
 import scipy.stats
 
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_integer, checked_number, invalid
 from kerasgan.metrics import features as features_
 
 
@@ -18,7 +16,7 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
         centres: Array `(modes, d)`, e.g. of `kerasgan.datasets.ring_modes()`.
         std: Float, standard deviation of each Gaussian in each coordinate, 0.01 for the ring and 0.05 for the grid.
         radius: Float: a point within so many standard deviations of a centre is of high quality. Defaults to `3.0`.
-        enough: Integer, points of high quality with which a mode is held rather than touched. Defaults to `20`.
+        enough: Integer >= 1, points of high quality with which a mode is held rather than touched. Defaults to `20`.
 
     Returns:
         Dict:
@@ -36,9 +34,8 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
     points = features_.checked(points, "points", least=1).astype(np.float64)
     if points.shape[1] != centres.shape[1]:
         raise invalid("points", f"{centres.shape[1]} coordinates, as `centres` has", f"{points.shape[1]}")
-    for name, value in (("std", std), ("radius", radius)):
-        if not (isinstance(value, numbers.Real) and 0 < value < np.inf):
-            raise invalid(name, "a finite number > 0", repr(value))
+    std, radius = checked_number("std", std, "(0, inf)"), checked_number("radius", radius, "(0, inf)")
+    enough = checked_integer("enough", enough)
     distances, nearest = scipy.spatial.cKDTree(centres).query(points)
     good = distances < radius * std
     counts = np.bincount(nearest[good], minlength=len(centres))
@@ -58,14 +55,15 @@ def mode_coverage_of_labels(labels, num_modes, enough=5):
     Args:
         labels: Integer array `(n,)`, for stacked MNIST 100 * red + 10 * green + blue.
         num_modes: Integer, how many there are.
-        enough: Integer, examples with which a mode is held. Defaults to `5`, because a classifier that errs in 0.5 %
-            of the digits touches hundreds of modes that were never generated.
+        enough: Integer >= 1, examples with which a mode is held. Defaults to `5`, because a classifier that errs in
+            0.5 % of the digits touches hundreds of modes that were never generated.
 
     Returns:
         Dict: `modes`, `modes_held`, `kl` as in `mode_coverage`, and `kl_perfect`, (modes - 1) / (2 n).
 
     Reference: Metz et al., Unrolled GANs, 2017, section 3.3.1; Lin et al., PacGAN, 2018, section 4.2.
     """
+    num_modes, enough = checked_integer("num_modes", num_modes), checked_integer("enough", enough)
     labels = np.asarray(labels)
     if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":
         raise invalid("labels", "integers of shape (n,)", f"{labels.dtype} of shape {labels.shape}")

@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasgan.errors import checked_integer
 from kerasgan.metrics import features as features_
+from kerasgan.metrics.distances import distances_in_blocks
 
 
 def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
@@ -25,7 +26,8 @@ def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
         fake: Float array `(m, d)` of generated ones.
         k: Integer >= 1, which neighbour. Defaults to `5`, the authors'.
         inclusive: Whether the edge belongs to a ball, `<=` for `<`, as in torch-fidelity and StyleGAN: it matters where
-            distances are equal, among duplicates say. Defaults to False, the authors'.
+            distances are equal, among duplicates and images of few levels. Defaults to False, the authors'.
+            Distances whose squares differ by less than one part in 10^10 are equal.
 
     Returns: Dict of floats: precision, recall, density, coverage.
 
@@ -35,7 +37,8 @@ def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
 
     Reference: Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models, 2020, eq. 3 and 4;
         Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, 2019, eq. 1.
-        Equal to the authors' package `prdc`, whose comparisons are strict; its memory grows as n * m, ours does not.
+        Equal to the authors' package `prdc`, whose comparisons are strict, where no distances are equal: rounding
+        decides its ties. Its memory grows as n * m, ours does not.
 
     Example:
     >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -45,16 +48,15 @@ def prdc(real, fake, k: int = 5, inclusive: bool = False) -> dict[str, float]:
     k = checked_integer("k", k)
     pair = features_.checked_pair(real, fake, k + 1, f", to have a neighbour of number k={k}")
     real, fake = (features.astype(np.float64) for features in pair)
-    compare = np.less_equal if inclusive else np.less
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
     reached = np.zeros(len(fake), np.int64)  # how many real examples' balls hold each generated one
     recalled = np.zeros(len(real), bool)
     covered = np.zeros(len(real), bool)
     for rows, distances in distances_in_blocks(real, fake):
-        within = compare(distances, real_radii[rows, None])
+        within = distances.within(real_radii[rows, None], inclusive)
         reached += within.sum(axis=0)
         covered[rows] = within.any(axis=1)
-        recalled[rows] = compare(distances, fake_radii).any(axis=1)
+        recalled[rows] = distances.within(fake_radii, inclusive).any(axis=1)
     return {
         "precision": float((reached > 0).mean()),
         "recall": float(recalled.mean()),
@@ -85,21 +87,12 @@ def expected_coverage(num_real: int, num_fake: int, k: int = 5) -> float:
     return float(1.0 - np.prod((num_real - 1 - i) / (num_real + num_fake - 1 - i)))
 
 
-def _radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Distance of each point to its k-th nearest other point."""
+def _squared_radii(points: np.ndarray, k: int) -> np.ndarray:
+    """Squared distance of each point to its k-th nearest other point."""
     radii = np.empty(len(points))
     for rows, distances in distances_in_blocks(points, points):
-        # Exactly zero, which rounding would not give: the point itself is then the nearest, and the k-th other is at k.
-        np.fill_diagonal(distances[:, rows], 0.0)
-        radii[rows] = np.partition(distances, k, axis=1)[:, k]
+        # The point itself is then the nearest, and the k-th other is at k.
+        np.fill_diagonal(distances.squares[:, rows], -np.inf)
+        distances.settle(np.partition(distances.squares, k, axis=1)[:, k, None])
+        radii[rows] = np.partition(distances.squares, k, axis=1)[:, k]
     return radii
-
-
-def distances_in_blocks(x: np.ndarray, y: np.ndarray):
-    """Euclidean distances from some rows of `x` to all of `y`, block by block, with the slice of these rows."""
-    from sklearn.metrics.pairwise import euclidean_distances
-
-    y = np.asarray(y, np.float64)
-    norms = np.einsum("ij,ij->i", y, y)[None]
-    for rows in features_.slices(len(x), 8 * max(y.shape)):
-        yield rows, euclidean_distances(np.asarray(x[rows], np.float64), y, Y_norm_squared=norms)

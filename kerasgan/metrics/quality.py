@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasgan import metrics
-from kerasgan.errors import checked_integer, invalid
+from kerasgan.errors import checked_integer, checked_number, invalid
 from kerasgan.metrics.extractors import identifier, pixels
 
 
@@ -200,8 +200,8 @@ class ModeCoverage(QualityMetric):
 
     def __init__(self, centres, std, extractor=pixels, most=10_000, name=None):
         super().__init__(extractor, most, name)
-        metrics.mode_coverage(centres, centres, std)  # which refuses what is wrong with them
-        self.centres, self.std = centres, std
+        self.centres, self.std = centres, checked_number("std", std, "(0, inf)")
+        metrics.mode_coverage(centres, centres, std)  # which refuses what is wrong with the centres
 
     def _value(self, real, fake):
         return metrics.mode_coverage(fake, self.centres, self.std)

@@ -85,7 +85,7 @@ def pyramid_sliced_wasserstein_distance(real, fake, lowest=16, num_patches=128, 
     Args:
         real, fake: Arrays `(n, height, width, channels)`, whose sides are powers of two times one number >= 7.
         lowest: Integer >= 7: the pyramid ends at the last level whose shorter side is not below it. Defaults to `16`.
-        num_patches: Integer, random patches of each image and level. Defaults to `128`.
+        num_patches: Integer >= 1, random patches of each image and level. Defaults to `128`.
         num_directions, seed: As in `sliced_wasserstein_distance`.
 
     Returns:
@@ -93,6 +93,7 @@ def pyramid_sliced_wasserstein_distance(real, fake, lowest=16, num_patches=128, 
 
     Reference: Karras et al., Progressive Growing of GANs, 2018, section 5.
     """
+    lowest, num_patches = checked_integer("lowest", lowest, 7), checked_integer("num_patches", num_patches)
     real, fake = _checked_images(real, "real", lowest), _checked_images(fake, "fake", lowest)
     if real.shape[1:] != fake.shape[1:]:
         raise invalid("fake", f"images of shape {real.shape[1:]}, as `real` has", f"{fake.shape[1:]}")
@@ -165,8 +166,8 @@ def _projected(features, directions):
 
 def _checked_images(images, argument, lowest):
     images = np.asarray(images)
-    if images.ndim != 4 or min(images.shape[1:3]) < max(lowest, 7):
-        expected = f"images (n, height, width, channels) with sides of {max(lowest, 7)} or more"
+    if images.ndim != 4 or min(images.shape[1:3]) < lowest:
+        expected = f"images (n, height, width, channels) with sides of {lowest} or more"
         raise invalid(argument, expected, f"shape {images.shape}")
     features_.checked(images.reshape(len(images), -1), argument, least=1)
     return images

@@ -1,6 +1,7 @@
 """What every network here is made of: its inputs, its normalisation and its last layer."""
 
 import keras
+import numpy as np
 from keras import layers as keras_layers
 
 from kerasgan import layers
@@ -9,14 +10,19 @@ from kerasgan.errors import checked_integer, invalid
 NORMALIZATIONS = (None, "batch", "layer", "instance", "spectral")
 
 
-def check(image_shape, normalization, allowed=NORMALIZATIONS, ranks=(3,)):
-    """Raises `ValueError` for what no network can be built from."""
-    sizes = image_shape if isinstance(image_shape, tuple | list) else ()
-    if len(sizes) not in ranks or not all(isinstance(size, int) and size > 0 for size in sizes):
+def checked_shape(image_shape, normalization, allowed=NORMALIZATIONS, ranks=(3,)):
+    """`image_shape` as a tuple of `int`; raises `ValueError` for what no network can be built from."""
+    sizes = tuple(image_shape) if isinstance(image_shape, tuple | list | np.ndarray) else ()
+    try:
+        sizes = tuple(checked_integer("image_shape", size) for size in sizes)
+    except ValueError:
+        sizes = ()
+    if len(sizes) not in ranks:
         expected = "positive integers, e.g. (28, 28, 1) as (height, width, channels)"
         raise invalid("image_shape", expected, f"image_shape={image_shape}")
     if normalization not in allowed:
         raise invalid("normalization", f"one of {allowed}", f"normalization={normalization!r}")
+    return sizes
 
 
 def normalize(x, normalization):
@@ -101,4 +107,4 @@ def halvings(size, smallest):
 def crop(x, size):
     """Cuts the bottom and the right to `size`: 8 x 8 -> 7 x 7, as the WGAN-GP authors do for MNIST."""
     excess = [(0, have - want) for have, want in zip(x.shape[1:3], size, strict=True)]
-    return keras_layers.Cropping2D(excess)(x) if any(end for _, end in excess) else x
+    return keras_layers.Cropping2D(excess, "channels_last")(x) if any(end for _, end in excess) else x

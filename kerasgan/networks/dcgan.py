@@ -13,6 +13,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerasgan import layers
+from kerasgan.errors import checked_integer
 from kerasgan.networks import blocks
 
 _SMALLEST = 4
@@ -33,7 +34,8 @@ def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batc
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    image_shape = blocks.checked_shape(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     sizes = blocks.halvings(image_shape[:2], _SMALLEST)
     widths = _widths(filters, len(sizes) - 1)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
@@ -42,11 +44,17 @@ def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batc
     x = _activate(keras_layers.Reshape(start)(x), normalization)
     for size, width in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
         x = keras_layers.Conv2DTranspose(
-            width, kernel_size, 2, "same", use_bias=normalization is None, kernel_initializer="he_normal"
+            width,
+            kernel_size,
+            2,
+            "same",
+            data_format="channels_last",
+            use_bias=normalization is None,
+            kernel_initializer="he_normal",
         )(x)
         x = _activate(blocks.crop(x, size), normalization)
     strides = 2 if len(sizes) > 1 else 1
-    x = keras_layers.Conv2DTranspose(image_shape[-1], kernel_size, strides, "same")(x)
+    x = keras_layers.Conv2DTranspose(image_shape[-1], kernel_size, strides, "same", data_format="channels_last")(x)
     x = blocks.crop(x, image_shape[:2])
     return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
 
@@ -80,6 +88,7 @@ def dcgan_encoder(image_shape, latent_dim=128, filters=64, normalization="batch"
     Returns:
         `keras.Model`.
     """
+    latent_dim = checked_integer("latent_dim", latent_dim)
     images, features = _trunk(image_shape, filters, normalization, kernel_size)
     return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
 
@@ -89,16 +98,17 @@ def _widths(filters, count):
 
 
 def _trunk(image_shape, filters, normalization, kernel_size):
-    blocks.check(image_shape, normalization)
+    image_shape = blocks.checked_shape(image_shape, normalization)
+    filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     images = x = keras.Input(image_shape, name="images")
     count = len(blocks.halvings(image_shape[:2], _SMALLEST)) - 1
     for i, width in enumerate(_widths(filters, count) or [filters]):
         strides, use_bias = 2 if count else 1, i == 0 or blocks.has_bias(normalization)
         x = blocks.conv(normalization)(
-            width, kernel_size, strides, "same", use_bias=use_bias, kernel_initializer="he_normal"
+            width, kernel_size, strides, "same", "channels_last", use_bias=use_bias, kernel_initializer="he_normal"
         )(x)
         x = layers.LeakyReLU(0.2)(blocks.normalize(x, normalization) if i else x)
-    return images, keras_layers.Flatten()(x)
+    return images, keras_layers.Flatten("channels_last")(x)
 
 
 def _activate(x, normalization):

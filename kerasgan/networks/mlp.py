@@ -3,9 +3,11 @@
 import math
 
 import keras
+import numpy as np
 from keras import layers as keras_layers
 
 from kerasgan import layers
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.networks import blocks
 
 
@@ -25,7 +27,7 @@ def mlp_generator(
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer"), ranks=(1, 2, 3))
+    image_shape = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer"), ranks=(1, 2, 3))
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     x = _hidden(x, units, normalization, negative_slope=0.0)
     x = keras_layers.Dense(math.prod(image_shape), dtype="float32")(x)
@@ -62,19 +64,24 @@ def mlp_encoder(image_shape, latent_dim=128, units=(512, 512), normalization=Non
     Returns:
         `keras.Model`.
     """
+    latent_dim = checked_integer("latent_dim", latent_dim)
     images, features = _trunk(image_shape, units, normalization)
     return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
 
 
 def _trunk(image_shape, units, normalization):
-    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "spectral"), ranks=(1, 2, 3))
+    image_shape = blocks.checked_shape(
+        image_shape, normalization, (None, "batch", "layer", "spectral"), ranks=(1, 2, 3)
+    )
     images = keras.Input(image_shape, name="images")
-    return images, _hidden(keras_layers.Flatten()(images), units, normalization, negative_slope=0.2)
+    return images, _hidden(keras_layers.Flatten("channels_last")(images), units, normalization, negative_slope=0.2)
 
 
 def _hidden(x, units, normalization, negative_slope):
-    for width in units:
-        dense, use_bias = blocks.dense(normalization), blocks.has_bias(normalization)
+    if not isinstance(units, tuple | list | np.ndarray):
+        raise invalid("units", "a sequence of widths, e.g. (512, 512)", f"units={units!r}")
+    dense, use_bias = blocks.dense(normalization), blocks.has_bias(normalization)
+    for width in [checked_integer("units", width) for width in units]:
         x = dense(width, use_bias=use_bias, kernel_initializer="he_normal")(x)
         x = layers.LeakyReLU(negative_slope)(blocks.normalize(x, normalization))
     return x

@@ -10,6 +10,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerasgan import layers
+from kerasgan.errors import checked_integer
 from kerasgan.networks import blocks
 
 
@@ -26,7 +27,8 @@ def resnet_generator(image_shape, latent_dim=128, filters=128, normalization="ba
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    image_shape = blocks.checked_shape(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    filters = checked_integer("filters", filters)
     sizes = blocks.halvings(image_shape[:2], 4)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], filters)
@@ -34,7 +36,7 @@ def resnet_generator(image_shape, latent_dim=128, filters=128, normalization="ba
     for size in sizes[-2::-1]:
         x = _up_block(x, filters, size, normalization)
     x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
-    x = keras_layers.Conv2D(image_shape[-1], 3, padding="same")(x)
+    x = keras_layers.Conv2D(image_shape[-1], 3, padding="same", data_format="channels_last")(x)
     return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
 
 
@@ -50,24 +52,26 @@ def resnet_discriminator(image_shape, filters=128, normalization=None, num_class
     Returns:
         `keras.Model`.
     """
-    blocks.check(image_shape, normalization)
+    image_shape, filters = blocks.checked_shape(image_shape, normalization), checked_integer("filters", filters)
     images = x = keras.Input(image_shape, name="images")
     for i in range(max(1, len(blocks.halvings(image_shape[:2], 8)) - 1)):
         x = _down_block(x, filters, normalization, first=i == 0)
     for _ in range(2):
         x = keras_layers.Add()([x, _residual(x, filters, normalization)])
-    features = keras_layers.GlobalAveragePooling2D()(layers.LeakyReLU(0.0)(x))
+    features = keras_layers.GlobalAveragePooling2D("channels_last")(layers.LeakyReLU(0.0)(x))
     return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
 
 
 def _convolution(x, filters, kernel_size, normalization):
     initializer = "he_normal" if kernel_size > 1 else "glorot_normal"
-    return blocks.conv(normalization)(filters, kernel_size, padding="same", kernel_initializer=initializer)(x)
+    return blocks.conv(normalization)(
+        filters, kernel_size, padding="same", data_format="channels_last", kernel_initializer=initializer
+    )(x)
 
 
 def _up_block(x, filters, size, normalization):
     def doubled(x):
-        return blocks.crop(keras_layers.UpSampling2D()(x), size)
+        return blocks.crop(keras_layers.UpSampling2D(data_format="channels_last")(x), size)
 
     shortcut = _convolution(doubled(x), filters, 1, None)
     x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
@@ -78,7 +82,7 @@ def _up_block(x, filters, size, normalization):
 
 def _down_block(x, filters, normalization, first):
     """Halves the image. The block that sees the image has no activation in front of it."""
-    pool = keras_layers.AveragePooling2D(2, padding="same")
+    pool = keras_layers.AveragePooling2D(2, padding="same", data_format="channels_last")
     if first:
         shortcut = _convolution(pool(x), filters, 1, normalization)
         x = layers.LeakyReLU(0.0)(_convolution(x, filters, 3, normalization))
