@@ -240,7 +240,7 @@ class GenerativeModel(keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
-        epochs, initial_epoch = checked_integer("epochs", epochs), checked_integer("initial_epoch", initial_epoch, 0)
+        epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
         if isinstance(validation_freq, int) and validation_freq < 1:
             raise invalid("validation_freq", "a positive integer, or a list of epochs", f"{validation_freq=}")
         if not 0 <= validation_split < 1:
@@ -443,7 +443,8 @@ class GenerativeModel(keras.Model):
         groups = {name: network.variables for name, network in self.networks.items()}
         of_networks = {id(variable) for variables in groups.values() for variable in variables}
         groups["model"] = [variable for variable in self.weights if id(variable) not in of_networks]
-        groups["metrics"] = [variable for metric in self.metrics for variable in metric.variables]
+        # By name: a callback may log one more.
+        groups |= {f"metrics/{metric.name}": metric.variables for metric in self.metrics}
         groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
         return {
             named(variable, group, index): variable
@@ -520,9 +521,13 @@ class GenerativeModel(keras.Model):
         if not self.compiled:
             return {}
         serialize = keras.saving.serialize_keras_object
-        return {**{name: serialize(one) for name, one in self.optimizers.items()}, **self.compile_arguments}
+        skips = {"skips_non_finite": True} if self.skips_non_finite else {}
+        return {**{name: serialize(one) for name, one in self.optimizers.items()}, **self.compile_arguments, **skips}
 
     def compile_from_config(self, config):
+        config = dict(config)
+        if config.pop("skips_non_finite", False):
+            self.skip_non_finite()
         restore = keras.saving.deserialize_keras_object
         arguments = {name: restore(value) if isinstance(value, dict) else value for name, value in config.items()}
         self._restoring = True
@@ -584,7 +589,15 @@ class GenerativeModel(keras.Model):
     @property
     def metrics(self):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
-        return list(self._trackers.values())
+        own = list(self._trackers.values())
+        # And those that a subclass has made: `Layer` finds them.
+        unknown = [one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)]
+        return [*own, *unknown]
+
+    def _get_metrics_result_or_logs(self, logs):
+        """What Keras's `evaluate` returns: where a `test_step` returns more, Keras would drop the means."""
+        means = self.get_metrics_result()
+        return {**means, **{name: value for name, value in logs.items() if name not in means}}
 
     @property
     def metrics_names(self):
