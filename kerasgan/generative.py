@@ -251,7 +251,7 @@ class GenerativeModel(Configured, keras.Model):
         """
         self._assert_compile_called("fit")
         batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
-        epochs, initial_epoch = checked_integer("epochs", epochs), checked_integer("initial_epoch", initial_epoch, 0)
+        epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
         validation_freq = batching.checked_epochs("validation_freq", validation_freq)
         validation_split = checked_number("validation_split", validation_split, "[0, 1)")
         shuffle = batching.checked_boolean("shuffle", shuffle)
@@ -336,6 +336,7 @@ class GenerativeModel(Configured, keras.Model):
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
             print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
+        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values])}
         return values if return_dict else list(values.values())
 
     def _evaluate(self, dataset, steps, **kwargs):
@@ -480,7 +481,8 @@ class GenerativeModel(Configured, keras.Model):
         groups = {name: network.weights for name, network in self.networks.items()}
         of_networks = {id(variable) for variables in groups.values() for variable in variables}
         groups["model"] = [variable for variable in self.weights if id(variable) not in of_networks]
-        groups["metrics"] = [variable for metric in self.metrics for variable in metric.variables]
+        # By name: a callback may log one more.
+        groups |= {f"metrics/{metric.name}": metric.variables for metric in self.metrics}
         groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
         return {
             named(variable, group, index): variable
@@ -564,7 +566,8 @@ class GenerativeModel(Configured, keras.Model):
             return {}
         serialize = keras.saving.serialize_keras_object
         optimizers = {name: serialize(one) for name, one in self.optimizers.items()}
-        return {**optimizers, **self.compile_arguments, "shared": self._shared_optimizers()}
+        others = {"shared": self._shared_optimizers(), "skips_non_finite": self.skips_non_finite}
+        return {**optimizers, **self.compile_arguments, **others}
 
     def _shared_optimizers(self):
         """Dict of the optimizer, by name, that a network has been compiled with on its own, by the network's role."""
@@ -577,6 +580,9 @@ class GenerativeModel(Configured, keras.Model):
         }
 
     def compile_from_config(self, config):
+        config = dict(config)
+        if config.pop("skips_non_finite", False):
+            self.skip_non_finite()
         restore = keras.saving.deserialize_keras_object
         shared = config.pop("shared", {})
         arguments = {name: restore(value) if isinstance(value, dict) else value for name, value in config.items()}
@@ -620,7 +626,17 @@ class GenerativeModel(Configured, keras.Model):
     @property
     def metrics(self):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
-        return list(self._trackers.values())
+        own = list(self._trackers.values())
+        # And those that a subclass has made: `Layer` finds them.
+        unknown = [
+            one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)
+        ]
+        return [*own, *unknown]
+
+    def _get_metrics_result_or_logs(self, logs):
+        """What Keras's `evaluate` returns: where a `test_step` returns more, Keras would drop the means."""
+        means = self.get_metrics_result()
+        return {**means, **{name: value for name, value in logs.items() if name not in means}}
 
     @property
     def metrics_names(self):

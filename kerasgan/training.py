@@ -5,9 +5,10 @@ import math
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution
+from kerasgan import batching, buffers, contract, distribution
 from kerasgan.errors import CheckpointCorruptError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -20,7 +21,9 @@ _REMEMBERED = {
 _CHIEF_ONLY = (keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)
 # Packages whose callbacks, LambdaCallback aside, log nothing that the model does not.
 _KNOWN = ("keras", "kerasgan")
+_READ_AHEAD = 4  # training steps of which batches are read ahead, one to be safe
 _FAIL_ON_STATE = 2  # tf.data's policy for an iterator whose state is partly elsewhere
+_MOST_VALUES = 100_000  # of an array that a callback has a checkpoint remember
 EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
 
 
@@ -48,7 +51,7 @@ class Training:
         self.epochs = epochs
         self.verbose = verbose
         self.validate = validate
-        callbacks = keras.tree.flatten(callbacks or [])
+        callbacks = _listed(callbacks)
         if not distribution.is_chief(model.distribute_strategy):
             callbacks = [one for one in callbacks if not _chief_only(one)]
         self.history = next((one for one in callbacks if isinstance(one, keras.callbacks.History)), None)
@@ -63,11 +66,13 @@ class Training:
         self._callbacks = [callback for callback in callbacks if not hasattr(callback, "running")]
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
         self._epoch_logs = None  # those of the epoch, while it is validated
+        self._logs = {}  # of the last step
         self._validated = validated
         self._first = model.batches_taken
         self._pointed_out = False
         self._iterator = None
         self._restored = None
+        self.too_large = None  # what keeps the iterator from being saved, in words
         self.after_batch = None  # puts the training elsewhere, by `restore`, once all callbacks have seen the batch
 
     @property
@@ -83,12 +88,17 @@ class Training:
         return [*names, *(f"val_{name}" for name in held_out if self._validated)]
 
     @property
-    def has_callbacks_of_others(self):
-        """Whether there are callbacks that may log something of their own."""
-        return any(
+    def logs_more(self):
+        """Whether callbacks or steps of the user's may log something that is not known before."""
+        steps = (type(self.model).train_step, type(self.model).test_step)
+        return any(step.__module__.split(".")[0] not in _KNOWN for step in steps) or any(
             isinstance(one, keras.callbacks.LambdaCallback) or type(one).__module__.split(".")[0] not in _KNOWN
             for one in self._callbacks
         )
+
+    def has(self, callback):
+        """Whether this very callback was given to `fit`."""
+        return any(one is callback for one in (*self._callbacks, *self._companions))
 
     @property
     def was_stopped_early(self):
@@ -101,13 +111,8 @@ class Training:
 
     def run(self):
         """Trains; returns the history."""
-        with contextlib.ExitStack() as stack:
-            for callback in self._companions:
-                stack.enter_context(callback.running(self))
-            return self._run()
-
-    def _run(self):
         model = self.model
+        # Callbacks may give the model metrics and variables in `set_model`: before a checkpoint is read or written.
         callbacks = keras.callbacks.CallbackList(
             [*self._callbacks, *self._companions],
             add_progbar=self.verbose != 0,
@@ -116,19 +121,29 @@ class Training:
             steps=self.steps_per_epoch,
             model=model,
         )
+        if self._companions and not batching.seekable(self.dataset) and not self._several:
+            # In a run that resumes, too: looking at the data may advance the order of a seeded `shuffle`.
+            self.too_large = buffers.too_large(self.dataset, _READ_AHEAD * self._bytes_of_step())
+        with contextlib.ExitStack() as stack:
+            for callback in self._companions:
+                stack.enter_context(callback.running(self))
+            return self._run(callbacks)
+
+    def _run(self, callbacks):
+        model = self.model
         model.history = self.history
         model.stop_training = False
         model.make_train_function()
         self._iterator = self._iterator or self._read()
         callbacks.on_train_begin()
         self._restore_callbacks()
-        if self.was_stopped_early:
-            model.stop_training = True
         if model._initial_epoch:  # Keras's BackupAndRestore has loaded weights
             self.epoch, self.step, self._iterator = model._initial_epoch, int(model.step.numpy()), self._read()
-        logs = {}
-        while self.epoch < self.epochs and not model.stop_training:
+        logs, epochs = {}, 0 if self.was_stopped_early else self.epochs
+        while self.epoch < epochs:
             logs = self._run_epoch(callbacks)
+            if model.stop_training:
+                break
         callbacks.on_train_end(logs)
         return self.history
 
@@ -137,9 +152,12 @@ class Training:
         if not self.batch:
             model.reset_metrics()
         callbacks.on_epoch_begin(self.epoch)
-        while self.batch < self.steps_per_epoch and not model.stop_training:
+        while self.batch < self.steps_per_epoch:
             callbacks.on_train_batch_begin(self.batch)
             logs = model.train_function(self._iterator)
+            if not self._logs:
+                _scalars(logs)  # what cannot be logged is said after one step, not after an epoch
+            self._logs = logs  # not read at each step, which would wait for an accelerator
             self.batch += model.steps_per_execution
             self.step += model.steps_per_execution
             callbacks.on_train_batch_end(self.batch - 1, logs)
@@ -148,8 +166,13 @@ class Training:
                 self._restore_callbacks()
                 callbacks.on_epoch_begin(self.epoch)
                 self.after_batch = None
+            if model.stop_training:
+                break
         if self._epoch_logs is None:
-            self._epoch_logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+            # As in Keras, a value that no metric averages is that of the last step.
+            means = {name: float(value) for name, value in model.get_metrics_result().items()}
+            last = _scalars(self._logs)
+            self._epoch_logs = {**means, **{name: last[name] for name in last if name not in means}}
         self._point_out_nan()
         logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
@@ -184,9 +207,10 @@ class Training:
             "epoch": self.epoch,
             "batch": self.batch,
             "epoch_logs": self._epoch_logs,
+            "logs": _scalars(self._logs),
             "first": self._first,
             "data": kind,
-            "history": {"epoch": getattr(self.history, "epoch", []), "history": self.history.history},
+            "history": plain("history", {"epoch": getattr(self.history, "epoch", []), "history": self.history.history}),
             "callbacks": callbacks,
         }, data
 
@@ -218,6 +242,7 @@ class Training:
         """
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._epoch_logs, self._first, self._restored = state["epoch_logs"], state["first"], state
+        self._logs = state.get("logs", {})
         kind = state["data"]
         if not batching.seekable(self.dataset) and kind == EXACT and iterator is None:
             kind = REPLAYED  # the number of replicas has changed since
@@ -239,10 +264,14 @@ class Training:
         contract.check_divisible(dataset, strategy.num_replicas_in_sync, model.pack)
         return iter(strategy.experimental_distribute_dataset(dataset) if self._several else dataset)
 
+    def _bytes_of_step(self):
+        """Bytes of the batches of one step, 0 where their shapes do not tell."""
+        return self.model.batches_per_step * (buffers.bytes_in(self.dataset.element_spec) or 0)
+
     def _data_state(self):
         if batching.seekable(self.dataset):
             return EXACT, None
-        if self._several:
+        if self._several or self.too_large:
             return REPLAYED, None
         if self._iterator is None:
             self._iterator = self._read()
@@ -252,7 +281,12 @@ class Training:
             )
         except tf.errors.FailedPreconditionError:  # a random op with a state, or Python
             return APPROXIMATE, None
-        return EXACT, tf.io.serialize_tensor(state).numpy()
+        data = tf.io.serialize_tensor(state).numpy()
+        own = _READ_AHEAD * buffers.bytes_in(self._iterator.element_spec)
+        if len(data) > buffers.LIMIT + own:  # an autotuned `prefetch` has grown
+            self.too_large = f"the batches that are read ahead hold {buffers.shown(len(data))}"
+            return REPLAYED, None
+        return EXACT, data
 
     def _restore_callbacks(self):
         if self._restored is None:
@@ -281,6 +315,26 @@ def _remembered_names(callback):
     return next((names for kind, names in _REMEMBERED.items() if isinstance(callback, kind)), ())
 
 
+def _listed(callbacks):
+    """A list of callbacks, of one, a structure of them, or a `CallbackList`."""
+    callbacks = keras.tree.flatten(callbacks or [])
+    made = [one.callbacks if isinstance(one, keras.callbacks.CallbackList) else [one] for one in callbacks]
+    for one in (callbacks := [one for some in made for one in some]):
+        if isinstance(one, type) or not hasattr(one, "set_model"):
+            raise invalid("callbacks", "objects of keras.callbacks.Callback, e.g. [TerminateOnNaN()]", repr(one))
+    return callbacks
+
+
+def _scalars(logs):
+    """Floats by name of what a training step has returned."""
+    try:
+        return {name: float(value) for name, value in logs.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        shown = {k: str(getattr(v, "shape", v)) for k, v in logs.items()} if isinstance(logs, dict) else repr(logs)
+        expected = "a dict of scalars: reduce what is larger with `tf.reduce_mean`"
+        raise invalid("train_step", expected, f"{shown} returned by `train_step`") from error
+
+
 def _chief_only(callback):
     return getattr(callback, "chief_only", False) or isinstance(callback, _CHIEF_ONLY)
 
@@ -288,8 +342,34 @@ def _chief_only(callback):
 def _state_of(callback):
     """What a callback has to remember: by its method `get_state`, or of Keras's own."""
     if hasattr(callback, "get_state"):
-        state = callback.get_state()
+        state = plain(f"{type(callback).__name__}.get_state()", callback.get_state())
     else:
         values = {name: getattr(callback, name, None) for name in _remembered_names(callback)}
         state = {name: value if isinstance(value, int | None) else float(value) for name, value in values.items()}
     return {"class": type(callback).__name__, "state": state} if state else None
+
+
+def plain(argument, value):
+    """The value as JSON holds it: NumPy numbers and tensors become numbers, arrays and tuples lists.
+
+    Args:
+        argument: String, what holds the value.
+        value: Anything.
+
+    Raises:
+        TypeError: It holds something that JSON does not give back.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(argument, one) for one in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(argument, one) for key, one in value.items()}
+    if not isinstance(value, dict) and hasattr(value, "dtype") and np.asarray(value).dtype.kind in "biufU":
+        array = np.asarray(value)
+        if array.size > _MOST_VALUES:
+            expected = f"arrays of at most {_MOST_VALUES:,} values in a checkpoint: keep what is larger in a file"
+            raise invalid(argument, expected, f"one of shape {array.shape}")
+        return array.tolist()
+    expected = "numbers, strings, lists, and dicts whose keys are strings, which a checkpoint can hold"
+    raise invalid(argument, expected, f"{type(value).__name__} {value!r:.80}", TypeError)

@@ -16,22 +16,30 @@ import tensorflow as tf
 
 from kerasgan import batching, checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
-from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, NonFiniteError, checked_integer, invalid
+from kerasgan.callbacks.base import ModelCallback
+from kerasgan.errors import (
+    CheckpointMismatchError,
+    CheckpointWriteError,
+    NonFiniteError,
+    checked_integer,
+    checked_number,
+    invalid,
+)
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
 
-_DATA = "data/iterator"
+_DATA, _METRICS = "data/iterator", "metrics/"
 # Steps after which several workers tell one another of signals.
 _AGREED_EVERY = 10
 _INEXACT = {
-    REPLAYED: "The batches trained on so far are read again, to get to the position; what follows is exact if the "
-    "dataset gives the same batches each time it is read, else approximate. Those of `kerasgan.datasets.load`, and "
-    "arrays, need neither.",
+    REPLAYED: "the batches trained on so far are read again, to get to the position; what follows is exact if the "
+    "dataset gives the same batches each time it is read, else approximate. Arrays and `kerasgan.datasets.load` "
+    "need neither, nor does a pipeline that shuffles file names or indices and does not cache.",
     APPROXIMATE: "approximate: the dataset cannot give its position back, because it draws from a random state or runs "
     "Python (tf.random in `map`, `from_generator`). Use stateless random ops, arrays or `kerasgan.datasets.load`.",
 }
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(ModelCallback):
     """Saves the whole training every so often, and goes on from the newest checkpoint when `fit` is called again.
 
     A checkpoint holds both networks, the average, both optimizers with their loss scales, the counters that all random
@@ -81,20 +89,16 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value, choices in (("mode", mode, ("min", "max")), ("on_error", on_error, ("raise", "warn"))):
             if value not in choices:
                 raise invalid(name, " or ".join(map(repr, choices)), f"{name}={value!r}")
+        if monitor is not None and not isinstance(monitor, str):
+            raise invalid("monitor", "the name of a metric in the logs, e.g. 'val_wasserstein'", f"monitor={monitor!r}")
         self.directory = _directory(directory)
         self.every = every
         self.keep = keep
         self.monitor = monitor
         self.mode = mode
         self.on_error = on_error
+        self._signal = None
         self.restored = None  # path of the checkpoint that the training has gone on from
-
-    def set_model(self, model):
-        if not hasattr(model, "recipe"):
-            raise invalid(
-                "callbacks", "Checkpoint with kerasgan's models alone; Keras's has others", type(model).__name__
-            )
-        super().set_model(model)
 
     @contextlib.contextmanager
     def running(self, training):
@@ -102,8 +106,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._training, model = training, training.model
         self._writes = distribution.is_chief(model.distribute_strategy)
         self._workers = distribution.has_workers(model.distribute_strategy)
-        self._saved = self._signal = self._best = None
-        self._saving = self._leaving = False
+        self._saved = self._signal = self._best = self._names = None
+        self._saving = self._leaving = self._said = False
         self._check_monitor()
         with contextlib.ExitStack() as stack:
             if self._writes:
@@ -117,6 +121,9 @@ class Checkpoint(keras.callbacks.Callback):
             yield
 
     # When
+
+    def on_train_begin(self, logs=None):
+        self._check_names(self._training.model.state())
 
     def on_train_batch_end(self, batch, logs=None):
         if self._training.after_batch:  # this batch is not one to go on from
@@ -142,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _check_monitor(self):
         names = self._training.metric_names
-        if self.monitor and self.monitor not in names and not self._training.has_callbacks_of_others:
+        if self.monitor and self.monitor not in names and not self._training.logs_more:
             raise invalid("monitor", f"a metric in the logs: {', '.join(names)}", f"monitor={self.monitor!r}")
 
     def _due(self):
@@ -245,21 +252,34 @@ class Checkpoint(keras.callbacks.Callback):
         # On all workers, because some variables are summed over them when they are read.
         arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
         # Metrics may be what they are.
-        broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
+        broken = [name for name, array in arrays.items() if not name.startswith(_METRICS) and not _finite(array)]
         if broken:
             reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
             if self._saved is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
             warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
             return
+        self._check_names(arrays)
         if self._writes:
             state, data = training.state()
+            self._say_how_exact(state["data"])
             if data is not None:
                 arrays[_DATA] = np.frombuffer(data, np.uint8)
             values = {"training": state, "configuration": self._configuration(), "best": self._best, **self._machine()}
             step, epoch = training.position
             checkpoint.prune(checkpoint.write(self.directory, step, epoch, arrays, values), self.keep)
         self._saved = training.position
+
+    def _check_names(self, arrays):
+        """A run that resumes has only the variables that are there before the first step."""
+        names = {name for name in arrays if not name.startswith(_METRICS)}
+        self._names = self._names or names
+        if names != self._names:
+            new = sorted(names ^ self._names)[0]
+            expected = (
+                "callbacks that make or remove variables of the model in `set_model`, before a checkpoint is read"
+            )
+            raise invalid("callbacks", expected, f"{new}, which was made or removed since")
 
     def _write_first(self):
         """One real checkpoint, written and read, before hours are spent."""
@@ -268,10 +288,19 @@ class Checkpoint(keras.callbacks.Callback):
         self._write()
         if self._writes and self._saved:
             checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
-            if self._training.state()[0]["data"] == APPROXIMATE:
-                warnings.warn(
-                    f"A training that goes on from a checkpoint will be {_INEXACT[APPROXIMATE]}", stacklevel=2
-                )
+
+    def _say_how_exact(self, kind):
+        """Once, before the first step if it is known then, that a run which resumes has to read data again."""
+        too_large = self._training.too_large
+        if kind == APPROXIMATE and not self._said:
+            warnings.warn(f"A training that goes on from a checkpoint will be {_INEXACT[APPROXIMATE]}", stacklevel=2)
+        elif too_large and not self._said:
+            warnings.warn(
+                f"Checkpoints do not hold the position in the data, because {too_large}. When this training goes on "
+                f"from one, {_INEXACT[REPLAYED]}",
+                stacklevel=2,
+            )
+        self._said = self._said or kind == APPROXIMATE or bool(too_large)
 
     def _restore(self):
         training = self._training
@@ -303,6 +332,7 @@ class Checkpoint(keras.callbacks.Callback):
                 )
         if kind != EXACT:
             warnings.warn(f"Going on from {path.name}: {_INEXACT[kind]}", stacklevel=2)
+            self._said = True
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
         if changed:
             warnings.warn(f"Going on from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
@@ -318,6 +348,7 @@ class Checkpoint(keras.callbacks.Callback):
         Returns:
             Integer, the step it is at.
         """
+        factor = checked_number("factor", factor, "(0, inf)")
         path = checkpoint.newest(self.directory)
         optimizers = self._training.model.optimizers.values()
         rates = [factor * optimization.learning_rate(optimizer) for optimizer in optimizers]
@@ -332,13 +363,15 @@ class Checkpoint(keras.callbacks.Callback):
         training = self._training
         variables = training.model.state()
         specs = {name: (tuple(variable.shape), variable.numpy().dtype) for name, variable in variables.items()}
-        specs[_DATA] = None
-        arrays = checkpoint.read_arrays(path, specs)
+        # Metrics are what callbacks have made of them: one more or less is no other training.
+        optional = [_DATA, *(name for name in specs if name.startswith(_METRICS))]
+        arrays = checkpoint.read_arrays(path, {**specs, _DATA: None}, optional, ignored=_METRICS)
         data = arrays.pop(_DATA, None)
         # What can fail comes before anything is changed.
         iterator = None if data is None else training.iterator_at(data.tobytes())
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+        training.model.reset_metrics()
+        for name, array in arrays.items():
+            variables[name].assign(array)
         kind = training.restore(values["training"], iterator)
         self._best, self._saved = values["best"], training.position
         return kind

@@ -2,10 +2,11 @@
 
 import sys
 
-import keras
 import numpy as np
 
 from kerasgan import batching, distribution, metrics, optimization
+from kerasgan.callbacks.base import ModelCallback
+from kerasgan.callbacks.checkpoint import Checkpoint
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
 from kerasgan.metrics import copies
@@ -20,7 +21,7 @@ _SATURATED = 0.9
 _OVERFITTED = 0.5
 
 
-class Health(keras.callbacks.Callback):
+class Health(ModelCallback):
     """Looks for the illnesses of GANs, and names each at most once, every roll-back besides, with what to do.
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves; modes that are
@@ -71,8 +72,8 @@ class Health(keras.callbacks.Callback):
         super().__init__()
         if on_non_finite not in POLICIES:
             raise invalid("on_non_finite", " or ".join(map(repr, POLICIES)), f"on_non_finite={on_non_finite!r}")
-        if on_non_finite == "roll_back" and checkpoint is None:
-            raise invalid("checkpoint", "the Checkpoint of this `fit`, to roll back to", "checkpoint=None")
+        if on_non_finite == "roll_back" and not isinstance(checkpoint, Checkpoint):
+            raise invalid("checkpoint", "the Checkpoint of this `fit`, to roll back to", f"checkpoint={checkpoint!r}")
         self.every = checked_integer("every", every)
         self.patience = checked_integer("patience", patience)
         self.num_images = checked_integer("num_images", num_images, 16)
@@ -84,8 +85,6 @@ class Health(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if not hasattr(model, "recipe"):
-            raise invalid("callbacks", "Health with kerasgan's models alone", type(model).__name__)
         if self.on_non_finite != "raise" and distribution.has_workers(model.distribute_strategy):
             expected = "'raise' on several workers, which would have to mend themselves together"
             raise invalid("on_non_finite", expected, f"on_non_finite={self.on_non_finite!r}")
@@ -98,6 +97,8 @@ class Health(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._training = self.model.training
+        if self.on_non_finite == "roll_back" and not self._training.has(self.checkpoint):
+            raise invalid("callbacks", "the Checkpoint that Health rolls back to among them", "no such Checkpoint")
         self._real, self._labels = self._some_real()
         self._real_spread = _spread(self._real)  # 0 where most are one image: then nothing is said of collapse
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
@@ -127,7 +128,7 @@ class Health(keras.callbacks.Callback):
         distance = getattr(self.model.loss, "distance", None) if hasattr(self.model, "discriminator") else None
         held_out = (logs or {}).get(f"val_{distance}")
         if held_out is not None:
-            training = self._latest.get(distance, logs[distance])  # the epoch may have begun far away
+            training = self._latest.get(distance, logs.get(distance, held_out))  # the epoch may have begun far away
             share = (training - held_out) / max(abs(training), 1e-12)
             sentence = None
             if training > 0 and share > _OVERFITTED:
@@ -159,7 +160,7 @@ class Health(keras.callbacks.Callback):
         sentences = {"collapse": self._collapse(fake) if self._real_spread else None}
         distance = getattr(model.loss, "distance", None) if hasattr(model, "discriminator") else None
         if distance:
-            sentences["under-trained critic"] = means[distance] < 0 and (
+            sentences["under-trained critic"] = means.get(distance, 0.0) < 0 and (
                 f"the critic is under-trained: its estimate of the distance is {means[distance]:.3g}, and a distance "
                 "is not below 0. Raise n_critic or the discriminator's learning rate"
             )
@@ -169,7 +170,7 @@ class Health(keras.callbacks.Callback):
                 "generated example from real ones. Lower its learning rate, penalise its gradient, or use WGANGP"
             )
         if [penalty.target for penalty in getattr(model, "penalties", ())] == [1.0]:
-            norm = means["gradient_norm"]
+            norm = means.get("gradient_norm", 1.0)
             sentences["gradient norm"] = not _NORMS[0] <= norm <= _NORMS[1] and (
                 f"the norm of the critic's gradient is {norm:.2g}, far from 1. Raise the weight of the penalty where "
                 "it is above; below, lower it or train the critic more"

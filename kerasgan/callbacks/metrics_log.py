@@ -7,13 +7,12 @@ import pathlib
 import time
 import warnings
 
-import keras
-
 from kerasgan import files, plots
+from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import checked_integer
 
 
-class MetricsLog(keras.callbacks.Callback):
+class MetricsLog(ModelCallback):
     """Appends the mean metrics of every few steps to a CSV file.
 
     value of a row = mean of the step values since the row before
@@ -90,10 +89,6 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
-        new = [name for name in validation if name not in self._columns]
-        if new:
-            self._columns += new
-            self._rewrite(self._rows_until(math.inf))
         if validation or self._counted >= self.every:
             self._write(validation)
 
@@ -107,6 +102,10 @@ class MetricsLog(keras.callbacks.Callback):
         means = {name: value / self._counted for name, value in self._sums.items()}
         seconds = f"{time.monotonic() - self._start:.3f}"
         numbers = {name: f"{value:.7g}" for name, value in {**means, **validation}.items()}
+        new = [name for name in numbers if name not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite(self._rows_until(math.inf))
         row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
         self._writer.writerow(row)
         self._file.flush()

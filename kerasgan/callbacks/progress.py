@@ -6,6 +6,8 @@ import time
 
 import keras
 
+from kerasgan.errors import checked_integer
+
 # Shown in this order where there are any of them; otherwise all metrics of the model.
 _SHOWN = ("wasserstein", "gradient_norm", "d_loss", "g_loss")
 _LINES = 20
@@ -21,7 +23,7 @@ class Progress(keras.callbacks.Callback):
     Metrics are means over the steps since the line before. Use it with `fit(..., verbose=0)`.
 
     Args:
-        steps: Integer, steps in all. Defaults to what `fit` was told.
+        steps: Integer >= 1, steps in all. Defaults to what `fit` was told.
         file: Where to write. Defaults to standard output.
     """
 
@@ -29,18 +31,17 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, steps: int | None = None, file=None):
         super().__init__()
-        self.steps = steps
+        self.steps = None if steps is None else checked_integer("steps", steps)
         self.file = file
 
     def on_train_begin(self, logs=None):
         self._out = self.file or sys.stdout
         self._terminal = self._out.isatty()
-        names = [metric.name for metric in self.model.metrics]
-        shown = [name for name in _SHOWN if name in names] or names
-        self._names = [name for name in shown if name != "d_loss" or "wasserstein" not in shown]
+        self._names = None
         self._held_out = {}
         self._sums, self._counted = {}, 0
-        self._done = self._begun = int(self.model.step.numpy())
+        step = getattr(self.model, "step", None)  # of another Keras model there is none
+        self._done = self._begun = 0 if step is None else int(step.numpy())
         self._written, self._width = -1, 0
         self._start = self._last = time.monotonic()
         self._first = None
@@ -57,6 +58,9 @@ class Progress(keras.callbacks.Callback):
         self._done = self._before + batch + 1
         # The first step compiles: it tells nothing about the speed of the others.
         self._first = self._first or (now, self._done)
+        if self._names is None:
+            shown = [name for name in _SHOWN if name in logs] or list(logs)
+            self._names = [name for name in shown if name != "d_loss" or "wasserstein" not in shown]
         for name in self._names:
             self._sums[name] = self._sums.get(name, 0.0) + float(logs[name])
         self._counted += 1
@@ -64,7 +68,9 @@ class Progress(keras.callbacks.Callback):
             self._print(now)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._held_out = {name: logs[f"val_{name}"] for name in self._names[:1] if f"val_{name}" in (logs or {})}
+        self._held_out = {
+            name: logs[f"val_{name}"] for name in (self._names or ())[:1] if f"val_{name}" in (logs or {})
+        }
 
     def on_train_end(self, logs=None):
         if self._done > self._written and self._first is not None:  # there was a step to make

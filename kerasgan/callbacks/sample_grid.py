@@ -4,11 +4,11 @@ import os
 import pathlib
 import warnings
 
-import keras
 import numpy as np
 from PIL import Image
 
 from kerasgan import contract, images
+from kerasgan.callbacks.base import ModelCallback
 from kerasgan.datasets.folder import UNREADABLE
 from kerasgan.errors import DataError, checked_integer, invalid
 
@@ -19,7 +19,7 @@ _ANIMATION_SECONDS = 8.0
 _STAGES = 8
 
 
-class SampleGrid(keras.callbacks.Callback):
+class SampleGrid(ModelCallback):
     """Saves a picture of what the model makes of the same latents, before the training and after each epoch.
 
     Black and white are the ends of the range of the generator's last activation, [-1, 1] where that has none. The
@@ -30,7 +30,7 @@ class SampleGrid(keras.callbacks.Callback):
         directory: Where to; it is made if it is not there.
         num_images: Integer >= 1. Defaults to `64`.
         every: Integer >= 1, epochs per picture; the last is always there. Defaults to `1`.
-        seed: Integer, of the latents. Defaults to `0`.
+        seed: Integer >= 0, of the latents. Defaults to `0`.
         labels: Integer array `(num_images,)` for a conditional model. Defaults to the classes in turn, one a column.
         real: Float array of real points `(n, 2)` to draw below generated ones. Defaults to none.
 
@@ -54,7 +54,7 @@ class SampleGrid(keras.callbacks.Callback):
         self.directory = pathlib.Path(directory)
         self.num_images = checked_integer("num_images", num_images)
         self.every = checked_integer("every", every)
-        self.seed = seed
+        self.seed = checked_integer("seed", seed, 0)
         self.labels = labels
         self.real = real
         self._epoch, self._steps = None, {}  # the step of each picture, by epoch
