@@ -173,12 +173,14 @@ def read_values(path):
         raise CheckpointCorruptError(f"{path}: {_VALUES} cannot be read ({error}).") from error
 
 
-def read_arrays(path, specs):
+def read_arrays(path, specs, optional=(), ignored=None):
     """The arrays of a checkpoint.
 
     Args:
         path: Path of a checkpoint that verifies.
-        specs: Dict from name to (shape, NumPy dtype) of what is wanted, or to None for any array, which may be missing.
+        specs: Dict from name to (shape, NumPy dtype) of what is wanted, or to None for any shape and dtype.
+        optional: Names that may be missing.
+        ignored: String, how the names of further arrays may begin; these are not read.
 
     Returns:
         Dict from name to array, in the order of `specs`.
@@ -191,7 +193,7 @@ def read_arrays(path, specs):
         with zipfile.ZipFile(path / _ARRAYS) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             headers = {name: _header(archive, entry) for name, entry in entries.items()}
-            _match(path, headers, specs)
+            _match(path, headers, specs, optional, ignored)
             arrays = {}
             for name, spec in specs.items():
                 if name not in entries:
@@ -301,14 +303,15 @@ def _header(archive, entry):
     return archives.header(archive, entry)
 
 
-def _match(path, headers, specs):
+def _match(path, headers, specs, optional, ignored):
     differences = []
     for name in dict.fromkeys([*specs, *headers]):
         if name not in headers:
-            if specs[name]:
+            if name not in optional:
                 differences.append(f"{name} is not in the checkpoint")
         elif name not in specs:
-            differences.append(f"{name} is in the checkpoint alone")
+            if ignored is None or not name.startswith(ignored):
+                differences.append(f"{name} is in the checkpoint alone")
         elif specs[name]:
             here, there = _shown(*specs[name]), _shown(*headers[name])
             if here != there.replace(f"|V{specs[name][1].itemsize}", str(specs[name][1])):  # as bfloat16 is written

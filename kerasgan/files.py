@@ -4,21 +4,29 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import shutil
+import socket
 import stat
 import time
 import uuid
+import zlib
 
 # What directories that are not complete begin with, and after how many seconds they are taken for left over.
 TEMPORARY = ".tmp-"
 _LEFT_OVER = 24 * 3_600
+# Temporary files are named by what tells whether the process that writes them still lives.
+_OF_A_WRITER = re.compile(r"\.tmp\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}\..*")
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_LONGEST = 60  # characters of the name of a file, at its end, that are in that of the temporary one
 
 
 @contextlib.contextmanager
 def replacing(path):
     """A temporary path beside `path`, which takes its place when the block ends well and is removed when it does not.
 
-    What a killed process has left of one is removed by the next that writes `path`.
+    Each writer has one of its own: of several at once the last to finish leaves its file, and all of them see it whole.
+    What a killed process has left is removed by the next that writes in the directory.
 
     Args:
         path: Where the file is wanted; its directory is made if it is not there.
@@ -30,10 +38,10 @@ def replacing(path):
         OSError: The file cannot be written; its `filename` is `path`.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".tmp.{path.name}")
+    temporary = path.with_name(f".tmp.{_HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.{path.name[-_LONGEST:]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # also a link that somebody has put there
+        _sweep(path.parent)
         yield temporary
         _flush_file(temporary)
         os.replace(temporary, path)
@@ -45,6 +53,29 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(directory):
+    """Removes temporary files of processes that have ended, those of other machines a day later."""
+    for entry in os.scandir(directory):
+        writer = _OF_A_WRITER.fullmatch(entry.name)
+        if writer and not _may_live(*writer.groups()):
+            with contextlib.suppress(OSError):
+                if writer[1] == _HOST or time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER:
+                    os.unlink(entry.path)
+
+
+def _may_live(host, process):
+    """Whether a process of this machine is there; False for those of others."""
+    if host != _HOST or os.name != "posix":
+        return host == _HOST
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
 
 
 def open_file(path, mode="rb"):

@@ -301,6 +301,7 @@ class GenerativeModel(keras.Model):
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
             print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
+        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values])}
         return values if return_dict else list(values.values())
 
     def _evaluate(self, dataset, steps, **kwargs):
@@ -591,7 +592,9 @@ class GenerativeModel(keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        unknown = [one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)]
+        unknown = [
+            one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)
+        ]
         return [*own, *unknown]
 
     def _get_metrics_result_or_logs(self, logs):

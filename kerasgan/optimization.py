@@ -1,6 +1,7 @@
 """Optimizers as the papers' code has them, and updates under mixed precision and on several replicas."""
 
 import math
+import types
 
 import keras
 import tensorflow as tf
@@ -124,6 +125,15 @@ class Optimizers:
     @property
     def iterations(self):
         return self._both[1].iterations
+
+    @property
+    def inner_optimizer(self):
+        """Where TensorBoard looks for the rates of several optimizers; schedulers, which set each, do not."""
+        names = ("d_optimizer", "g_optimizer")
+        both = zip(names, self._both, strict=True)
+        return types.SimpleNamespace(
+            optimizers=[types.SimpleNamespace(name=name, learning_rate=one.learning_rate) for name, one in both]
+        )
 
     @property
     def learning_rate(self):

@@ -17,10 +17,17 @@ import tensorflow as tf
 from kerasgan import batching, checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
 from kerasgan.callbacks.base import ModelCallback
-from kerasgan.errors import CheckpointMismatchError, CheckpointWriteError, NonFiniteError, checked_integer, checked_number, invalid
+from kerasgan.errors import (
+    CheckpointMismatchError,
+    CheckpointWriteError,
+    NonFiniteError,
+    checked_integer,
+    checked_number,
+    invalid,
+)
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
 
-_DATA = "data/iterator"
+_DATA, _METRICS = "data/iterator", "metrics/"
 # Steps after which several workers tell one another of signals.
 _AGREED_EVERY = 10
 _INEXACT = {
@@ -99,7 +106,7 @@ class Checkpoint(ModelCallback):
         self._training, model = training, training.model
         self._writes = distribution.is_chief(model.distribute_strategy)
         self._workers = distribution.has_workers(model.distribute_strategy)
-        self._saved = self._signal = self._best = None
+        self._saved = self._signal = self._best = self._names = None
         self._saving = self._leaving = self._said = False
         self._check_monitor()
         with contextlib.ExitStack() as stack:
@@ -114,6 +121,9 @@ class Checkpoint(ModelCallback):
             yield
 
     # When
+
+    def on_train_begin(self, logs=None):
+        self._check_names(self._training.model.state())
 
     def on_train_batch_end(self, batch, logs=None):
         if self._training.after_batch:  # this batch is not one to go on from
@@ -242,13 +252,14 @@ class Checkpoint(ModelCallback):
         # On all workers, because some variables are summed over them when they are read.
         arrays = {name: np.asarray(variable.numpy()) for name, variable in training.model.state().items()}
         # Metrics may be what they are.
-        broken = [name for name, array in arrays.items() if not name.startswith("metrics/") and not _finite(array)]
+        broken = [name for name, array in arrays.items() if not name.startswith(_METRICS) and not _finite(array)]
         if broken:
             reason = f"{broken[0]} holds NaN or infinity at step {training.step}"
             if self._saved is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
             warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
             return
+        self._check_names(arrays)
         if self._writes:
             state, data = training.state()
             self._say_how_exact(state["data"])
@@ -258,6 +269,17 @@ class Checkpoint(ModelCallback):
             step, epoch = training.position
             checkpoint.prune(checkpoint.write(self.directory, step, epoch, arrays, values), self.keep)
         self._saved = training.position
+
+    def _check_names(self, arrays):
+        """A run that resumes has only the variables that are there before the first step."""
+        names = {name for name in arrays if not name.startswith(_METRICS)}
+        self._names = self._names or names
+        if names != self._names:
+            new = sorted(names ^ self._names)[0]
+            expected = (
+                "callbacks that make or remove variables of the model in `set_model`, before a checkpoint is read"
+            )
+            raise invalid("callbacks", expected, f"{new}, which was made or removed since")
 
     def _write_first(self):
         """One real checkpoint, written and read, before hours are spent."""
@@ -341,13 +363,15 @@ class Checkpoint(ModelCallback):
         training = self._training
         variables = training.model.state()
         specs = {name: (tuple(variable.shape), variable.numpy().dtype) for name, variable in variables.items()}
-        specs[_DATA] = None
-        arrays = checkpoint.read_arrays(path, specs)
+        # Metrics are what callbacks have made of them: one more or less is no other training.
+        optional = [_DATA, *(name for name in specs if name.startswith(_METRICS))]
+        arrays = checkpoint.read_arrays(path, {**specs, _DATA: None}, optional, ignored=_METRICS)
         data = arrays.pop(_DATA, None)
         # What can fail comes before anything is changed.
         iterator = None if data is None else training.iterator_at(data.tobytes())
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+        training.model.reset_metrics()
+        for name, array in arrays.items():
+            variables[name].assign(array)
         kind = training.restore(values["training"], iterator)
         self._best, self._saved = values["best"], training.position
         return kind

@@ -68,7 +68,9 @@ class Progress(keras.callbacks.Callback):
             self._print(now)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._held_out = {name: logs[f"val_{name}"] for name in (self._names or ())[:1] if f"val_{name}" in (logs or {})}
+        self._held_out = {
+            name: logs[f"val_{name}"] for name in (self._names or ())[:1] if f"val_{name}" in (logs or {})
+        }
 
     def on_train_end(self, logs=None):
         if self._done > self._written and self._first is not None:  # there was a step to make

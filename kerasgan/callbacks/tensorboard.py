@@ -1,8 +1,11 @@
-"""TensorBoard's events, in memory that stays flat."""
+"""TensorBoard's events, in memory that stays flat, and pictures of what a model makes."""
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from kerasgan import images
+from kerasgan.errors import checked_integer
 
 
 class _Summary:
@@ -17,14 +20,36 @@ class _Summary:
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's `TensorBoard`, for trainings of any length: arguments and events are the same.
+    """Keras's `TensorBoard`, for trainings of any length, and with pictures: arguments and scalars are the same.
+
+    After each epoch `samples` shows what the model makes of the same latents: a grid of images, or a scatter plot of
+    points in the plane. The learning rates of a GAN are `epoch_learning_rate_d_optimizer` and `..._g_optimizer`.
 
     TensorFlow keeps each Python number that it was ever given as a tensor, about a kilobyte for one, and Keras's
     callback gives it those of every batch, also where only epochs are written (`update_freq="epoch"`). Here these are
     not given, and all others are NumPy's, which are not kept.
+
+    Args:
+        num_images: Integer >= 0, generated images in a picture; 0 for no pictures. Defaults to `64`.
+        *args, **kwargs: As in `keras.callbacks.TensorBoard`.
+
+    Raises:
+        ValueError: An argument is out of its range.
     """
 
     summary = _Summary()
 
+    def __init__(self, *args, num_images=64, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.num_images = checked_integer("num_images", num_images, 0)
+
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, None if self.update_freq == "epoch" else logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        shape = getattr(self.model, "image_shape", ())  # another Keras model makes no images
+        if self.num_images and (len(shape) == 3 or shape == (2,)):
+            examples = self.model.generate(self.num_images, seed=0)
+            with self._train_writer.as_default():
+                tf.summary.image("samples", images.picture(examples)[None], step=np.int64(epoch))
