@@ -302,7 +302,7 @@ class GenerativeModel(keras.Model):
         if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
             print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
         values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values])}
-        return values if return_dict else list(values.values())
+        return values if return_dict else [values[name] for name in dict.fromkeys([*self.metrics_names, *values])]
 
     def _evaluate(self, dataset, steps, **kwargs):
         self.evaluated_batches.assign(0)
@@ -592,10 +592,8 @@ class GenerativeModel(keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        unknown = [
-            one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)
-        ]
-        return [*own, *unknown]
+        known = {id(metric) for metric in (*own, self._loss_tracker)}
+        return [*own, *(metric for metric in self._metrics if id(metric) not in known)]
 
     def _get_metrics_result_or_logs(self, logs):
         """What Keras's `evaluate` returns: where a `test_step` returns more, Keras would drop the means."""
