@@ -592,7 +592,7 @@ class GenerativeModel(keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        known = {id(metric) for metric in (*own, self._loss_tracker)}
+        known = {id(metric) for metric in (*own, *self._quality, self._loss_tracker)}
         return [*own, *(metric for metric in self._metrics if id(metric) not in known)]
 
     def _get_metrics_result_or_logs(self, logs):
