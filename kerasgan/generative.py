@@ -628,10 +628,8 @@ class GenerativeModel(Configured, keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        unknown = [
-            one for one in self._metrics if one is not self._loss_tracker and all(one is not mine for mine in own)
-        ]
-        return [*own, *unknown]
+        known = {id(metric) for metric in (*own, *self._quality, self._loss_tracker)}
+        return [*own, *(metric for metric in self._metrics if id(metric) not in known)]
 
     def _get_metrics_result_or_logs(self, logs):
         """What Keras's `evaluate` returns: where a `test_step` returns more, Keras would drop the means."""

@@ -1,5 +1,6 @@
 """`kerasgan.callbacks` in short trainings of small networks."""
 
+import contextlib
 import csv
 import io
 import re
@@ -175,10 +176,44 @@ def test_pictures_of_which_none_can_be_read_make_no_sheet(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_0001.png"]
 
 
-@pytest.mark.parametrize("arguments", [{"num_images": 0}, {"every": 0}])
-def test_sample_grid_refuses_what_it_cannot_do(arguments):
-    with pytest.raises(ValueError, match="Expected a positive integer"):
-        kg.callbacks.SampleGrid("samples", **arguments)
+@pytest.mark.parametrize(
+    ("callback", "arguments"),
+    [
+        ("SampleGrid", {"num_images": 0}),
+        ("SampleGrid", {"every": 0}),
+        ("SampleGrid", {"seed": -1}),
+        ("MetricsLog", {"every": 0.5}),
+        ("TensorBoard", {"num_images": True}),
+        ("Progress", {"steps": 0}),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(callback, arguments, tmp_path):
+    first = () if callback == "Progress" else (tmp_path,)
+    with pytest.raises(ValueError, match=rf"`{next(iter(arguments))}`. Expected (a positive integer|an integer >= 0)"):
+        getattr(kg.callbacks, callback)(*first, **arguments)
+
+
+MADE = {
+    "Checkpoint": kg.callbacks.Checkpoint,
+    "Health": lambda path: kg.callbacks.Health(),
+    "MetricsLog": lambda path: kg.callbacks.MetricsLog(path / "log.csv"),
+    "Progress": lambda path: kg.callbacks.Progress(file=io.StringIO()),
+    "SampleGrid": kg.callbacks.SampleGrid,
+    "TensorBoard": kg.callbacks.TensorBoard,
+    "TerminateOnNaN": lambda path: kg.callbacks.TerminateOnNaN(),
+}
+WORK_EVERYWHERE = ("Progress", "TensorBoard", "TerminateOnNaN")
+
+
+@pytest.mark.parametrize("name", kg.callbacks.__all__)
+def test_every_callback_works_with_another_model_of_keras_or_refuses_it_in_words(name, tmp_path):
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.compile("sgd", "mse")
+    expected = contextlib.nullcontext()
+    if name not in WORK_EVERYWHERE:
+        expected = pytest.raises(ValueError, match=f"`callbacks`. Expected {name} with a model of kerasgan.*Sequential")
+    with expected:
+        other.fit(np.ones((4, 2)), np.ones(4), epochs=2, callbacks=[MADE[name](tmp_path)], verbose=0)
 
 
 class Clock:

@@ -314,7 +314,13 @@ def test_a_metric_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"every": 0}, "`every`"), ({"keep": 0}, "`keep`"), ({"mode": "auto"}, "'min' or 'max'"), ({"on_error": 1}, "or")],
+    [
+        ({"every": 0}, "`every`"),
+        ({"keep": 0}, "`keep`"),
+        ({"monitor": 3}, "`monitor`"),
+        ({"mode": "auto"}, "'min' or 'max'"),
+        ({"on_error": 1}, "or"),
+    ],
 )
 def test_arguments_out_of_range_are_refused(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):

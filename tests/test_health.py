@@ -319,6 +319,7 @@ def test_a_fault_that_comes_again_is_raised_in_the_end(tmp_path):
         ({"num_images": 4}, "`num_images`"),
         ({"on_non_finite": "ignore"}, "'raise' or 'skip' or 'roll_back'"),
         ({"on_non_finite": "roll_back"}, "`checkpoint`"),
+        ({"on_non_finite": "roll_back", "checkpoint": "checkpoints"}, "`checkpoint`"),
     ],
 )
 def test_what_it_does_not_take(arguments, message):
@@ -344,6 +345,34 @@ def test_one_bad_image_is_left_out_of_the_means_and_of_what_is_compared():
     assert list(findings) == ["non-finite values"]
     assert np.isfinite(gan.history.history["d_loss"]).all()
     assert gan.history.history["skipped"][0] > 0
+
+
+def test_the_checkpoint_of_another_fit_is_refused_before_the_first_step(tmp_path):
+    gan = kg.GAN(*networks())
+    with pytest.raises(ValueError, match=r"`callbacks`. Expected the Checkpoint that Health rolls back to"):
+        fit(gan, on_non_finite="roll_back", checkpoint=kg.callbacks.Checkpoint(tmp_path))
+    assert int(gan.step.numpy()) == 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("skip", "skip"), ("raise", "skip"), ("skip", "raise")])
+def test_a_run_resumes_with_the_same_policy_and_with_another(tmp_path, first, second):
+    for policy, steps in ((first, 2), (second, 4)):
+        gan = kg.GAN(*networks((8,), 4))
+        gan.compile()
+        callbacks = [kg.callbacks.Health(on_non_finite=policy), kg.callbacks.Checkpoint(tmp_path)]
+        gan.fit(DIGITS[:128], epochs=steps // 2, steps_per_epoch=2, verbose=0, callbacks=callbacks)
+        assert int(gan.step) == steps
+        assert ("skipped" in gan.history.history) == (policy == "skip" or (policy, first) == ("raise", "skip"))
+
+
+def test_a_saved_model_goes_on_skipping(tmp_path):
+    gan = kg.GAN(*networks((8,), 4))
+    gan.compile()
+    gan.skip_non_finite()
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    loaded.fit(poisoned(4), steps_per_epoch=5, verbose=0)
+    assert all(np.isfinite(variable.numpy()).all() for variable in loaded.weights)
 
 
 def test_when_every_update_is_left_out_the_training_ends():

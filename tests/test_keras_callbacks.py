@@ -139,6 +139,37 @@ def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, t
     assert set(given) == {np.float32, np.int64}
 
 
+@pytest.mark.parametrize("make", [keras.callbacks.TensorBoard, kg.callbacks.TensorBoard], ids=["Keras's", "ours"])
+def test_tensorboard_gets_both_learning_rates_of_schedules_too(make, tmp_path):
+    gan = model()
+    schedule = keras.optimizers.schedules.PolynomialDecay(1e-3, 8, 0.0)
+    gan.compile(keras.optimizers.Adam(4e-4), keras.optimizers.Adam(schedule))
+    fit(gan, make(tmp_path, write_graph=False), epochs=2)
+    seen = events(tmp_path)
+    assert seen["train", "epoch_learning_rate_d_optimizer", 1] == np.float32(4e-4)
+    assert seen["train", "epoch_learning_rate_g_optimizer", 1] == pytest.approx(5e-4)
+
+
+@pytest.mark.parametrize("num_images", [64, 0])
+def test_our_tensorboard_shows_what_the_model_makes(num_images, tmp_path):
+    gan = model()
+    fit(gan, kg.callbacks.TensorBoard(tmp_path, write_graph=False, num_images=num_images), epochs=1)
+    pictures = [
+        tf.io.decode_png(tf.make_ndarray(value.tensor)[2]).numpy()
+        for path in tmp_path.rglob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tag == "samples"
+    ]
+    expected = [kg.images.picture(gan.generate(num_images, seed=0))] if num_images else []
+    assert [picture.tolist() for picture in pictures] == [picture.tolist() for picture in expected]
+
+
+def test_swap_ema_weights_says_that_no_optimizer_keeps_an_average():
+    with pytest.raises(ValueError, match="use_ema=True"):
+        fit(model(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+
+
 def test_csv_logger_writes_a_row_an_epoch(tmp_path):
     history = fit(model(), keras.callbacks.CSVLogger(tmp_path / "log.csv"))
     with open(tmp_path / "log.csv", newline="") as file:
@@ -204,3 +235,177 @@ def test_hooks_are_called_in_keras_order(capsys):
     fit(model(), Recorder(), epochs=1, steps_per_epoch=1, validation_data=IMAGES[:16], verbose=1)
     assert calls == list(hooks)
     assert "val_wasserstein" in capsys.readouterr().out  # of Keras's progress bar
+
+
+# The contract of `fit`
+
+
+class Mine(kg.GAN):
+    """As users subclass it: a value of its own, and a mean of its own."""
+
+    def __init__(self, generator, discriminator, loss=None, n_critic=1):
+        super().__init__(generator, discriminator, loss, n_critic=n_critic)
+        self.mean = keras.metrics.Mean(name="mean")
+
+    def train_step(self, data):
+        values = super().train_step(data)
+        self.mean.update_state(tf.cast(self.step.value, tf.float32))
+        return {**values, "extra": tf.cast(self.step.value, tf.float32), "mean": self.mean.result()}
+
+    def test_step(self, data):
+        return {**super().test_step(data), "extra": tf.constant(7.0)}
+
+
+def of_mine(**options):
+    gan = model(Mine)
+    gan.compile(**options)
+    return gan
+
+
+def test_values_that_steps_of_a_subclass_return_reach_every_log(tmp_path, capsys):
+    steps = []
+    log = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(dict(logs)))
+    loggers = [
+        keras.callbacks.CSVLogger(tmp_path / "keras.csv"),
+        kg.callbacks.MetricsLog(tmp_path / "ours.csv"),
+        kg.callbacks.TensorBoard(tmp_path, write_graph=False),
+        kg.callbacks.Progress(),
+        kg.callbacks.Checkpoint(tmp_path / "checkpoints", monitor="val_extra"),
+    ]
+    history = fit(of_mine(), log, *loggers, epochs=2, verbose=2).history
+    assert history["extra"] == [2.0, 4.0]  # of the last step, as in Keras
+    assert history["mean"] == [1.5, 3.5]  # of the epoch
+    assert history["d_loss"] == pytest.approx([np.mean([s["d_loss"] for s in steps[k : k + 2]]) for k in (0, 2)])
+    assert history["val_extra"] == [7.0, 7.0]
+    with open(tmp_path / "keras.csv", newline="") as file:
+        assert [row["extra"] for row in csv.DictReader(file)] == ["2.0", "4.0"]
+    with open(tmp_path / "ours.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["extra"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["val_extra"] for row in rows] == ["", "7", "", "7"]
+    seen = events(tmp_path)
+    assert (seen["train", "epoch_extra", 1], seen["validation", "epoch_extra", 1]) == (4.0, 7.0)
+    assert "extra: 4.0000" in capsys.readouterr().out
+    assert (tmp_path / "checkpoints/best.keras").exists()
+
+
+def test_values_of_a_subclass_are_those_of_the_last_step_of_an_execution_and_means_over_replicas(mirrored):
+    assert fit(of_mine(steps_per_execution=2), epochs=1).history["extra"] == [2.0]
+    with mirrored.scope():
+        gan = of_mine()
+    history = fit(gan, epochs=1).history
+    assert (history["extra"], history["val_extra"]) == ([2.0], [7.0])
+
+
+def test_an_evaluation_gives_means_of_what_is_averaged_and_the_other_values_last():
+    gan = of_mine()
+    values = gan.evaluate(IMAGES, batch_size=32, verbose=0, return_dict=True)
+    plain = kg.GAN(gan.generator, gan.discriminator)
+    plain.compile()
+    expected = plain.evaluate(IMAGES, batch_size=32, verbose=0, return_dict=True)
+    assert values["d_loss"] == pytest.approx(expected["d_loss"])
+    names = [*gan.metrics_names, "extra"]
+    assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [values[name] for name in names]
+
+
+def test_a_run_that_resumes_after_the_last_step_of_an_epoch_still_has_its_values(tmp_path):
+    class Leaves(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.training._companions[0]._save()
+                raise SystemExit
+
+    with pytest.raises(SystemExit):
+        fit(of_mine(), Leaves(), kg.callbacks.Checkpoint(tmp_path), epochs=1)
+    gan = of_mine()
+    assert fit(gan, kg.callbacks.Checkpoint(tmp_path), epochs=1).history["extra"] == [2.0]
+    assert int(gan.step) == 2
+
+
+@pytest.mark.parametrize(
+    "made", [lambda: None, lambda: 3.0, lambda: {"images": tf.zeros(3)}], ids=["None", "number", "array"]
+)
+def test_a_train_step_that_returns_no_scalars_is_refused(made):
+    class Wrong(kg.GAN):
+        def train_step(self, data):
+            super().train_step(data)
+            return made()
+
+    with pytest.raises(ValueError, match="`train_step`. Expected a dict of scalars"):
+        fit(model(Wrong), epochs=1)
+
+
+def plain_model():
+    other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    other.compile("sgd", "mse")
+    return other
+
+
+class Calls(keras.callbacks.Callback):
+    """Keeps the hooks that are called, and stops the training in one of them."""
+
+    def __init__(self, hook=None, at=0):
+        super().__init__()
+        self.calls = []
+        for name in ("train_begin", "epoch_begin", "train_batch_begin", "train_batch_end", "epoch_end", "train_end"):
+            setattr(self, f"on_{name}", lambda *args, name=name, **kwargs: self.called(name, hook, at))
+
+    def called(self, name, hook, at):
+        self.calls.append(name)
+        if name == hook and self.calls.count(name) > at:
+            self.model.stop_training = True
+
+
+@pytest.mark.parametrize(
+    ("hook", "at"),
+    [
+        ("train_begin", 0),
+        ("epoch_begin", 0),
+        ("epoch_begin", 1),
+        ("train_batch_begin", 1),
+        ("train_batch_end", 1),
+        ("epoch_end", 1),
+    ],
+)
+def test_a_training_that_a_callback_stops_ends_where_it_ends_in_keras(hook, at):
+    ours, theirs = Calls(hook, at), Calls(hook, at)
+    history = fit(model(kg.GAN), ours, epochs=3, steps_per_epoch=3, validation_data=None).history
+    other = plain_model().fit(IMAGES[:48], np.ones(48), batch_size=16, epochs=3, callbacks=[theirs], verbose=0).history
+    assert ours.calls == theirs.calls
+    assert len(history["d_loss"]) == len(other["loss"])
+    assert 0 not in history["d_loss"]
+
+
+@pytest.mark.parametrize(("initial_epoch", "epochs"), [(0, 0), (2, 2), (3, 2)])
+def test_a_training_of_no_epochs_is_one_as_in_keras(initial_epoch, epochs):
+    ours, theirs = Calls(), Calls()
+    history = fit(model(), ours, epochs=epochs, initial_epoch=initial_epoch)
+    other = plain_model().fit(
+        IMAGES, np.ones(96), epochs=epochs, initial_epoch=initial_epoch, callbacks=[theirs], verbose=0
+    )
+    assert ours.calls == theirs.calls
+    assert history.history == other.history == {}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [lambda one: one, lambda one: (one,), lambda one: [[one]], lambda one: keras.callbacks.CallbackList([one])],
+    ids=["one", "tuple", "nested", "CallbackList"],
+)
+def test_callbacks_come_in_any_form(given):
+    calls = Calls()
+    model(kg.GAN).fit(IMAGES, steps_per_epoch=1, callbacks=given(calls), verbose=0)
+    assert calls.calls == [
+        "train_begin",
+        "epoch_begin",
+        "train_batch_begin",
+        "train_batch_end",
+        "epoch_end",
+        "train_end",
+    ]
+
+
+@pytest.mark.parametrize("given", [keras.callbacks.History, print, "progress"])
+def test_what_is_no_callback_is_refused(given):
+    with pytest.raises(ValueError, match=r"`callbacks`. Expected objects of keras.callbacks.Callback"):
+        model(kg.GAN).fit(IMAGES, callbacks=[given], verbose=0)

@@ -1,5 +1,6 @@
 """`fit` goes on from a checkpoint as if it had not stopped."""
 
+import re
 import shutil
 import signal
 
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import kerasgan as kg
-from kerasgan import layers
+from kerasgan import buffers, layers
 
 
 def model(variant=kg.WGANGP, **kwargs):
@@ -154,6 +155,54 @@ def test_a_dataset_that_cannot_is_called_approximate_at_the_beginning_and_when_g
     assert any("Going on from step-00000007-epoch-0001: approximate: the dataset" in one for one in messages)
 
 
+def reshuffled_by_a_seed():
+    return tf.data.Dataset.from_tensor_slices(IMAGES).shuffle(96, seed=1).batch(16, drop_remainder=True)
+
+
+def cached_and_reshuffled():
+    cached = tf.data.Dataset.from_tensor_slices(IMAGES[:80]).cache().shuffle(80, seed=1)
+    return cached.repeat().batch(16).prefetch(tf.data.AUTOTUNE)
+
+
+def shuffled_in_parts():
+    files = tf.data.Dataset.range(3)
+    images = tf.constant(IMAGES)
+    return files.interleave(lambda k: tf.data.Dataset.from_tensor_slices(images).shard(3, k).shuffle(8, seed=1)).batch(
+        16, drop_remainder=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (reshuffled_by_a_seed, r"shuffle\(96\) can hold"),
+        (cached_and_reshuffled, r"shuffle\(80\) can hold .*, cache\(\) can hold"),
+        (shuffled_in_parts, "shuffle inside a function"),
+    ],
+    ids=["shuffle", "cache", "interleave"],
+)
+def test_where_buffers_are_large_the_batches_are_read_again_to_the_same_position_and_that_is_said_once(
+    tmp_path, data, named, monkeypatch
+):
+    monkeypatch.setattr(buffers, "LIMIT", 1_000)
+    with pytest.warns(UserWarning, match="read again") as caught:
+        assert_same(*branched(tmp_path, data))  # step 7 is in the second epoch
+    messages = [str(one.message) for one in caught if "read again" in str(one.message)]
+    assert len(messages) == 2  # of the run, and of the one that resumes
+    assert re.search(f"Checkpoints do not hold the position in the data, because {named}", messages[0])
+    assert "arrays" in messages[0].lower()
+    assert "kerasgan.datasets.load" in messages[0]
+    with np.load(tmp_path / "whole/step-00000007-epoch-0001/state.npz") as state:
+        assert "data/iterator" not in state
+
+
+def test_a_prefetch_that_grows_is_noticed_when_it_is_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(buffers, "LIMIT", -(10**9))
+    monkeypatch.setattr(buffers, "too_large", lambda dataset, read_ahead: None)
+    with pytest.warns(UserWarning, match="the batches that are read ahead hold .* MB"):
+        assert_same(*branched(tmp_path, interleaved))
+
+
 def test_the_positions_differ_in_what_follows():
     """What the tests above would not see if all batches were alike."""
     gan, other = model(), model()
@@ -293,6 +342,73 @@ def test_callbacks_remember_what_they_have_seen(tmp_path):
     assert float(whole.g_optimizer.learning_rate) == pytest.approx(0.5e-4)
 
 
+class Returns(keras.callbacks.Callback):
+    """A user's callback that remembers one value, and logs it."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value, self.restored = value, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["own"] = self.value
+
+    def get_state(self):
+        return {"value": self.value}
+
+    def set_state(self, state):
+        self.restored = state["value"]
+
+
+@pytest.mark.parametrize(
+    ("value", "restored"),
+    [(np.float32(0.5), 0.5), (np.arange(3), [0, 1, 2]), (tf.constant(2), 2), ((1, None), [1, None])],
+)
+def test_callbacks_may_remember_and_log_the_numbers_of_numpy(tmp_path, value, restored):
+    fit(tmp_path, model(), 1, [Returns(value)])
+    again = Returns(value)
+    assert fit(tmp_path, model(), 1, [again]).history["own"] == [restored]
+    assert again.restored == restored
+
+
+@pytest.mark.parametrize("value", [{1: 2.0}, {"a": {3}}, object(), np.array([object()]), np.zeros(10**6)])
+def test_what_a_checkpoint_cannot_give_back_is_refused_before_the_first_step(tmp_path, value):
+    gan = model()
+    with pytest.raises((TypeError, ValueError), match=r"`Returns.get_state\(\)`. Expected "):
+        fit(tmp_path, gan, 1, [Returns(value)])
+    assert int(gan.step) == 0
+
+
+class Counts(keras.callbacks.Callback):
+    """A user's callback that gives the model a metric."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def set_model(self, model):
+        super().set_model(model)
+        model._trackers.setdefault(self.name, keras.metrics.Mean(name=self.name))
+        log = model._log
+        model._log = lambda values, weight: log({self.name: 1.0, **values}, weight)
+
+
+@pytest.mark.parametrize("first", [[], ["a"], ["a", "b"]])
+@pytest.mark.parametrize("second", [[], ["b"]])
+def test_a_callback_that_adds_a_metric_may_come_and_go_between_two_runs(tmp_path, first, second):
+    fit(tmp_path, model(), 1, [Counts(name) for name in first])
+    history = fit(tmp_path, model(), 2, [Counts(name) for name in second]).history
+    assert len(history["g_loss"]) == 2
+    assert all(history[name][-1] == 1.0 for name in second)
+
+
+def test_a_callback_that_makes_variables_too_late_to_resume_is_refused_before_the_first_step(tmp_path):
+    gan = model()
+    late = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: gan.add_weight(name="late", shape=()))
+    with pytest.raises(ValueError, match=r"make variables of the model in `set_model`.*late"):
+        fit(tmp_path, gan, 1, [late])
+    assert int(gan.step) == 0
+
+
 # What would be lost, or is not as it seems, is said
 
 
@@ -384,13 +500,6 @@ def test_a_monitor_may_be_logged_by_a_callback_of_the_users_and_only_after_some_
 def test_what_is_no_directory_is_refused(directory):
     with pytest.raises((TypeError, ValueError), match=r"`directory`. Expected a directory for the checkpoints"):
         kg.callbacks.Checkpoint(directory)
-
-
-def test_other_models_of_keras_are_refused(tmp_path):
-    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    other.compile(loss="mse")
-    with pytest.raises(ValueError, match="Checkpoint with kerasgan's models alone"):
-        other.fit(np.zeros((4, 2)), np.zeros(4), callbacks=[kg.callbacks.Checkpoint(tmp_path)], verbose=0)
 
 
 def test_predict_points_to_generate():

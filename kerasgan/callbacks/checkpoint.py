@@ -276,9 +276,7 @@ class Checkpoint(ModelCallback):
         self._names = self._names or names
         if names != self._names:
             new = sorted(names ^ self._names)[0]
-            expected = (
-                "callbacks that make or remove variables of the model in `set_model`, before a checkpoint is read"
-            )
+            expected = "callbacks that make variables of the model in `set_model`, before a checkpoint is read"
             raise invalid("callbacks", expected, f"{new}, which was made or removed since")
 
     def _write_first(self):

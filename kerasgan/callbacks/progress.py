@@ -68,9 +68,8 @@ class Progress(keras.callbacks.Callback):
             self._print(now)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._held_out = {
-            name: logs[f"val_{name}"] for name in (self._names or ())[:1] if f"val_{name}" in (logs or {})
-        }
+        held_out = {name: (logs or {}).get(f"val_{name}") for name in (self._names or ())[:1]}
+        self._held_out = {name: value for name, value in held_out.items() if value is not None}
 
     def on_train_end(self, logs=None):
         if self._done > self._written and self._first is not None:  # there was a step to make
