@@ -95,8 +95,7 @@ RESIDUAL = {"networks": "resnet", "shape": (8, 8, 1), "n_critic": 1}
 CASES = {
     **{f"{name}, SGD": Case(name, **POINTS) for name in VARIANTS},
     **{f"{name}, its optimizer": Case(name, "paper", n_critic=1, **POINTS) for name in VARIANTS},
-    "WGANGP, five updates of the critic": Case("WGANGP", "paper", n_critic=5, **POINTS),
-    **{f"{name}, convolutions": Case(name) for name in ("GAN", "WGAN", "WGANGP", "DRAGAN")},
+    **{f"{name}, convolutions": Case(name) for name in ("GAN", "DRAGAN")},
     "conditional GAN": Case("GAN", "paper", classes=CLASSES),
     "conditional WGANGP": Case("WGANGP", classes=CLASSES, n_critic=1),
     "instance normalisation": Case("WGANGP", norms=("instance", "instance"), n_critic=1),
@@ -233,8 +232,11 @@ def test_three_steps_of_the_vae_are_those_of_the_paper(optimizer, default, rng):
     logs = papers.train_vae(*parts, images, SEED, LATENT_DIM)
     assert_same(variables, [w for part in parts for w in part.weights], start)
     order = {id(v): i for i, v in enumerate(vae.trainable_variables)}
-    trained = [(v, own) for part, ours in zip(parts, (encoder, decoder, None), strict=True) for v, own in
-               zip(ours.trainable_variables if ours else [vae.log_sigma], part.slots, strict=True)]
+    trained = [
+        (v, own)
+        for part, ours in zip(parts, (encoder, decoder, None), strict=True)
+        for v, own in zip(ours.trainable_variables if ours else [vae.log_sigma], part.slots, strict=True)
+    ]
     trained.sort(key=lambda pair: order[id(pair[0])])
     assert_same(slots(vae.optimizer), [slot for _, own in trained for slot in own])
     assert (int(vae.step), int(vae.optimizer.iterations)) == (STEPS, STEPS)
@@ -293,7 +295,7 @@ def test_the_gradients_of_the_derivation_are_those_of_central_differences(case, 
         direction = [rng.normal(size=w.shape) for w in network.trained]
         slope = sum(np.sum(step * gradient) for step, gradient in zip(direction, gradients, strict=True))
 
-        def along(distance):
+        def along(distance, network=network, direction=direction):
             for w, step in zip(network.trained, direction, strict=True):
                 w.assign_add(distance * step)
             return float(objective())
