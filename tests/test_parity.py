@@ -196,8 +196,9 @@ def test_three_steps_are_those_of_the_paper(case, rng):
 
 
 @pytest.mark.parametrize("case", MOVING.values(), ids=MOVING)
-def test_moving_statistics_are_those_of_every_forward_pass(case, rng):
-    assert_parity(case, rng, run_eagerly=True)
+@pytest.mark.parametrize("run_eagerly", [True, False], ids=["eager", "graph"])
+def test_moving_statistics_are_those_of_every_forward_pass(case, run_eagerly, rng):
+    assert_parity(case, rng, run_eagerly=run_eagerly)
 
 
 def test_every_variant_is_compared():
