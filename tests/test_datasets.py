@@ -1,5 +1,4 @@
 import math
-import os
 import pathlib
 import struct
 import subprocess
@@ -12,14 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from kerasgan import datasets
+from kerasgan.cli import main
 from kerasgan.datasets import resizing, tfds
 from kerasgan.errors import DataError, DataTypeError
-
-TFDS_DIR = pathlib.Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
-FLOWERS = pathlib.Path("/work/shared/data/flowers64")
-
-# Nothing is downloaded in tests.
-needs_mnist = pytest.mark.skipif(not (TFDS_DIR / "mnist").is_dir(), reason=f"mnist is not prepared in {TFDS_DIR}")
 
 
 def epoch(dataset):
@@ -139,14 +133,16 @@ def test_flips_and_noise_of_one_batch_are_independent():
 
 
 @pytest.mark.parametrize("consumed", [5, 12, 18, 24, 30])
-@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=needs_mnist)])
-def test_an_iterator_restored_from_a_checkpoint_continues_exactly(tmp_path, streamed, consumed, monkeypatch):
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_iterator_restored_from_a_checkpoint_continues_exactly(tmp_path, streamed, consumed, monkeypatch, prepared):
     # 12 batches make an epoch: saved within the first, at its end, within the second, at its end, within the third.
     def iterator():
         if streamed:
             monkeypatch.setattr(tfds, "MEMORY_LIMIT", 0)
             monkeypatch.setattr(tfds, "SHUFFLE_BUFFER", 100)
-            dataset = datasets.load("mnist", 16, split="test[:200]", labels=True, flip=True, dequantize=True)
+            dataset = datasets.load(
+                "mnist", 16, split="test[:200]", labels=True, flip=True, dequantize=True, data_dir=prepared
+            )
         else:
             dataset = datasets.load("digits", 144, labels=True, flip=True, dequantize=True)
         # Reading ahead is safe after `repeat`.
@@ -383,75 +379,109 @@ def test_points_have_no_image_options_and_the_roll_no_labels():
 # -------------------------------------------------------------------------------------- TensorFlow Datasets
 
 
+# What TensorFlow Datasets calls its sets, and how many random images of them are prepared: train, test.
+PREPARED = {"mnist": ("3.0.1", (28, 28, 1), (120, 300)), "cifar10": ("3.0.2", (32, 32, 3), (80, 20))}
+
+
+def drawn(name, split):
+    """The images and labels that `prepared` has written."""
+    _, shape, sizes = PREPARED[name]
+    count = dict(zip(("train", "test"), sizes, strict=True))[split]
+    rng = np.random.default_rng(count)
+    return {"image": rng.integers(0, 256, (count, *shape), dtype=np.uint8), "label": np.arange(count) % 10}
+
+
 @pytest.fixture(scope="module")
-def mnist():
-    return datasets.read("mnist")
+def prepared(tmp_path_factory):
+    """A folder of TensorFlow Datasets with sets of the names and formats of real ones: nothing is downloaded."""
+    import tensorflow_datasets
+
+    features, folder = tensorflow_datasets.features, tmp_path_factory.mktemp("tensorflow_datasets")
+    for name, (version, shape, _) in PREPARED.items():
+        tensorflow_datasets.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version=version,
+            data_dir=folder,
+            features=features.FeaturesDict(
+                {"image": features.Image(shape=shape), "label": features.ClassLabel(num_classes=10)}
+            ),
+            split_datasets={
+                split: tf.data.Dataset.from_tensor_slices(drawn(name, split)) for split in ("train", "test")
+            },
+            disable_shuffling=True,
+        )
+    return folder
 
 
-@needs_mnist
-def test_mnist_is_read_whole(mnist):
-    assert mnist.images.shape == (60_000, 28, 28, 1)
-    assert mnist.images.dtype == np.uint8
-    # The class counts of MNIST's training set, and its mean, known in [0, 1] as 0.1307.
-    assert np.bincount(mnist.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert round(float(mnist.images.mean() / 255), 4) == 0.1307
-    assert mnist.class_names == tuple("0123456789")
-    assert mnist.name.startswith("mnist/")
-    assert mnist.notes == ()
+@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_set_of_tensorflow_datasets_is_read_whole(name, split, prepared):
+    images, labels = drawn(name, split).values()
+    source = datasets.read(name, split=split, data_dir=prepared)
+    np.testing.assert_array_equal(source.images, images)
+    assert source.images.dtype == np.uint8
+    assert source.labels.tolist() == labels.tolist()
+    assert source.class_names == tuple("0123456789")
+    assert source.name == f"{name}/{PREPARED[name][0]}"
+    assert source.notes == ()
 
 
-@needs_mnist
-def test_load_gives_the_images_that_read_gives():
-    source = datasets.read("mnist", split="test[:1000]")
-    images, labels = epoch(datasets.load("mnist", 100, split="test[:1000]", labels=True, shuffle=False))
-    np.testing.assert_array_equal(to_levels(images), source.images)
-    np.testing.assert_array_equal(labels, source.labels)
+@pytest.mark.parametrize("name", PREPARED)
+def test_load_gives_the_images_that_read_gives(name, prepared):
+    images, labels = epoch(datasets.load(name, 20, labels=True, shuffle=False, data_dir=prepared))
+    np.testing.assert_array_equal(to_levels(images), drawn(name, "train")["image"])
+    assert labels.tolist() == drawn(name, "train")["label"].tolist()
 
 
-@needs_mnist
-def test_what_does_not_fit_in_memory_is_streamed_just_the_same(monkeypatch):
-    options = {"split": "test[:1000]", "labels": True, "image_size": 32, "channels": 3}
+def test_the_command_trains_on_a_set_of_tensorflow_datasets(prepared, tmp_path):
+    arguments = ["--dataset=cifar10", f"--data_dir={prepared}", "--network=mlp", "--units=4", "--model=gan"]
+    arguments += ["--steps=2", "--batch_size=10", "--conditional", f"--workdir={tmp_path / 'run'}"]
+    assert main(["train", *arguments]) == 0
+    assert main(["generate", str(tmp_path / "run"), "--num_images=3", f"--out={tmp_path / 'images.npz'}"]) == 0
+    with np.load(tmp_path / "images.npz") as file:
+        assert file["images"].shape == (3, 32, 32, 3)
+
+
+def test_what_does_not_fit_in_memory_is_streamed_just_the_same(monkeypatch, prepared):
+    size = {"split": "test", "image_size": 32, "channels": 3, "data_dir": prepared}
+    options = {"labels": True, **size}
     expected = epoch(datasets.load("mnist", 64, shuffle=False, **options))
-    monkeypatch.setattr(tfds, "MEMORY_LIMIT", 1000 * 32 * 32 * 3 - 1)
-    with pytest.raises(DataError, match=r"0.0 GiB as 1000 images of shape \(32, 32, 3\).*`load`.*smaller `image_size`"):
-        datasets.read("mnist", split="test[:1000]", image_size=32, channels=3)
+    monkeypatch.setattr(tfds, "MEMORY_LIMIT", 300 * 32 * 32 * 3 - 1)
+    with pytest.raises(DataError, match=r"0.0 GiB as 300 images of shape \(32, 32, 3\).*`load`.*smaller `image_size`"):
+        datasets.read("mnist", **size)
     streamed = datasets.load("mnist", 64, shuffle=False, **options)
     assert streamed.element_spec == (tf.TensorSpec((64, 32, 32, 3), tf.float32), tf.TensorSpec((64,), tf.int32))
-    assert streamed.cardinality() == 15
+    assert streamed.cardinality() == 4
     for images, labels in (epoch(streamed), epoch(streamed)):
         np.testing.assert_array_equal(images, expected[0])
         np.testing.assert_array_equal(labels, expected[1])
 
 
-@needs_mnist
-def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch):
+def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch, prepared):
     monkeypatch.setattr(tfds, "MEMORY_LIMIT", 0)
 
     def orders(seed):
-        dataset = datasets.load("mnist", 50, split="test[:500]", seed=seed)
+        dataset = datasets.load("mnist", 50, split="test[:250]", seed=seed, data_dir=prepared)
         return [[image.tobytes() for image in epoch(dataset)] for _ in range(2)]
 
     first, second = orders(0)
     assert first != second
     assert sorted(first) == sorted(second)
-    assert len(set(first)) == 500
+    assert len(set(first)) == 250
     assert orders(0) == [first, second]
     assert orders(1)[0] != first
-    with pytest.raises(DataError, match="500 examples, batch_size=512"):
-        datasets.load("mnist", 512, split="test[:500]")
+    with pytest.raises(DataError, match="250 examples, batch_size=256"):
+        datasets.load("mnist", 256, split="test[:250]", data_dir=prepared)
 
 
-@needs_mnist
-def test_a_split_that_a_set_does_not_have_is_refused():
+def test_a_split_that_a_set_does_not_have_is_refused(prepared):
     with pytest.raises(DataError, match=r"'mnist' has train, test.*split='valid'"):
-        datasets.load("mnist", split="valid")
+        datasets.load("mnist", split="valid", data_dir=prepared)
 
 
-@needs_mnist
-def test_stacked_mnist_stacks_three_digits_with_their_label(mnist, monkeypatch):
-    monkeypatch.setattr(tfds, "read", lambda builder, split: mnist)  # It has been read, and takes seconds.
-    label_of = dict(zip((image.tobytes() for image in mnist.images), mnist.labels, strict=True))
-    images, labels = datasets.stacked_mnist(2000)
+def test_stacked_mnist_stacks_three_digits_with_their_label(prepared):
+    label_of = {image.tobytes(): label for image, label in zip(*drawn("mnist", "train").values(), strict=True)}
+    images, labels = datasets.stacked_mnist(2000, data_dir=prepared)
     assert images.shape == (2000, 28, 28, 3)
     assert images.dtype == np.uint8
     assert labels.dtype == np.int32
@@ -462,10 +492,8 @@ def test_stacked_mnist_stacks_three_digits_with_their_label(mnist, monkeypatch):
     assert 0.05 < (labels // 100 == labels % 10).mean() < 0.15
 
 
-@needs_mnist
-def test_stacked_mnist_by_name_has_its_128_000_images_of_1000_modes(mnist, monkeypatch):
-    monkeypatch.setattr(tfds, "read", lambda builder, split: mnist)
-    source = datasets.read("stacked_mnist")
+def test_stacked_mnist_by_name_has_its_128_000_images_of_1000_modes(prepared):
+    source = datasets.read("stacked_mnist", data_dir=prepared)
     assert source.images.shape == (128_000, 28, 28, 3)
     assert source.num_classes == 1000
     assert len(np.unique(source.labels)) == 1000
@@ -809,18 +837,15 @@ def test_a_folder_has_one_split(tmp_path):
         datasets.read(tmp_path, split="test")
 
 
-@pytest.mark.skipif(not FLOWERS.is_dir(), reason=f"{FLOWERS} is not on this machine")
-def test_a_folder_of_flowers_is_read_as_it_was_written(tmp_path):
-    sheet = np.asarray(Image.open(FLOWERS / "images.webp").convert("RGB"))
-    tiles = sheet[:64].reshape(64, 60, 64, 3).transpose(1, 0, 2, 3)  # The first row: 60 tiles of 64 pixels.
-    archive = np.load(FLOWERS / "labels.npz")
-    names, labels = archive["class_names"], archive["labels"][:60]
-    for k, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
-        write(tmp_path / str(names[label]) / f"{k:04d}.png", tile)
+def test_a_folder_of_photographs_is_read_as_it_was_written(tmp_path, rng):
+    images, labels = rng.integers(0, 256, (60, 64, 64, 3), dtype=np.uint8), rng.integers(0, 5, 60)
+    for k, (image, label) in enumerate(zip(images, labels, strict=True)):
+        write(tmp_path / f"flower {label}" / f"{k:04d}.png", image)
     source = datasets.read(tmp_path)
-    order = sorted(range(60), key=lambda k: (str(names[labels[k]]), k))
-    np.testing.assert_array_equal(source.images, tiles[order])
-    assert [source.class_names[label] for label in source.labels] == [str(names[labels[k]]) for k in order]
+    order = np.argsort(labels, kind="stable")
+    np.testing.assert_array_equal(source.images, images[order])
+    assert source.class_names == tuple(f"flower {label}" for label in range(5))
+    assert source.labels.tolist() == labels[order].tolist()
     assert source.notes == ()
     batch = next(iter(datasets.load(tmp_path, 32, flip=True)))
     assert batch.shape == (32, 64, 64, 3)

@@ -95,8 +95,7 @@ RESIDUAL = {"networks": "resnet", "shape": (8, 8, 1), "n_critic": 1}
 CASES = {
     **{f"{name}, SGD": Case(name, **POINTS) for name in VARIANTS},
     **{f"{name}, its optimizer": Case(name, "paper", n_critic=1, **POINTS) for name in VARIANTS},
-    "WGANGP, five updates of the critic": Case("WGANGP", "paper", n_critic=5, **POINTS),
-    **{f"{name}, convolutions": Case(name) for name in ("GAN", "WGAN", "WGANGP", "DRAGAN")},
+    **{f"{name}, convolutions": Case(name) for name in ("GAN", "DRAGAN")},
     "conditional GAN": Case("GAN", "paper", classes=CLASSES),
     "conditional WGANGP": Case("WGANGP", classes=CLASSES, n_critic=1),
     "instance normalisation": Case("WGANGP", norms=("instance", "instance"), n_critic=1),
@@ -197,8 +196,9 @@ def test_three_steps_are_those_of_the_paper(case, rng):
 
 
 @pytest.mark.parametrize("case", MOVING.values(), ids=MOVING)
-def test_moving_statistics_are_those_of_every_forward_pass(case, rng):
-    assert_parity(case, rng, run_eagerly=True)
+@pytest.mark.parametrize("run_eagerly", [True, False], ids=["eager", "graph"])
+def test_moving_statistics_are_those_of_every_forward_pass(case, run_eagerly, rng):
+    assert_parity(case, rng, run_eagerly=run_eagerly)
 
 
 def test_every_variant_is_compared():
