@@ -331,7 +331,7 @@ def test_a_train_step_that_returns_no_scalars_is_refused(made):
             super().train_step(data)
             return made()
 
-    with pytest.raises(ValueError, match="`train_step`. Expected a dict of scalars"):
+    with pytest.raises(ValueError, match=r"`train_step`\. Expected a dict of scalars"):
         fit(model(Wrong), epochs=1)
 
 
