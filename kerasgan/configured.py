@@ -1,8 +1,10 @@
 """What is saved of an object: what its constructor was given."""
 
+import functools
 import inspect
 
 import keras
+import numpy as np
 
 from kerasgan.errors import ModelContractError, invalid
 
@@ -10,10 +12,15 @@ from kerasgan.errors import ModelContractError, invalid
 class Configured:
     """Mixin: `get_config` returns what the constructor was given, also that of a subclass which does not override it.
 
-    Constructors of kerasgan keep each argument as the attribute of its name, so that a change of the attribute is saved
-    too. Those of other packages keep theirs as they like: their arguments are recorded when the object is made, with
-    `*args` and `**kwargs`.
+    Constructors of kerasgan keep each argument as the attribute of its name. Those of other packages keep theirs as
+    they like: their arguments are recorded when the object is made, with `*args` and `**kwargs`. An attribute that was
+    the argument of its name at the end of the constructor, and has changed since, is saved as it is now.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls) and not _is_ours(cls):
+            cls.__init__ = _observed(cls.__init__)
 
     def __new__(cls, *args, **kwargs):
         new = super().__new__
@@ -24,13 +31,14 @@ class Configured:
             except TypeError:  # `__init__` is about to raise it
                 return self
             given.apply_defaults()
+            given.arguments = {name: _copied(value) for name, value in given.arguments.items()}
             vars(self)["_given"] = given  # past Keras, which would track the networks among them twice
             if _overrider(cls, "get_config").__module__.split(".")[0] in ("kerasgan", "keras"):
                 self._check_given()
         return self
 
     def _arguments(self):
-        """Dict of what the constructor was given, by name."""
+        """Dict of what the constructor was given, by name; its attributes where they are kept as such."""
         signature = inspect.signature(type(self).__init__)
         given = vars(self).get("_given")
         arguments = {}
@@ -42,14 +50,15 @@ class Configured:
             else:
                 values = given.arguments[name]
                 arguments[name] = list(values) if parameter.kind is parameter.VAR_POSITIONAL else values
+        kept = vars(self).get("_kept", ())
+        for name in arguments.keys() & set(kept):
+            now = getattr(self, name)
+            arguments[name] = list(now) if isinstance(arguments[name], list) else now
         return arguments
 
-    def _record(self, name, value):
-        """Has an argument that changes saved as it is now, where it was recorded."""
-        given = vars(self).get("_given")
-        for arguments in () if given is None else (given.arguments, *given.arguments.values()):
-            if isinstance(arguments, dict) and name in arguments:
-                arguments[name] = value
+    def _saves(self, name):
+        """Whether a change of this attribute is saved."""
+        return "_given" not in vars(self) or name in vars(self).get("_kept", ())
 
     def _check_given(self):
         """Refuses at once what could not be saved after hours; networks are Keras's."""
@@ -96,17 +105,53 @@ def check_saved_whole(argument, value):
 
     Args:
         argument: String, the name of the argument that it was given as.
-        value: Object with `get_config`, e.g. a constraint or an optimizer.
+        value: Object with `get_config`, e.g. a loss, a constraint or an optimizer.
 
     Raises:
         ModelContractError: Arguments are missing.
     """
     parameters = list(inspect.signature(type(value).__init__).parameters.values())[1:]
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(names) < len(parameters) and _overrider(type(value), "get_config") is keras.constraints.Constraint:
+        names = [p.name for p in parameters]  # it saves nothing
     missing = [name for name in names if name not in value.get_config()]
     if missing:
         expected = f"an object that is saved whole: return {', '.join(map(repr, missing))} from its `get_config`, too"
         raise invalid(argument, expected, f"{type(value).__name__}, whose `get_config` lacks it", ModelContractError)
+
+
+def _observed(init):
+    """The constructor; at the end of the outermost one, what is kept as the attribute of its name is known."""
+
+    @functools.wraps(init)
+    def observed(self, *args, **kwargs):
+        outermost = "_inside" not in vars(self)
+        vars(self)["_inside"] = True
+        init(self, *args, **kwargs)
+        if outermost and "_given" in vars(self):
+            vars(self)["_kept"] = frozenset(
+                name for name, value in self._arguments().items() if _same(getattr(self, name, _MISSING), value)
+            )
+
+    return observed
+
+
+_MISSING = object()
+
+
+def _same(attribute, value):
+    """Whether an attribute is the argument, as it was or as a number or a tuple of it."""
+    if isinstance(attribute, list | tuple) and isinstance(value, list | tuple):
+        return len(attribute) == len(value) and all(map(_same, attribute, value))
+    numbers = isinstance(attribute, int | float | str) and isinstance(value, int | float | str | np.generic)
+    return attribute is value or (numbers and attribute == value)
+
+
+def _copied(value):
+    """The value in containers of its own, which nobody else changes."""
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
 
 
 def _is_ours(cls):

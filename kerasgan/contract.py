@@ -34,6 +34,9 @@ def check_network(network, role, example):
         expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
         raise invalid(role, expected, type(network).__name__, ModelContractError)
     distribution.check_made_here(role, network.weights)
+    if isinstance(getattr(network, "output", None), dict):
+        expected = "one output that is a tensor: `keras.Model(network.inputs, network.outputs[0])`"
+        raise invalid(role, expected, f"a dict of outputs, {', '.join(sorted(network.output))}", ModelContractError)
     if len(network.inputs) > 2 or len(network.outputs) != 1:
         expected = "one input, or two of which the second is the labels, and one output"
         received = f"{len(network.inputs)} inputs and {len(network.outputs)} outputs"
@@ -51,8 +54,9 @@ def check_network(network, role, example):
     with contextlib.suppress(Exception):  # of a layer that cannot be traced, but may run eagerly
         for name in stateless.layers_that_draw(network, training=True)[1]:
             warnings.warn(
-                f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state, so that a run cannot be "
-                "reproduced or resumed exactly. Draw with `keras.random` and a `keras.random.SeedGenerator`.",
+                f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state: a run cannot be "
+                "reproduced or resumed exactly, and images of one seed may differ. Draw with `keras.random` and a "
+                "`keras.random.SeedGenerator`.",
                 stacklevel=4,
             )
 

@@ -97,8 +97,11 @@ class GAN(GenerativeModel):
 
     @n_critic.setter
     def n_critic(self, value):
-        self._n_critic = checked_integer("n_critic", value)
-        self._record("n_critic", self._n_critic)
+        value = checked_integer("n_critic", value)
+        if value != vars(self).get("_n_critic", value) and not self._saves("n_critic"):
+            expected = f"what the constructor of {type(self).__name__} decides: make the model again"
+            raise invalid("n_critic", expected, f"n_critic={value}, which would not be saved")
+        self._n_critic = value
 
     def _constants(self):
         parts = [part for part in (self.loss, *self.penalties, self.constraint) if part is not None]
@@ -323,10 +326,15 @@ def _check(loss, penalties):
     if not isinstance(loss, AdversarialLoss):
         expected = "a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein()"
         raise invalid("loss", expected, f"loss={loss!r}")
+    check_saved_whole("loss", loss)
     for penalty in penalties:
         if not isinstance(penalty, Penalty):
             expected = "kerasgan.penalties.Penalty objects, e.g. [kerasgan.penalties.GradientPenalty(10.0)]"
             raise invalid("penalties", expected, repr(penalty))
+        if not hasattr(penalty, "name"):
+            expected = "penalties that are made whole: call `super().__init__(weight, name)` in `__init__`"
+            raise invalid("penalties", expected, f"{type(penalty).__name__} without a name")
+        check_saved_whole("penalties", penalty)
     names = [penalty.name for penalty in penalties]
     if len({"d_loss", "g_loss", "gradient_norm", loss.distance, *names}) < 4 + len(names):
         raise invalid("penalties", "a name of its own for each, that no other metric has: pass `name`", names)

@@ -232,7 +232,7 @@ def _images(network, inputs, keys):
 def _images_one_by_one(network, inputs, keys):
     def image(element):
         one, key = tf.nest.map_structure(lambda part: part[None], element[0]), element[1]
-        with stateless.everything_from(stateless.Stream(key[0], stateless.image_position(key[1])), network):
+        with stateless.everything_from(stateless.Stream(key[0], stateless.image_position(key[1]))):
             return _images(network, one, None)[0]
 
     return tf.map_fn(image, (inputs, keys), fn_output_signature=tf.float32)

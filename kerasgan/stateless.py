@@ -12,7 +12,6 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
-from keras.src.random.seed_generator import global_seed_generator
 from tensorflow.python.ops import gen_random_ops
 
 # The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below; 0 is left to
@@ -113,30 +112,41 @@ def advance_spectral_norms(network):
             layer.power_iteration()
 
 
-def seeds_of(networks, stream):
-    """What stock random layers draw from: a function of the stream, and so of (seed, step), as everything drawn.
+class Writes(keras.StatelessScope):
+    """Keeps what is assigned to Keras variables inside the block, and seeds `keras.random` from a stream.
+
+    A `keras.random.SeedGenerator` is found when it draws, wherever it is kept: its state is a function of the stream
+    then, and so of (seed, step), as everything drawn, and other numbers on each replica.
 
     Args:
-        networks: Sequence of Keras models.
         stream: The `Stream` of the update.
 
-    Returns:
-        List of pairs, the state of a `keras.random.SeedGenerator` and its value, other ones on each replica.
+    Attributes:
+        variables: List of the variables that were assigned to, states of seed generators aside.
+        seeds: List of the states of the seed generators that drew.
     """
-    layers = [layer for network in networks for layer in network._flatten_layers()]
-    states = [generator.state for layer in layers for generator in layer._seed_generators]
-    if any(is_foreign(layer) for layer in layers):  # it may call `keras.random` without a generator
-        with tf.init_scope():  # it may be made only now
-            states.append(global_seed_generator().state)
-    states = list({id(state): state for state in states}.values())
-    if not states:
-        return []
 
-    def integers(shape, key, alg):
-        return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
+    def __init__(self, stream):
+        super().__init__()
+        self.variables, self.seeds = [], []
+        self._stream = Stream(stream.seed, stream.position + _SEEDS)
 
-    seeds = Stream(stream.seed, stream.position + _SEEDS)._draw(integers, (len(states), 2))
-    return list(zip(states, tf.unstack(seeds), strict=True))
+    def get_current_value(self, variable):
+        value = super().get_current_value(variable)
+        if value is None and variable.path.endswith("seed_generator_state"):
+            value = self.state_mapping[id(variable)] = self._stream._draw(_integers, (1, 2))[0]
+            self.seeds.append(variable)
+        return value
+
+    def add_update(self, update):
+        variable, _ = update
+        if all(variable is not known for known in (*self.variables, *self.seeds)):
+            self.variables.append(variable)
+        super().add_update(update)
+
+
+def _integers(shape, key, alg):
+    return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
 
 
 def is_foreign(layer):
@@ -145,8 +155,8 @@ def is_foreign(layer):
 
 
 @contextlib.contextmanager
-def everything_from(stream, network):
-    """Inside the block `network` draws from the stream, also what its layers draw with `tf.random`.
+def everything_from(stream):
+    """Inside the block everything is drawn from the stream, also by layers that draw with `tf.random`.
 
     For what is traced once; not for several threads at a time.
     """
@@ -163,8 +173,7 @@ def everything_from(stream, network):
         "truncated_normal": drawn(tf.random.stateless_truncated_normal),
         "random_uniform_int": integers,
     }
-    states = seeds_of([network], stream)
-    with using(stream), keras.StatelessScope(states), mock.patch.multiple(gen_random_ops, **redirected):
+    with using(stream), Writes(stream), mock.patch.multiple(gen_random_ops, **redirected):
         yield
 
 
@@ -181,15 +190,14 @@ def layers_that_draw(network, training=False):
     layers = network._flatten_layers()
     if not any(layer._seed_generators or is_foreign(layer) for layer in layers):
         return [], []
-    seeds = [(generator.state, layer.name) for layer in layers for generator in layer._seed_generators]
-    seeds.append((global_seed_generator().state, "with keras.random and no SeedGenerator"))
+    owners = {id(generator.state): layer.name for layer in layers for generator in layer._seed_generators}
     drawn = []
 
     @tf.function
     def trace(*inputs):
-        with keras.StatelessScope() as scope:
+        with Writes(Stream(0, tf.constant(0, tf.int64))) as writes:
             network(list(inputs) if len(inputs) > 1 else inputs[0], training=training)
-        drawn.extend(name for state, name in seeds if scope.get_current_value(state) is not None)
+        drawn.extend(owners.get(id(state), "with a generator of its own") for state in writes.seeds)
 
     graph = trace.get_concrete_function(*(tf.TensorSpec(x.shape, x.dtype) for x in network.inputs)).graph
     stateful = [

@@ -1,6 +1,5 @@
 """One update: a network's variables moved by its optimizer along the gradient of an objective."""
 
-import keras
 import tensorflow as tf
 
 from kerasgan import optimization, stateless
@@ -18,7 +17,8 @@ class Update:
         optimizer: Prepared optimizer of these variables.
         counter: Integer variable, the number of updates so far.
         draw: Function of a stream and the batch; returns the random tensors that the objective takes besides.
-        objective: Function of the batch and what was drawn; returns a scalar and a dict of values to log.
+        objective: Function of the batch and what was drawn; returns a scalar and a dict of values to log. The
+            regularizers of the network's variables are added to the scalar.
         constraint: `keras.constraints.Constraint` on every variable, or None.
     """
 
@@ -48,31 +48,12 @@ class Update:
         """Gradients, values to log, and the new values of the variables that the networks write (`self._written`)."""
         variables = self.network.trainable_variables
         stream = stateless.Stream(self.model.seed, position)
-        with stateless.using(stream), _Writes(stateless.seeds_of(self.model.networks.values(), stream)) as writes:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch([variable.value for variable in variables])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            with stateless.using(stream), stateless.Writes(stream) as writes:
                 loss, values = self.objective(*batch, *drawn)
-                loss = loss * scale
-            gradients = optimization.gradients(tape, loss, variables)
-        self._written = writes.variables
+            regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
+            loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
+        gradients = optimization.gradients(tape, loss, variables)
+        self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]
-
-
-class _Writes(keras.StatelessScope):
-    """Keeps what is assigned to Keras variables inside the block, and the `variables` it was assigned to.
-
-    Args:
-        seeds: List of pairs, the state of a random layer and the value that it has at the beginning of the block. These
-            states are functions of the stream, and not among `variables`.
-    """
-
-    def __init__(self, seeds):
-        super().__init__(seeds)
-        self.variables, self._known = [], {id(state) for state, _ in seeds}
-
-    def add_update(self, update):
-        variable, _ = update
-        if id(variable) not in self._known:
-            self._known.add(id(variable))
-            self.variables.append(variable)
-        super().add_update(update)

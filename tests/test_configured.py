@@ -2,6 +2,7 @@
 
 import abc
 import copy
+import dataclasses
 
 import keras
 import numpy as np
@@ -95,10 +96,14 @@ MODELS = {
 }
 
 
+def attributes(part):
+    return {name: value for name, value in vars(part).items() if name not in ("_given", "_kept", "_inside")}
+
+
 def objective(model):
     """What the model minimises, as numbers."""
     parts = [getattr(model, "loss", None), *getattr(model, "penalties", ()), getattr(model, "constraint", None)]
-    values = [(type(part).__name__, {k: v for k, v in vars(part).items() if k != "_given"}) for part in parts if part]
+    values = [(type(part).__name__, attributes(part)) for part in parts if part]
     settings = [getattr(model, name, None) for name in ("n_critic", "pack", "ema_momentum", "seed")]
     return repr((type(model), model._alpha, values, settings))
 
@@ -129,8 +134,7 @@ def test_a_subclass_resumes_and_another_argument_is_refused(name, tmp_path):
     def fitted(epochs, **changed):
         keras.utils.set_random_seed(0)
         model = MODELS[name]()
-        for attribute, value in changed.items():
-            vars(model)["_given"].arguments[attribute] = value
+        vars(model)["_given"].arguments |= changed
         model.compile()
         model.fit(IMAGES, batch_size=4, epochs=epochs, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
         return model
@@ -144,9 +148,8 @@ def test_a_subclass_resumes_and_another_argument_is_refused(name, tmp_path):
 @pytest.mark.parametrize("made", [Smoothed(0.25), Targeted(3.0, centre=0.5), AbstractLoss()])
 def test_losses_and_penalties_are_made_again_from_their_configuration(made):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
-    assert {k: v for k, v in vars(again).items() if k != "_given"} == {
-        k: v for k, v in vars(made).items() if k != "_given"
-    }
+    assert type(again) is type(made)
+    assert attributes(again) == attributes(made)
 
 
 def test_numbers_of_numpy_are_saved(tmp_path):
@@ -246,7 +249,76 @@ def test_what_a_variant_decides_cannot_be_given_again(variant):
         variant(*networks(), loss=kg.losses.Hinge())
 
 
-def test_a_weight_that_is_changed_is_saved(tmp_path):
-    model = kg.WGANGP(*networks())
-    model.penalties[0].weight = 3.0
-    assert through_a_file(model, tmp_path).weight == 3.0
+@register
+class Weighted(kg.penalties.GradientPenalty):
+    def __init__(self, weight=1.0, name="weighted"):
+        super().__init__(weight, name)
+
+
+@register
+class Keyed(kg.WGANGP):
+    def __init__(self, generator, discriminator, **kwargs):
+        super().__init__(generator, discriminator, **kwargs)
+
+
+def test_what_is_changed_later_is_saved_where_it_is_kept_under_its_name(tmp_path):
+    for model in (kg.WGANGP(*networks(), ema_momentum=0.9), Keyed(*networks(), ema_momentum=0.9, weight=10)):
+        model.penalties[0].weight, model.ema_momentum = 3.0, 0.5
+        loaded = through_a_file(model, tmp_path)
+        assert (loaded.weight, loaded.ema_momentum) == (3.0, 0.5)
+    model = kg.GAN(*networks(), penalties=[Weighted(2.0)])
+    model.penalties[0].weight = 5.0
+    assert through_a_file(model, tmp_path).penalties[0].weight == 5.0
+
+
+@register
+class Options(kg.GAN):
+    def __init__(self, generator, discriminator, options):
+        super().__init__(generator, discriminator, n_critic=options.pop("n_critic"))
+
+
+def test_what_the_constructor_decides_cannot_be_changed_later_and_its_arguments_are_left_alone(tmp_path):
+    model = Options(*networks(), {"n_critic": 2})
+    with pytest.raises(ValueError, match="the constructor of Options decides"):
+        model.n_critic = 5
+    assert through_a_file(model, tmp_path).n_critic == 2
+
+
+@register
+class Partly(kg.losses.LeastSquares):
+    def __init__(self, a=1, b=2):
+        self.a, self.b = a, b
+
+    def get_config(self):
+        return {"a": self.a}
+
+
+@register
+class AnyNames(keras.constraints.Constraint):
+    def __init__(self, **kwargs):
+        self.c = kwargs.get("c", 1.0)
+
+
+class Unnamed(kg.penalties.R1):
+    def __init__(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"loss": Partly(b=9)}, {"penalties": [Unnamed()]}, {"constraint": AnyNames(c=0.1)}],
+    ids=["loss", "penalties", "constraint"],
+)
+def test_parts_that_would_lose_arguments_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        kg.GAN(*networks(), **arguments)
+
+
+def test_a_loss_that_is_a_dataclass_is_saved(tmp_path):
+    @register
+    @dataclasses.dataclass
+    class Data(kg.losses.LeastSquares):
+        a: float = 1.0
+
+    assert through_a_file(kg.GAN(*networks(), loss=Data(3.0)), tmp_path).loss.a == 3.0

@@ -169,6 +169,30 @@ def test_labels_come_second_and_by_position_as_advised(condition):
             kg.GAN(*pair)
 
 
+def test_a_dict_of_outputs_is_taken_apart_as_advised():
+    latents = keras.Input((3,))
+    makes = keras.Model(latents, {"images": generator()(latents)})
+    with pytest.raises(ModelContractError, match="a dict of outputs, images") as refused:
+        kg.GAN(makes, discriminator())
+    trained(kg.GAN(advice(refused.value, network=makes), discriminator()))
+
+
+def test_regularizers_of_layers_are_part_of_the_objective():
+    def kernels(regularizer):
+        """Before and after one update."""
+        keras.utils.set_random_seed(0)
+        critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(1, kernel_regularizer=regularizer)])
+        before = critic.get_weights()[0]
+        model = kg.GAN(generator(), critic)
+        model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+        model.fit(IMAGES, batch_size=8, steps_per_epoch=1, verbose=0)
+        return before, critic.get_weights()[0]
+
+    (before, plain), (_, regularized) = kernels(None), kernels(keras.regularizers.L2(0.5))
+    # d/dw l * w**2 = 2 * l * w, of which SGD subtracts a tenth.
+    np.testing.assert_allclose(plain - regularized, 0.1 * before, atol=1e-6)
+
+
 # Compiled, frozen
 
 
@@ -244,6 +268,16 @@ class Unseeded(L.Layer):
         return x + keras.random.normal(keras.ops.shape(x))
 
 
+SHARED = keras.random.SeedGenerator(9)
+
+
+class Elsewhere(L.Layer):
+    """Its generator is not its own."""
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=SHARED)
+
+
 class Stateful(L.Layer):
     def call(self, x):
         return x + tf.random.normal(tf.shape(x)) + tf.random.uniform(tf.shape(x))
@@ -254,7 +288,7 @@ def noisy(layer):
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'stateful")
-@pytest.mark.parametrize("layer", [Seeded, Unseeded, Stateful])
+@pytest.mark.parametrize("layer", [Seeded, Unseeded, Elsewhere, Stateful])
 def test_one_seed_is_one_image_of_a_generator_that_draws(layer, tmp_path):
     model = kg.GAN(noisy(layer()), discriminator())
     images = model.generate(5, seed=1)
