@@ -502,13 +502,6 @@ def test_one_optimizer_for_both_networks_is_refused():
         wgan_gp().compile(optimizer, optimizer)
 
 
-def test_a_negative_weight_and_a_negative_clip_are_refused():
-    with pytest.raises(ValueError, match="-10"):
-        kg.WGANGP(*networks(), weight=-10)
-    with pytest.raises(ValueError, match="clip=0"):
-        kg.WGAN(*networks(), clip=0)
-
-
 # The VAE
 
 
