@@ -56,26 +56,25 @@ def replacing(path):
 
 
 def _sweep(directory):
-    """Removes temporary files of processes that have ended, those of other machines a day later."""
-    for entry in os.scandir(directory):
-        writer = _OF_A_WRITER.fullmatch(entry.name)
-        if writer and not _may_live(*writer.groups()):
-            with contextlib.suppress(OSError):
-                if writer[1] == _HOST or time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER:
-                    os.unlink(entry.path)
+    """Removes the temporary files of processes that have ended."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(directory):
+            writer = _OF_A_WRITER.fullmatch(entry.name)
+            if writer and _has_ended(*writer.groups(), entry):
+                os.unlink(entry.path)
 
 
-def _may_live(host, process):
-    """Whether a process of this machine is there; False for those of others."""
+def _has_ended(host, process, entry):
+    """Whether the writer of a temporary file is gone; one on another machine is taken to be after a day."""
     if host != _HOST or os.name != "posix":
-        return host == _HOST
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # of another user
+        return True
+    except PermissionError:  # it is another user's
         pass
-    return True
+    return False
 
 
 def open_file(path, mode="rb"):

@@ -48,8 +48,13 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        shape = getattr(self.model, "image_shape", ())  # another Keras model makes no images
-        if self.num_images and (len(shape) == 3 or shape == (2,)):
+        if self.num_images and self._makes_pictures():
             examples = self.model.generate(self.num_images, seed=0)
             with self._train_writer.as_default():
                 tf.summary.image("samples", images.picture(examples)[None], step=np.int64(epoch))
+
+    def _makes_pictures(self):
+        model = self.model
+        shape = getattr(model, "image_shape", ())  # another Keras model has none
+        # Without a number of classes there are none to show in turn.
+        return (len(shape) == 3 or shape == (2,)) and not (model.conditional and model.num_classes is None)
