@@ -24,6 +24,8 @@ class GAN(GenerativeModel):
     Logged are `d_loss` (without penalties), `g_loss`, each penalty by its name, `gradient_norm` (mean norm of the
     discriminator's gradient at the penalties' points) and, for the Wasserstein loss, `wasserstein`.
 
+    Regularizers of a network's variables are part of its objective, and not logged.
+
     Args:
         generator: Keras model, `latents` `(batch, latent_dim)` [, `labels` `(batch,)`] -> images.
         discriminator: Keras model, `images` [, `labels`] -> logits `(batch, 1)`, without a sigmoid.
