@@ -474,7 +474,7 @@ def sequential(*last):
         (
             lambda: {"discriminator": kg.networks.mlp_discriminator((5, 4, 1))},
             ModelContractError,
-            r"\(4, 4\).*\(None, 5, 4, 1\)",
+            r"\(4, 4, 1\).*\(5, 4, 1\)",
         ),
         (lambda: {"discriminator": networks(3)[1]}, ModelContractError, "num_classes"),
         (lambda: {"generator": keras.layers.Dense(1)}, ModelContractError, "`generator`.*Dense"),

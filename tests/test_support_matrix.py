@@ -46,6 +46,10 @@ PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 # Of weights and logs after three steps, which move every network by a thousandth or more: of sums in another order.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-3, "mixed_float16": 5e-4}
 
+# A penalty squares a gradient, of which bfloat16 keeps 8 bits: four units in the last place. Without instructions for
+# bfloat16 XLA computes in float32 on a CPU, rounds less often, and is 0.9 % off.
+LOG_TOLERANCE = {**TOLERANCE, "mixed_bfloat16": 4 * 2.0**-8}
+
 each_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -92,9 +96,10 @@ def reference(name, precision="float32"):
     return outcome(trained(name, precision))
 
 
-def assert_close(received, expected, tolerance):
+def assert_close(received, expected, precision):
     assert received.keys() == expected.keys()
     for name, value in expected.items():
+        tolerance = (LOG_TOLERANCE if name.startswith("log/") else TOLERANCE)[precision]
         np.testing.assert_allclose(received[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
@@ -140,7 +145,7 @@ def test_further_losses(name, mirrored, tmp_path):
     model.save(tmp_path / "model.keras")
     assert_equal(outcome(fitted(keras.models.load_model(tmp_path / "model.keras"))), outcome(fitted(model)))
     for arguments in ({"xla": True}, {"run_eagerly": True}, {"strategy": mirrored}):
-        assert_close(outcome(trained(name, **arguments)), reference(name), 1e-5)
+        assert_close(outcome(trained(name, **arguments)), reference(name), "float32")
     for precision in PRECISIONS[1:]:
         assert_networks_close(outcome(trained(name, precision)), reference(name))
 
@@ -214,12 +219,12 @@ def test_export(name, tmp_path):
 
 @each_model
 def test_steps_per_execution(name):
-    assert_close(outcome(trained(name, steps_per_execution=3)), reference(name), 1e-5)
+    assert_close(outcome(trained(name, steps_per_execution=3)), reference(name), "float32")
 
 
 @each_model
 def test_run_eagerly(name):
-    assert_close(outcome(trained(name, run_eagerly=True)), reference(name), 1e-5)
+    assert_close(outcome(trained(name, run_eagerly=True)), reference(name), "float32")
 
 
 # Precision, strategy, XLA
@@ -241,7 +246,7 @@ def each_combination(slow=lambda precision, xla: False):
 def test_one_device(name, precision, xla):
     received = outcome(trained(name, precision, xla))
     assert all(np.isfinite(value).all() for value in received.values())
-    assert_close(received, reference(name, precision), TOLERANCE[precision])
+    assert_close(received, reference(name, precision), precision)
     if precision != "float32":  # and they are not another training
         assert_networks_close(received, reference(name))
 
@@ -250,7 +255,7 @@ def test_one_device(name, precision, xla):
 @each_model
 def test_mirrored(name, precision, xla, mirrored):
     received = outcome(trained(name, precision, xla, mirrored))
-    assert_close(received, reference(name, precision), TOLERANCE[precision])
+    assert_close(received, reference(name, precision), precision)
 
 
 def train_all(directory, xla):
@@ -281,4 +286,4 @@ def workers(tmp_path_factory):
 def test_multiworker(name, precision, xla, workers):
     for directory in workers(xla):
         received = dict(np.load(directory / f"{name}-{precision}.npz"))
-        assert_close(received, reference(name, precision), TOLERANCE[precision])
+        assert_close(received, reference(name, precision), precision)
