@@ -133,6 +133,7 @@ def _observed(init):
                 name for name, value in self._arguments().items() if _same(getattr(self, name, _MISSING), value)
             )
 
+    observed.__signature__ = inspect.signature(init)  # Keras asks without following wrappers
     return observed
 
 

@@ -201,7 +201,7 @@ FIT = {
         "NaN or infinity in example 0 of batch 3",
     ),
     "batch_size 0": (lambda: fit(images(), batch_size=0), ValueError, "`batch_size`.*positive integer.*0"),
-    "epochs 0": (lambda: fit(images(), batch_size=4, epochs=0), ValueError, "`epochs`.*positive integer.*epochs=0"),
+    "epochs -1": (lambda: fit(images(), batch_size=4, epochs=-1), ValueError, "`epochs`.*integer >= 0.*epochs=-1"),
     "epochs that are no integer": (lambda: fit(images(), batch_size=4, epochs=1.5), ValueError, "`epochs`.*1.5"),
     "a share of more than all": (
         lambda: fit(images(), batch_size=4, validation_split=1.5),

@@ -69,6 +69,15 @@ class Fixed(kg.WGAN):
 
 
 @register
+class OwnNetworks(kg.GAN):
+    """Whose arguments are plain numbers, which Keras records on its own, too."""
+
+    def __init__(self, alpha=0.5, **kwargs):
+        super().__init__(*networks(), **kwargs)
+        self._alpha = alpha
+
+
+@register
 class Extended(kg.R3GAN):
     """As Keras's guides write it."""
 
@@ -92,6 +101,7 @@ MODELS = {
     "positions": lambda: Positional(*networks(), 3.0, alpha=0.3, ema_momentum=0.9, name="mine"),
     "fixed": lambda: Fixed(*networks(), 0.3),
     "get_config": lambda: Extended(*networks(), gamma=2.0, alpha=0.3, ema_momentum=0.9),
+    "own networks": lambda: OwnNetworks(alpha=0.3, seed=2),
     "no constructor": lambda: Without(kg.networks.mlp_encoder(SHAPE, 3, (8,)), networks()[0], seed=7),
 }
 
