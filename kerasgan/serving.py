@@ -120,11 +120,6 @@ def _check(model, base, also, max_batch_size, bounds):
     if len(model.image_shape) == 3 and (bounds is None or len(bounds) != 2 or not bounds[0] < bounds[1]):
         expected = "the lowest and the highest pixel of the generator, whose last activation does not tell them"
         raise invalid("bounds", f"{expected}, e.g. bounds=(-1, 1)", f"bounds={bounds}")
-    if model.conditional and tuple(model.generator.inputs[1].shape[1:]) not in ((), (1,)):
-        expected = "labels that are one integer an image: put one-hot encoding into the generator"
-        raise invalid(
-            "model", expected, f"labels of shape {tuple(model.generator.inputs[1].shape)}", ModelContractError
-        )
     drawing = [name for names in stateless.layers_that_draw(model.sampler) for name in names]
     if drawing:
         expected = "a generator whose images are functions of latents and labels: make its noise an input, from latents"
