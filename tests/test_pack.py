@@ -7,7 +7,7 @@ import tensorflow as tf
 from test_gan import SHAPE, distance, images, networks, sgd, trained
 
 import kerasgan as kg
-from kerasgan import batching
+from kerasgan import batching, stateless
 from kerasgan.cli import main
 from kerasgan.errors import DataError, ModelContractError
 
@@ -42,7 +42,7 @@ def test_losses_and_penalties_are_those_of_packs():
     x = images(8)
     logged = model.evaluate(tf.data.Dataset.from_tensors(x), verbose=0, return_dict=True)
     # The same by hand: the critic's slope at points between packs, one weight for each pack.
-    random = model._stream(kg.stateless.evaluation_position(tf.constant(0, tf.int64)))
+    random = stateless.Stream(0, stateless.evaluation_position(tf.constant(0, tf.int64)))
     fake = model.generator(random.normal((8, 3)))
     t = random.uniform((4, 1, 1, 1))
     real_packs, fake_packs = (tf.concat([one[0::2], one[1::2]], -1) for one in (x, fake))

@@ -276,7 +276,6 @@ def test_a_vae_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("dropout", [layers.Dropout, keras.layers.Dropout])
-@pytest.mark.filterwarnings("ignore:.*draws from a state of its own")
 def test_dropout_goes_on(tmp_path, dropout):
     def make():
         keras.utils.set_random_seed(3)
