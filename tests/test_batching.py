@@ -178,7 +178,7 @@ def test_the_order_of_a_dataset_is_its_own(shuffle, monkeypatch):
         ({"validation_split": True}, r"`validation_split`. Expected a number in \[0, 1\)"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch`. Expected a positive integer"),
         ({"steps_per_epoch": "2"}, "`steps_per_epoch`. Expected a positive integer"),
-        ({"epochs": "2"}, "`epochs`. Expected a positive integer"),
+        ({"epochs": "2"}, "`epochs`. Expected an integer >= 0"),
         ({"validation_data": IMAGES, "validation_steps": 0}, "`validation_steps`. Expected a positive integer"),
         ({"validation_data": IMAGES, "validation_batch_size": 0}, "`batch_size`. Expected a positive integer"),
     ],
