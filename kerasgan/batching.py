@@ -50,7 +50,14 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True, shuffle=True, 
         from_arrays(array, y, batch_size, seed=seed, shuffle=shuffle) if training else _in_turn(array, y, batch_size)
     )
     dataset.form = form
-    return dataset
+    # Bytes become what the generator makes: `from_arrays` gives [-1, 1].
+    to_unit = bounds == (0.0, 1.0) and array.dtype == np.uint8
+    return mapped(dataset, _to_unit_range) if to_unit else dataset
+
+
+def _to_unit_range(images, *labels):
+    images = (images + 1.0) / 2.0
+    return (images, *labels) if labels else images
 
 
 def _in_turn(x, y, batch_size):
@@ -71,6 +78,8 @@ def checked_kind(x, model=None):
     if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
         dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
+    if isinstance(x, np.ma.MaskedArray):
+        raise invalid("x", "an array without a mask: fill it with `x.filled(0)`", "a masked array", DataTypeError)
     if isinstance(x, dict):
         parts = of_keys(x, np.ndim, model is None or model.conditional)
         expected = f"one array of images, and labels as `y`: take `{parts}` out of the dictionary"
@@ -93,7 +102,7 @@ def checked_kind(x, model=None):
         signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"
     how = f"`tf.data.Dataset.from_generator({made}, output_signature={signature})`"
     where = ", where make is a function that returns such a generator" if made == "make" else ""
-    expected = f"a tf.data.Dataset of batches, or an array: wrap it by {how}{where}"
+    expected = f"a tf.data.Dataset of batches, or an array: wrap it with {how}{where}"
     raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
 
 
@@ -117,6 +126,9 @@ def held_out(x, y, share, model):
     """Arrays `x, y` without their last examples, and these, as Keras divides them."""
     x = checked_kind(x, model)
     kept = int(len(x) * (1.0 - share))
+    if not 0 < kept < len(x):
+        expected = f"a share that leaves images to train on and to validate on, e.g. {0.1 if len(x) > 9 else 0.5}"
+        raise invalid("validation_split", expected, f"validation_split={share} of {len(x)} images", DataError)
     if y is None:
         return x[:kept], None, x[kept:]
     return x[:kept], y[:kept], (x[kept:], y[kept:])
@@ -132,13 +144,6 @@ def refuse_weights(**weights):
                 fix = f"draw what counts more more often, as in `x[np.random.choice(len(x), len(x), p={p})]`"
             expected = f"None, because the losses weigh all images alike: {fix}"
             raise invalid(name, expected, f"{name} of type {type(value).__name__}")
-
-
-def checked_boolean(argument, value):
-    """True or False, of NumPy too."""
-    if not isinstance(value, bool | np.bool_):
-        raise invalid(argument, "True or False", f"{argument}={value!r}")
-    return bool(value)
 
 
 def checked_epochs(argument, value):

@@ -14,7 +14,10 @@ from kerasgan.datasets.advice import checked_labels, scaled
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
 # What a generator's last activation can make.
-_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+_RANGES = {
+    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1.0, 1.0)),
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), (0.0, 1.0)),
+}
 # Layers and operations after which numbers have the values that they had.
 _SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
 # Activations that no discriminator ends with: its logits are any real numbers.
@@ -51,6 +54,14 @@ def check_network(network, role, example):
             f"`keras.Sequential([keras.Input(({_elements(shape)},)), keras.layers.Reshape({shape}), generator])`"
         )
         raise invalid(role, expected, f"latents of shape {tuple(network.inputs[0].shape)}", ModelContractError)
+    for layer in network._flatten_layers():
+        held = [name for name, value in vars(layer).items() if isinstance(value, tf.Variable)]
+        if held:
+            warnings.warn(
+                f"Layer {layer.name!r} of the {role} holds the tf.Variable `{held[0]}`, which neither `save` nor a "
+                "checkpoint keeps. Make it with `self.add_weight`.",
+                stacklevel=4,
+            )
     with contextlib.suppress(Exception):  # of a layer that cannot be traced, but may run eagerly
         for name in stateless.layers_that_draw(network, training=True)[1]:
             warnings.warn(
@@ -201,7 +212,7 @@ def suited(dataset, model):
     spec, form = dataset.element_spec, batching.form_of(dataset)
     if isinstance(spec, dict):
         parts = batching.of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
-        expected = f"elements `images` or `(images, labels)`: map them by `x.map(lambda e: {parts})`"
+        expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = batching.split(spec)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
@@ -235,13 +246,13 @@ def suited(dataset, model):
     _check_sizes([len(batch) for batch, _ in first])
     if isinstance(spec, tuple) and not model.conditional:
         dataset = batching.mapped(dataset, lambda *element: element[0])
-    if not images.shape[1:].is_fully_defined() or (model.conditional and labels.shape.rank is None):
-        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape))
+    if not images.shape[1:].is_fully_defined() or (model.conditional and form.parts is not None):
+        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape, model.num_classes))
     return dataset
 
 
-def _held(image_shape, images, labels=None):
-    """A batch whose shape nobody knows before, held to be one of images of this shape, and of one label each."""
+def _held(image_shape, num_classes, images, labels=None):
+    """A batch that nobody has looked at, held to be one of images of this shape, and of one class each."""
     same = tf.cond(
         tf.equal(tf.rank(images), 1 + len(image_shape)),
         lambda: tf.reduce_all(tf.equal(tf.shape(images)[1:], image_shape)),
@@ -254,6 +265,11 @@ def _held(image_shape, images, labels=None):
         checks.append(
             tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
         )
+        # An encoding makes zeros of what it does not know, and so does an Embedding on a GPU.
+        highest = num_classes or labels.dtype.max + 1
+        said = [f"Invalid value for argument `x`. Expected labels in [0, {highest}). Received: labels"]
+        known = tf.reduce_all((labels >= 0) & (labels < highest))
+        checks.append(tf.debugging.Assert(known, [*said, labels], summarize=1_000))
     with tf.control_dependencies(checks):
         images = tf.ensure_shape(tf.identity(images), (None, *image_shape))
         return images if labels is None else (images, tf.reshape(labels, (-1,)))
@@ -273,14 +289,14 @@ def _refuse_type(dataset, images, model, form):
         batches = [abs(batch) if images.dtype.is_complex else batch for batch in batches if batch.size]
         if batches:
             low, high = (float(end([end(batch) for batch in batches])) for end in (np.min, np.max))
-            expected += f": scale them by {scaled(form, low, high, batches[0].dtype, bounds, batches[0].ndim, of)}"
+            expected += f": scale them with {scaled(form, low, high, batches[0].dtype, bounds, batches[0].ndim, of)}"
             received = f"{images.dtype.name} from {low:g} to {high:g} in the first batches"
             raise invalid("x", expected, received, DataTypeError)
     raise invalid("x", expected, images.dtype if isinstance(images, tf.TensorSpec) else images, DataTypeError)
 
 
 def _check_sizes(sizes):
-    """The last batch of a dataset may be smaller than the others; else the sizes of batches are worth a word."""
+    """The last batch of a dataset may be smaller than the others; other sizes are warned about."""
     if len(set(sizes[:-1] or sizes)) > 1 or sizes[-1] > sizes[0]:
         warnings.warn(
             f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
@@ -309,11 +325,11 @@ def _check_shape(shape, model, form, dataset):
     if shape.rank == len(expected) and shape.is_compatible_with(expected) and form.parts is not None:
         fix = "call `x.batch(64)` on the dataset"
     elif shape.rank == len(expected) and images.is_compatible_with(expected[:-1]) and expected[-1] == 1:
-        fix = f"add the channel axis by {form.of_images('x[..., None]')}"
+        fix = f"add the channel axis with {form.of_images('x[..., None]')}"
     elif images.is_fully_defined() and math.prod(images) == math.prod(expected) and images.rank != len(expected):
-        fix = f"reshape them by {form.of_images(f'tf.reshape(x, {(-1, *expected)})')}"
+        fix = f"reshape them with {form.of_images(f'tf.reshape(x, {(-1, *expected)})')}"
     elif images.rank == len(expected) == 3 and images.is_compatible_with((expected[2], *expected[:2])):
-        fix = f"they look like channels first: transpose them by {form.of_images('tf.transpose(x, [0, 2, 3, 1])')}"
+        fix = f"they look like channels first: transpose them with {form.of_images('tf.transpose(x, [0, 2, 3, 1])')}"
     elif images.rank == len(expected) and images[:-1].is_compatible_with(expected[:-1]):
         _refuse_channels(images, model, form)
     elif images.rank == len(expected) == 3 and images[-1] == expected[-1]:
@@ -324,7 +340,7 @@ def _check_shape(shape, model, form, dataset):
         )
         resized = f"tf.image.resize({known}, {expected[:2]}, antialias=True)"
         resized = f"tf.cast({resized}, tf.uint8)" if batching.of_bytes(dataset) and form.parts is None else resized
-        fix = f"resize them by {form.of_images(resized)}"
+        fix = f"resize them with {form.of_images(resized)}"
     else:
         fix = "read them in this shape, or build the networks for theirs"
     raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", received, DataError)
@@ -358,39 +374,41 @@ def _check_pixels(batches, generator, of_bytes, form):
             expected = f"finite pixels: look for a division by zero in the preprocessing, or leave such out with {kept}"
             received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
             raise invalid("x", expected, received, NonFiniteError)
-    lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
     bounds, rank = range_of(generator), batches[0].ndim
+    given = batches if form.array is None else [np.asarray(form.array)]
+    where = " in the first batches" if form.array is None else ""
+    low, high = (float(end([end(images) for images in given])) for end in (np.min, np.max))
+    bytes_given = given[0].dtype == np.uint8  # they become what the generator makes
+    full = (0, 255) if bytes_given else bounds
 
     def fix():
-        if form.array is None:
-            return scaled(form, lowest, highest, np.dtype("float32"), bounds, rank)
-        array = np.asarray(form.array)
-        return scaled(form, float(array.min()), float(array.max()), array.dtype, bounds, rank)
+        return scaled(form, low, high, given[0].dtype, bounds, rank)
 
-    beyond = bounds and not bounds[0] - 1e-3 <= lowest <= highest <= bounds[1] + 1e-3
-    above = bounds and bounds[0] < 0 <= lowest and highest > 0.5 and not of_bytes
+    beyond = full and not full[0] - 1e-3 <= low <= high <= full[1] + 1e-3
+    above = bounds and bounds[0] < 0 <= low and high > 0.5 and not of_bytes
     if beyond or above:
         what = "pixels" if rank > 2 else "numbers"
-        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: scale them by {fix()}"
+        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: scale them with {fix()}"
         if rank == 2:
             expected += ", or build the generator with output_activation=None"
-        raise invalid("x", expected, f"{what} from {lowest:.3g} to {highest:.3g} in the first batches", DataError)
+        raise invalid("x", expected, f"{what} from {low:.3g} to {high:.3g}{where}", DataError)
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
         warnings.warn(
             f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
         )
-    elif bounds and highest - lowest < _NARROW * (bounds[1] - bounds[0]):
+    elif bounds and high - low < _NARROW * (full[1] - full[0]):
+        usual = "bytes go from 0 to 255" if bytes_given else f"the generator makes {list(bounds)}"
         warnings.warn(
-            f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, where the generator makes "
-            f"{list(bounds)}: they are masks, or scaled twice. Stretch them to the range by {fix()}.",
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, where {usual}: they are masks, or scaled twice. "
+            f"Stretch them to the range with {fix()}.",
             stacklevel=4,
         )
-    elif bounds is None and first.ndim == 3 and max(-lowest, highest) > _LARGE:
+    elif bounds is None and first.ndim == 3 and max(-low, high) > _LARGE and not bytes_given:
         warnings.warn(
-            f"The pixels of the first {count} images go from {lowest:.3g} to {highest:.3g}, and networks learn numbers "
-            f"of about 1. Scale them to [-1, 1] by {fix()}, and end the generator with tanh.",
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, and networks learn numbers of about 1. "
+            f"Scale them to [-1, 1] with {fix()}, and end the generator with tanh.",
             stacklevel=4,
         )
 

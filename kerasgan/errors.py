@@ -80,6 +80,41 @@ def checked_number(argument, value, interval="[0, inf)", advice=""):
     return number
 
 
+def checked_boolean(argument, value):
+    """Returns the value as a `bool`. NumPy booleans are accepted, numbers are not.
+
+    Args:
+        argument: String, its name.
+        value: The value received.
+
+    Raises:
+        ValueError: The value is not a boolean.
+    """
+    if not (isinstance(value, bool) or (_is_boolean(value) and getattr(value, "shape", None) == ())):
+        raise invalid(argument, "True or False", f"{argument}={value!r}")
+    return bool(value)
+
+
+def checked_range(argument, value):
+    """Returns the value as a tuple of floats `(low, high)`, what is black and white.
+
+    Args:
+        argument: String, its name.
+        value: The value received.
+
+    Raises:
+        ValueError: The value is not two finite numbers of which the second is higher.
+    """
+    try:
+        low, high = (checked_number(argument, end, "(-inf, inf)") for end in value)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        expected = "two finite numbers (low, high), low < high: what becomes black and white, e.g. (0, 1) or (0, 4095)"
+        raise invalid(argument, expected, f"{argument}={value!r}")
+    return low, high
+
+
 def _is_boolean(value):
     return "bool" in str(getattr(value, "dtype", type(value).__name__))
 

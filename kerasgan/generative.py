@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, optimization, saving
+from kerasgan import batching, contract, distribution, inference, iterators, optimization, saving
 from kerasgan.configured import Configured
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
+from kerasgan.errors import DataError, ModelContractError, checked_boolean, checked_integer, checked_number, invalid
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -250,11 +250,12 @@ class GenerativeModel(Configured, keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
+        optimization.check_moves(self.optimizers.values(), self.networks)
         batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
         validation_freq = batching.checked_epochs("validation_freq", validation_freq)
         validation_split = checked_number("validation_split", validation_split, "[0, 1)")
-        shuffle = batching.checked_boolean("shuffle", shuffle)
+        shuffle = checked_boolean("shuffle", shuffle)
         if validation_split and isinstance(x, tf.data.Dataset):
             expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
             raise invalid("validation_split", expected, f"validation_split={validation_split}")
@@ -262,6 +263,7 @@ class GenerativeModel(Configured, keras.Model):
             x, y, validation_data = batching.held_out(x, y, validation_split, self)
         bounds = contract.range_of(self.generator)
         dataset = batching.as_dataset(x, y, batch_size, self.seed, shuffle=shuffle, model=self, bounds=bounds)
+        rewind = (lambda: None) if batching.seekable(dataset) else iterators.rewinder(dataset)
         dataset = contract.suited(dataset, self)
         steps_per_epoch = self._whole_executions(
             batching.steps_in(dataset, self.batches_per_step, steps_per_epoch), steps_per_epoch is None
@@ -284,7 +286,7 @@ class GenerativeModel(Configured, keras.Model):
         validated = validation_data is not None
         self._retrace_changed()
         self.training = Training(
-            self, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
+            self, dataset, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
         )
         try:
             return self.training.run()
@@ -349,11 +351,11 @@ class GenerativeModel(Configured, keras.Model):
         # Real images that have been seen are not looked at again, where it is known that they are the same.
         wanting = [metric for metric in self.quality if metric.begin(dataset.digest)]
         most = max(metric.most or math.inf for metric in self.quality)
-        count, labels = 0, []
+        count, labels, bounds = 0, [], contract.range_of(self.generator)
         for element in dataset if steps is None else dataset.take(steps):
             real, own = batching.split(element)
             for metric in wanting:
-                metric.update_state(real)
+                metric.update_state(2.0 * real - 1.0 if bounds == (0.0, 1.0) else real)
             count += len(real)
             labels.append(own)
             if count >= most:
@@ -371,8 +373,8 @@ class GenerativeModel(Configured, keras.Model):
                 for metric in self.quality:
                     metric.begin(dataset.digest)  # forgets what came before
                 return {name: math.nan for metric in self.quality for name in metric.names}
-            if contract.range_of(self.generator) == (-1.0, 1.0) and fake.ndim == 4:
-                fake = scale(to_uint8(fake)).numpy()  # as a saved picture holds them
+            if bounds is not None and fake.ndim == 4:
+                fake = scale(to_uint8(fake, bounds)).numpy()  # as a saved picture holds them
             for metric in self.quality:
                 metric.update_state(fake=fake)
         return {name: value for metric in self.quality for name, value in metric.results().items()}

@@ -12,7 +12,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasgan import files
-from kerasgan.errors import DataError, DataTypeError, NonFiniteError, checked_integer, checked_number, invalid
+from kerasgan.errors import (
+    DataError,
+    DataTypeError,
+    NonFiniteError,
+    checked_integer,
+    checked_number,
+    checked_range,
+    invalid,
+)
 
 BACKGROUND = 236
 PADDING = 4
@@ -39,7 +47,7 @@ def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarr
         DataTypeError: They are neither uint8 nor floats.
         ValueError: `value_range` is no such pair.
     """
-    low, high = _checked_range(value_range)
+    low, high = checked_range("value_range", value_range)
     images = np.asarray(images)
     if images.dtype == np.uint8:
         return images
@@ -49,7 +57,7 @@ def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarr
             from kerasgan.datasets.advice import Form, scaled  # TensorFlow is slow to import
 
             form = Form("images", array=images)
-            fix = f"scale them by {scaled(form, images.min(), images.max(), images.dtype, rank=images.ndim)}"
+            fix = f"scale them with {scaled(form, images.min(), images.max(), images.dtype, rank=images.ndim)}"
         raise invalid("images", f"uint8, or floats in [-1, 1]: {fix}", f"dtype={images.dtype}", DataTypeError)
     levels = np.rint((images.astype(np.float32) - low) * (255.0 / (high - low)))
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
@@ -70,17 +78,6 @@ def as_saved(images) -> np.ndarray:
                 "images", "finite numbers; the generator is broken, go back to a checkpoint", received, NonFiniteError
             )
     return to_uint8(images)
-
-
-def _checked_range(value_range):
-    try:
-        low, high = (checked_number("value_range", end, "(-inf, inf)") for end in value_range)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not low < high:
-        expected = "two numbers, the darkest and the brightest, e.g. (0, 1)"
-        raise invalid("value_range", expected, f"value_range={value_range!r}")
-    return low, high
 
 
 def grid(
@@ -113,7 +110,7 @@ def grid(
     """
     images = np.asarray(images)
     if images.ndim != 4 or 0 in images.shape:
-        advice = "add the channel axis by `images[..., None]`" if images.ndim == 3 else "points go to `picture`"
+        advice = "add the channel axis with `images[..., None]`" if images.ndim == 3 else "points go to `picture`"
         raise DataError(
             "Invalid shape for argument `images`. Expected `(n, height, width, channels)` with n >= 1; "
             f"{advice}. Received: shape={images.shape}"

@@ -144,7 +144,7 @@ def checked_labels(labels, count, conditional, num_classes):
         labels: One for all, an array with one each, or None for the classes in turn.
         count: Integer, how many images there are.
         conditional: Whether the model takes labels.
-        num_classes: Integer, or None where nothing tells it.
+        num_classes: Integer, or None where it is not known.
     """
     if not conditional:
         if labels is not None:
@@ -152,7 +152,7 @@ def checked_labels(labels, count, conditional, num_classes):
         return None
     if labels is None:
         if num_classes is None:
-            expected = "one label an image, because nothing tells the number of classes: the generator has no Embedding"
+            expected = "one label an image, because the number of classes is not known: pass labels"
             raise invalid("labels", expected, "labels=None")
         labels = np.arange(count) % num_classes
     labels = np.asarray(labels)
@@ -162,6 +162,8 @@ def checked_labels(labels, count, conditional, num_classes):
     if num_classes is None or not count:
         return labels
     expected = f"integers in [0, {num_classes}), one an image"
+    if labels.shape == (count, num_classes) and num_classes > 1:
+        expected += ": of one-hot labels take `np.argmax(labels, axis=-1)`"
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((count,), (count, 1)):
         raise invalid("labels", expected, f"{labels.dtype} of shape {labels.shape}")
     if labels.min() < 0 or labels.max() >= num_classes:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasgan import distribution
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import invalid
+from kerasgan.errors import ModelContractError, invalid
 
 
 def adam(learning_rate, beta_1, beta_2):
@@ -22,6 +22,22 @@ def rmsprop(learning_rate):
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
+
+
+def check_moves(optimizers, networks):
+    """Refuses a network with trainable variables that no optimizer was built for.
+
+    Args:
+        optimizers: Optimizers of `compile`.
+        networks: Dict of Keras models by role.
+    """
+    inner = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in optimizers]
+    known = {id(variable) for optimizer in inner for variable in optimizer._trainable_variables}
+    for role, network in networks.items():
+        new = [variable.path for variable in network.trainable_variables if id(variable) not in known]
+        if new and role != "ema_generator":
+            expected = "the trainable variables it had in `compile`: call `compile()` again after unfreezing layers"
+            raise invalid(role, expected, f"{len(new)} new ones, first {new[0]!r}", ModelContractError)
 
 
 def prepared(argument, optimizer, variables, networks, strategy, restored=False):

@@ -99,12 +99,12 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
         rows = read_rows(metrics_csv)
         log = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
     except (csv.Error, ValueError) as error:
-        raise ValueError(f"{metrics_csv} is no log of a training: {error}. Restore it, or train again.") from error
+        raise ValueError(f"{metrics_csv} is not the log of a run: {error}. Restore it, or train again.") from error
     if not rows:
         raise ValueError(f"Nothing to plot: {metrics_csv} holds no row. Train for one step at least.")
     if not np.isfinite(log.get("step", np.nan)).all():
         raise ValueError(
-            f"{metrics_csv} is no log of a training: not every row has a step. Restore it, or train again."
+            f"{metrics_csv} is not the log of a run: not every row has a step. Restore it, or train again."
         )
     return log
 

@@ -132,7 +132,7 @@ def _check(model, base, also, max_batch_size, bounds):
 
 
 def _check_previous(base, signatures):
-    """A server goes on to the new version by itself, and its clients ask as they did."""
+    """A server switches to the new version by itself, and its clients ask as they did."""
     previous = version_in(base)
     known = {} if previous is None else card_of(previous).get("signatures", {})
     for name in ("generate", "serving_default"):

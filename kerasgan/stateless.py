@@ -127,7 +127,7 @@ class Writes(keras.StatelessScope):
     """
 
     def __init__(self, stream):
-        super().__init__()
+        super().__init__(collect_losses=True)
         self.variables, self.seeds = [], []
         self._stream = Stream(stream.seed, stream.position + _SEEDS)
 

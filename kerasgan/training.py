@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, buffers, contract, distribution
+from kerasgan import batching, buffers, contract, distribution, iterators
 from kerasgan.errors import CheckpointCorruptError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -22,7 +22,6 @@ _CHIEF_ONLY = (keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger, keras
 # Packages whose callbacks, LambdaCallback aside, log nothing that the model does not.
 _KNOWN = ("keras", "kerasgan")
 _READ_AHEAD = 4  # training steps of which batches are read ahead, one to be safe
-_FAIL_ON_STATE = 2  # tf.data's policy for an iterator whose state is partly elsewhere
 _MOST_VALUES = 100_000  # of an array that a callback has a checkpoint remember
 EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
 
@@ -37,6 +36,7 @@ class Training:
     Args:
         model: Compiled `GenerativeModel`.
         dataset: `tf.data.Dataset` of batches, as `fit` was given it.
+        rewind: Function that undoes what looking at the dataset has changed in it (`iterators.rewinder`).
         steps_per_epoch: Integer >= 1, a multiple of the steps an execution.
         epochs, initial_epoch, verbose: As in Keras.
         callbacks: List of `keras.callbacks.Callback`.
@@ -44,9 +44,12 @@ class Training:
         validated: Whether there is validation data.
     """
 
-    def __init__(self, model, dataset, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated):
+    def __init__(
+        self, model, dataset, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
+    ):
         self.model = model
         self.dataset = dataset
+        self._rewind = rewind
         self.steps_per_epoch = steps_per_epoch
         self.epochs = epochs
         self.verbose = verbose
@@ -102,7 +105,7 @@ class Training:
 
     @property
     def was_stopped_early(self):
-        """Whether the training that goes on had been ended by EarlyStopping, with the same patience."""
+        """Whether the run that resumes had been ended by EarlyStopping, with the same patience."""
         return any(
             state["stopped_epoch"] and state["wait"] >= callback.patience
             for callback, state in self._remembered()
@@ -122,7 +125,6 @@ class Training:
             model=model,
         )
         if self._companions and not batching.seekable(self.dataset) and not self._several:
-            # In a run that resumes, too: looking at the data may advance the order of a seeded `shuffle`.
             self.too_large = buffers.too_large(self.dataset, _READ_AHEAD * self._bytes_of_step())
         with contextlib.ExitStack() as stack:
             for callback in self._companions:
@@ -192,7 +194,7 @@ class Training:
                 stacklevel=2,
             )
 
-    # Going on
+    # Resuming
 
     def state(self):
         """Where the training is.
@@ -224,17 +226,16 @@ class Training:
             return None
         iterator = self._read()
         try:
-            serialized = tf.io.parse_tensor(data, tf.variant)
-            tf.raw_ops.DeserializeIterator(resource_handle=iterator._iterator_resource, serialized=serialized)
+            iterators.move(iterator, data)
         except tf.errors.OpError as error:
             raise CheckpointCorruptError(
-                f"The checkpoint's position in the data is none of this dataset ({error.message}). Name another "
+                f"The checkpoint's position in the data does not fit this dataset ({error.message}). Name another "
                 "directory to begin anew."
             ) from error
         return iterator
 
     def restore(self, state, iterator):
-        """Goes on from a state; the model has to be restored before.
+        """Resumes from a state; the model has to be restored before.
 
         Returns:
             How exact the position in the data is: `"exact"`, `"replayed"` (exact for a dataset that gives the same
@@ -262,6 +263,7 @@ class Training:
             dataset = dataset.skip((taken - self._first) // model.batches_per_step)
         strategy = model.distribute_strategy
         contract.check_divisible(dataset, strategy.num_replicas_in_sync, model.pack)
+        self._rewind()
         return iter(strategy.experimental_distribute_dataset(dataset) if self._several else dataset)
 
     def _bytes_of_step(self):
@@ -276,12 +278,9 @@ class Training:
         if self._iterator is None:
             self._iterator = self._read()
         try:
-            state = tf.raw_ops.SerializeIterator(
-                resource_handle=self._iterator._iterator_resource, external_state_policy=_FAIL_ON_STATE
-            )
+            data = iterators.position(self._iterator)
         except tf.errors.FailedPreconditionError:  # a random op with a state, or Python
             return APPROXIMATE, None
-        data = tf.io.serialize_tensor(state).numpy()
         own = _READ_AHEAD * buffers.bytes_in(self._iterator.element_spec)
         if len(data) > buffers.LIMIT + own:  # an autotuned `prefetch` has grown
             self.too_large = f"the batches that are read ahead hold {buffers.shown(len(data))}"

@@ -1,8 +1,15 @@
 """One update: a network's variables moved by its optimizer along the gradient of an objective."""
 
+import warnings
+
 import tensorflow as tf
 
 from kerasgan import optimization, stateless
+
+_NO_LAYER_LOSSES = (
+    "Losses that layers add (`add_loss`, `activity_regularizer`) are left out: a step calls the networks several "
+    "times, on real, generated and interpolated images. Add the term to the loss of the model, or regularize weights."
+)
 
 
 class Update:
@@ -52,6 +59,8 @@ class Update:
             tape.watch([variable.value for variable in variables])
             with stateless.using(stream), stateless.Writes(stream) as writes:
                 loss, values = self.objective(*batch, *drawn)
+            if writes.losses:
+                warnings.warn(_NO_LAYER_LOSSES, stacklevel=2)
             regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
             loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
         gradients = optimization.gradients(tape, loss, variables)

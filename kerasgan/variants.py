@@ -3,6 +3,7 @@
 import keras
 
 from kerasgan import constraints, losses, penalties
+from kerasgan.errors import checked_boolean
 from kerasgan.gan import GAN
 from kerasgan.optimization import adam, rmsprop
 
@@ -30,7 +31,7 @@ class WGAN(GAN):
     ):
         objective = losses.Wasserstein(), (), constraints.Clip(clip)
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
-        self.warmup = warmup
+        self.warmup = checked_boolean("warmup", warmup)
 
     @property
     def clip(self):

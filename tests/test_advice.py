@@ -126,7 +126,6 @@ POINTS = RNG.uniform(-7, 9, (COUNT, 2)).astype("float32")
 POINTS[:2] = [[-7, -7], [9, 9]]
 # What is given as `x` and `y`, options of the model, and what the message says besides.
 CASES = {
-    "uint8 for a sigmoid": (numbers(0, 255, "uint8"), None, {"output": "sigmoid"}, "255"),
     "uint8 in a dataset": (batches(numbers(0, 255, "uint8")), None, {}, "127.5 - 1"),
     "dark uint8 in a dataset": (batches(numbers(0, 40, "uint8")), None, {}, "127.5 - 1"),
     "int16 with labels": (batches(numbers(0, 999, "int16"), CLASSES), None, {"num_classes": 3}, "lambda x, y"),

@@ -86,7 +86,7 @@ FIT = {
     "float 0 to 255": (
         lambda: fit(images(64, low=0, high=255)),
         DataError,
-        r"\[-1.0, 1.0\].*`x / 127.5 - 1`. Received: pixels from 0.* to 25\d in the first batches",
+        r"\[-1.0, 1.0\].*`x / 127.5 - 1`. Received: pixels from 0.* to 25\d$",
     ),
     "0 to 1 for tanh": (
         lambda: fit(images(64, low=0)),
@@ -508,7 +508,7 @@ def trained(x, **kwargs):
 
 
 def test_bytes_may_be_bright():
-    """They are scaled here, and in no need of being scaled by `x * 2 - 1`."""
+    """They are scaled here, and in no need of being scaled with `x * 2 - 1`."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         trained(np.random.default_rng(0).integers(128, 256, (64, *SHAPE), dtype=np.uint8))
@@ -516,7 +516,7 @@ def test_bytes_may_be_bright():
 
 @pytest.mark.parametrize("most", [2, 17])
 def test_bytes_that_are_masks_are_warned_of(most):
-    with pytest.warns(UserWarning, match=r"from -1 to -0\.\d+, where the generator makes.*masks, or scaled twice"):
+    with pytest.warns(UserWarning, match=r"from 0 to \d+, where bytes go from 0 to 255: .*masks, or scaled twice"):
         trained(np.random.default_rng(0).integers(0, most, (64, *SHAPE), dtype=np.uint8))
 
 
@@ -600,7 +600,7 @@ def test_a_count_is_a_positive_integer(value):
 
 @pytest.mark.parametrize("make", [kg.networks.mlp_generator, kg.networks.mlp_discriminator])
 def test_no_classes_are_none(make):
-    message = "`num_classes`. Expected a positive integer, or None for an unconditional network. Received: .*=0"
+    message = "`num_classes`. Expected an integer >= 2, or None for an unconditional network. Received: .*=0"
     with pytest.raises(ValueError, match=message):
         make(SHAPE, num_classes=0)
 

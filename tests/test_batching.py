@@ -17,9 +17,9 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)).astype("float32")
 LABELS = np.arange(64) % 3
 
 
-def model(num_classes=None):
+def model(num_classes=None, **generator):
     gan = kg.GAN(
-        kg.networks.mlp_generator(SHAPE, 3, (4,), num_classes=num_classes),
+        kg.networks.mlp_generator(SHAPE, 3, (4,), num_classes=num_classes, **generator),
         kg.networks.mlp_discriminator(SHAPE, (4,), num_classes=num_classes),
     )
     gan.compile(run_eagerly=True)
@@ -229,3 +229,37 @@ def test_arrays_of_others_are_arrays(monkeypatch):
     gan.fit(Tensor(), batch_size=64, shuffle=False, verbose=0)
     gan.fit(tf.constant(IMAGES), batch_size=64, shuffle=False, validation_split=0.0, verbose=0)
     assert all((batch[:, 0] == IMAGES).all() for batch in seen)
+
+
+def test_bytes_become_what_a_generator_with_a_sigmoid_makes():
+    levels = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype("uint8")
+
+    def weights(data):
+        keras.utils.set_random_seed(0)
+        gan = model(output_activation="sigmoid")
+        gan.fit(data, batch_size=8, epochs=2, verbose=0)
+        return gan, gan.get_weights()
+
+    (gan, bytes_), (_, floats) = weights(levels), weights(levels / np.float32(255))
+    for one, other in zip(bytes_, floats, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert gan.evaluate(levels, verbose=0) == pytest.approx(gan.evaluate(levels / 255, verbose=0), abs=1e-4)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_range_of_an_array_is_that_of_all_its_images(shuffle):
+    images = np.append(IMAGES, np.full_like(IMAGES[:1], 200.0), axis=0)
+    with pytest.raises(ValueError, match=r"`x`. Expected pixels in .* to 200"):
+        model().fit(images, batch_size=1, shuffle=shuffle, verbose=0)
+
+
+def test_a_validation_split_that_leaves_no_images_is_refused():
+    with pytest.raises(ValueError, match=r"`validation_split`. Expected a share that leaves images .*, e.g. 0.1"):
+        model().fit(IMAGES, validation_split=0.999, verbose=0)
+
+
+def test_masked_arrays_are_refused_with_what_to_do():
+    masked = np.ma.masked_greater(IMAGES, 0.9)
+    with pytest.raises(TypeError, match=r"`x`. Expected an array without a mask: fill it with `x.filled\(0\)`"):
+        model().fit(masked, verbose=0)
+    model().fit(masked.filled(0), batch_size=8, verbose=0)

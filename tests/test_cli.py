@@ -250,12 +250,12 @@ def test_a_training_that_is_terminated_goes_on_to_the_same_files(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(callbacks.Progress, "on_train_batch_end", terminate)
         assert main([*arguments, f"--workdir={tmp_path / 'stopped'}"]) == 143
-    assert f"go on by: kerasgan resume {tmp_path / 'stopped'}" in capsys.readouterr().out
+    assert f"resume with: kerasgan resume {tmp_path / 'stopped'}" in capsys.readouterr().out
     assert not (tmp_path / "stopped/model.keras").exists()
-    assert "go on with its training by" in refused(capsys, *arguments, f"--workdir={tmp_path / 'stopped'}")
+    assert "resume it with" in refused(capsys, *arguments, f"--workdir={tmp_path / 'stopped'}")
 
     assert main(["resume", str(tmp_path / "stopped")]) == 0
-    assert "going on   from" in capsys.readouterr().out
+    assert "resuming   from" in capsys.readouterr().out
     for name in ("samples.png", "contact_sheet.png", "training.gif"):
         assert (tmp_path / "calm" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
     assert set(os.listdir(tmp_path / "calm/samples")) == set(os.listdir(tmp_path / "stopped/samples"))
@@ -303,8 +303,8 @@ def test_a_log_that_is_none_is_named_when_a_training_goes_on(tmp_path, capsys):
         log.write_bytes(damaged)
         capsys.readouterr()
         error = refused(capsys, "resume", str(workdir), "--steps=4")
-        assert f"{log} is no log of a training: " in error
-        assert "remove it to go on without its rows" in error
+        assert f"{log} is not the log of a run: " in error
+        assert "remove it to continue without its rows" in error
         assert log.read_bytes() == damaged
 
 
@@ -314,9 +314,9 @@ def test_a_run_without_its_checkpoints_is_not_trained_from_the_beginning(tmp_pat
     shutil.rmtree(workdir / "checkpoints")
     arguments = ["resume", str(workdir), "--steps=21"]
     before = sorted(workdir.rglob("*"))
-    assert "holds no checkpoint to go on from. Restore it, or begin anew" in refused(capsys, *arguments)
+    assert "holds no checkpoint to resume from. Restore it, or begin anew" in refused(capsys, *arguments)
     (workdir / "model.keras").unlink()
-    assert "holds no checkpoint to go on from" in refused(capsys, *arguments)
+    assert "holds no checkpoint to resume from" in refused(capsys, *arguments)
     assert sorted([*workdir.rglob("*"), workdir / "model.keras"]) == before
     log = workdir / "metrics.csv"  # as of a training that was killed before its first checkpoint
     log.write_text(log.read_text().splitlines(keepends=True)[0])

@@ -386,8 +386,8 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         ("metrics.json", b'{"evaluation": {"values": {}}}', "plain/metrics.json is damaged: its evaluation"),
         ("metrics.csv", None, "plain cannot be compared: metrics.csv is missing. Wait"),
         ("metrics.csv", b"step,d_loss\n", "plain/metrics.csv holds no row"),
-        ("metrics.csv", b"step,d_loss\n1,much\n", "plain/metrics.csv is no log of a training: could not convert"),
-        ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is no log of a training: not every row has a step"),
+        ("metrics.csv", b"step,d_loss\n1,much\n", "plain/metrics.csv is not the log of a run: could not convert"),
+        ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is not the log of a run: not every row has a step"),
         ("metrics.csv", b"\xff\xfe", "plain/metrics.csv is no log of a training"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import json
 import pathlib
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from processes import WORKER, Cluster
+from selection import each
 
 import kerasgan as kg
 from kerasgan import layers
@@ -76,11 +78,14 @@ def outcome(model):
     return logs | {name: variable.numpy() for name, variable in model.state().items() if name[:7] != "metrics"}
 
 
-def train_all(directory):
+BY_DEFAULT = ["WGAN-GP, Adam", "batch normalisation"]
+
+
+def train_all(directory, *names):
     """What each of two workers does: they share the directory, and write what they end with under their number."""
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     worker = strategy.cluster_resolver.task_id
-    for name in MODELS:
+    for name in names:
         path = pathlib.Path(directory) / name
         model = trained(name, path, strategy)
         np.savez(path / f"worker-{worker}.npz", **outcome(model))
@@ -88,10 +93,16 @@ def train_all(directory):
 
 @pytest.fixture(scope="module")
 def of_workers(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("workers")
-    with Cluster(directory, *[[*WORKER, "test_distribution", "train_all", directory]] * 2) as cluster:
-        assert cluster.ended() == [0, 0], cluster.printed()
-    return directory
+    """A function of a model's name: what two workers have trained; those of the default models in one go."""
+
+    @functools.cache
+    def trained(*names):
+        directory = tmp_path_factory.mktemp("workers")
+        with Cluster(directory, *[[*WORKER, "test_distribution", "train_all", directory, *names]] * 2) as cluster:
+            assert cluster.ended() == [0, 0], cluster.printed()
+        return directory
+
+    return lambda name: trained(*(BY_DEFAULT if name in BY_DEFAULT else [name])) / name
 
 
 def log(directory):
@@ -107,7 +118,7 @@ def assert_same_log(received, expected):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", each(MODELS, BY_DEFAULT))
 def test_one_device_two_replicas_and_two_workers_train_the_same(tmp_path, name, mirrored, of_workers):
     keras.utils.set_random_seed(0)
     start = {key: variable.numpy() for key, variable in MODELS[name]()[0].state().items()}
@@ -117,8 +128,7 @@ def test_one_device_two_replicas_and_two_workers_train_the_same(tmp_path, name, 
         assert max(moved) > 3e-3, network
     others = {
         "two replicas": (tmp_path / "two", outcome(trained(name, tmp_path / "two", mirrored))),
-        "worker 0": (of_workers / name, dict(np.load(of_workers / name / "worker-0.npz"))),
-        "worker 1": (of_workers / name, dict(np.load(of_workers / name / "worker-1.npz"))),
+        **{f"worker {k}": (of_workers(name), dict(np.load(of_workers(name) / f"worker-{k}.npz"))) for k in range(2)},
     }
     for who, (directory, values) in others.items():
         assert values.keys() == one.keys()

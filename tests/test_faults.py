@@ -223,7 +223,7 @@ def test_a_disk_that_fills_up_ends_the_training_and_the_checkpoint_before_is_goo
 
 def test_a_disk_that_fills_up_is_warned_of_and_tried_again_where_that_is_wanted(tmp_path, disk):
     steps = [At("on_train_batch_end", 8, disk.fill), At("on_train_batch_end", 11, disk.clear)]
-    with pytest.warns(UserWarning, match="No space left.*The training goes on without it") as caught:
+    with pytest.warns(UserWarning, match="No space left.*The run continues without it") as caught:
         fit(tmp_path, steps, on_error="warn", keep=9)
     assert len([one for one in caught if "No space left" in str(one.message)]) == 1
     steps = [path.name[11:13] for path in kg.checkpoint.checkpoints(tmp_path / "checkpoints")]

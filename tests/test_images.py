@@ -32,7 +32,7 @@ def test_a_picture_shows_the_range_it_is_given(tmp_path):
     images.save_grid(tmp_path / "grid.png", levels / 255, value_range=(0, 1))
     np.testing.assert_array_equal(Image.open(tmp_path / "grid.png"), shown)
     for value_range in ((1, 0), (0, 0), (0,), 1, (0, np.nan), ("0", "1"), None):
-        with pytest.raises(ValueError, match=r"`value_range`. Expected two numbers, .*, e\.g\. \(0, 1\)"):
+        with pytest.raises(ValueError, match=r"`value_range`. Expected two finite numbers .*, e\.g\. \(0, 1\)"):
             images.to_uint8(np.zeros(3), value_range)
 
 
@@ -43,7 +43,7 @@ def test_to_uint8_inverts_the_scaling_of_the_datasets():
 
 
 def test_to_uint8_refuses_integers_whose_range_it_cannot_know():
-    with pytest.raises(DataTypeError, match=r"scale them by `images / .*dtype=int64"):
+    with pytest.raises(DataTypeError, match=r"scale them with `images / .*dtype=int64"):
         images.to_uint8(np.arange(3))
 
 

@@ -114,7 +114,7 @@ def test_tensorboard_gets_every_metric(make, tmp_path):
             assert seen["validation", f"epoch_{name}", epoch] == np.float32(history[f"val_{name}"][epoch])
 
 
-@pytest.mark.parametrize("update_freq", ["epoch", 1])
+@pytest.mark.parametrize("update_freq", [pytest.param("epoch", marks=pytest.mark.slow), 1])
 def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path):
     made = []
     for name, make in (("keras", keras.callbacks.TensorBoard), ("ours", kg.callbacks.TensorBoard)):

@@ -86,7 +86,7 @@ def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
 # The clock
 
 
-@pytest.mark.parametrize("hours", [-30, 24 * 365 * 20])
+@pytest.mark.parametrize("hours", [-30, pytest.param(24 * 365 * 20, marks=pytest.mark.slow)])
 def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours):
     true, shift = time.time, []
     monkeypatch.setattr(time, "time", lambda: true() + 3_600 * sum(shift))

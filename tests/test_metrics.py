@@ -472,7 +472,7 @@ BAD = {
     "NaN": (BROKEN, NonFiniteError, r"NaN or infinity in 2 examples, first in row 3"),
     "infinity": (np.where(BROKEN == BROKEN, GOOD, np.inf), NonFiniteError, "first in row 3"),
     "none": (GOOD[:0], ValueError, r"examples or more, of one feature or more.*shape \(0, 4\)"),
-    "images": (GOOD.reshape(10, 2, 2, 1), ValueError, r"flatten images by `images.reshape"),
+    "images": (GOOD.reshape(10, 2, 2, 1), ValueError, r"flatten images with `images.reshape"),
     "one dimension": (GOOD[:, 0], ValueError, r"of one feature they are `x\[:, None\]`"),
     "unscaled": (GOOD.astype("uint8"), ValueError, r"both as floats on one scale.*uint8 with float64"),
     "words": (np.array([["a"] * 4] * 10), ValueError, "numbers of shape"),

@@ -130,6 +130,12 @@ def test_floats_and_integers_that_seem_to_have_other_ranges_are_refused(tmp_path
     assert datasets.read(tmp_path, value_range=(0, 4095)).images[1].max() == 0
 
 
+def test_images_of_8_bits_beside_deeper_ones_keep_their_levels_where_a_range_is_given(tmp_path):
+    source = datasets.read(write(tmp_path, [ramp(0, 4095, np.uint16), ramp(0, 255, np.uint8)]), value_range=(0, 4095))
+    assert source.images.max(axis=(1, 2, 3)).tolist() == [255, 255]
+    assert "8 bits, scaled by [0, 255] -> [0, 255] beside them: 1" in source.notes
+
+
 def test_a_folder_of_black_images_is_black(tmp_path):
     source = datasets.read(write(tmp_path, [np.zeros((8, 8), np.uint16)] * 2, "png"))
     assert not source.images.any()
@@ -227,3 +233,13 @@ def test_the_command_line_trains_and_evaluates_on_levels_beyond_8_bits(tmp_path,
     assert "`value_range` cannot be used. Expected two finite numbers" in capsys.readouterr().err
     assert cli.main(["train", f"--dataset={path}", "--value_range=5,1"]) == 2
     assert "--value_range=0,4095" in capsys.readouterr().err
+
+
+def test_the_command_advises_flags(tmp_path, capsys):
+    mixed = write(tmp_path, [ramp(0, 4095, np.uint16), ramp(0, 1, np.float32)])
+    assert cli.main(["inspect", str(mixed)]) == 2
+    assert "as --value_range, e.g. --value_range=0,4095." in capsys.readouterr().err
+    assert cli.main(["inspect", str(mixed), "--value_range=0,4095"]) == 0
+    (tmp_path / "3.png").write_bytes(b"none")
+    assert cli.main(["train", f"--dataset={mixed}", "--value_range=0,4095"]) == 2
+    assert "--on_bad_file=skip" in capsys.readouterr().err

@@ -230,19 +230,31 @@ def test_run_eagerly(name):
 # Precision, strategy, XLA
 
 
-def each_combination(slow=lambda precision, xla: False):
+def each_combination(by_default):
+    """Every model in every precision without and with XLA, of which pairs run by default and all with `-m slow`.
+
+    Args:
+        by_default: Function of the number of the model, the precision and XLA: whether a combination always runs.
+    """
     return pytest.mark.parametrize(
-        ("precision", "xla"),
+        ("name", "precision", "xla"),
         [
-            pytest.param(precision, xla, id=f"{precision}-{'xla' if xla else 'plain'}", marks=[pytest.mark.slow] * rare)
-            for precision, xla in itertools.product(PRECISIONS, [False, True])
-            for rare in [slow(precision, xla)]
+            pytest.param(
+                *(name, precision, xla),
+                id=f"{name}-{precision}-{'xla' if xla else 'plain'}",
+                marks=[] if by_default(number, precision, xla) else [pytest.mark.slow],
+            )
+            for (number, name), precision, xla in itertools.product(enumerate(MODELS), PRECISIONS, [False, True])
         ],
     )
 
 
-@each_combination()
-@each_model
+def in_turn(number, precision):
+    """Whether it is the precision of 16 bits that is a model's turn."""
+    return precision == PRECISIONS[1 + number % 2]
+
+
+@each_combination(lambda number, precision, xla: xla if precision == "float32" else xla != in_turn(number, precision))
 def test_one_device(name, precision, xla):
     received = outcome(trained(name, precision, xla))
     assert all(np.isfinite(value).all() for value in received.values())
@@ -251,29 +263,29 @@ def test_one_device(name, precision, xla):
         assert_networks_close(received, reference(name))
 
 
-@each_combination(slow=lambda precision, xla: xla and precision != "float32")
-@each_model
+@each_combination(lambda number, precision, xla: not xla and (precision == "float32" or in_turn(number, precision)))
 def test_mirrored(name, precision, xla, mirrored):
     received = outcome(trained(name, precision, xla, mirrored))
     assert_close(received, reference(name, precision), precision)
 
 
-def train_all(directory, xla):
+def train_all(directory, xla, precision):
     """What each of two workers does."""
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    for name, precision in itertools.product(MODELS, PRECISIONS):
+    for name in MODELS:
         arrays = outcome(trained(name, precision, xla == "True", strategy))
         np.savez(pathlib.Path(directory) / f"{name}-{precision}.npz", **arrays)
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """A function of whether XLA is used: directories with what each of two workers has trained."""
+    """A function of XLA and the precision: directories with what each of two workers has trained."""
 
     @functools.cache
-    def directories(xla):
+    def directories(xla, precision):
         directories = [tmp_path_factory.mktemp("worker") for _ in range(2)]
-        commands = [[*WORKER, "test_support_matrix", "train_all", directory, xla] for directory in directories]
+        arguments = ("test_support_matrix", "train_all")
+        commands = [[*WORKER, *arguments, directory, xla, precision] for directory in directories]
         with Cluster(directories[0], *commands) as cluster:
             assert cluster.ended(timeout=900) == [0, 0], cluster.printed()
         return directories
@@ -281,9 +293,8 @@ def workers(tmp_path_factory):
     return directories
 
 
-@each_combination(slow=lambda precision, xla: xla)
-@each_model
+@each_combination(lambda number, precision, xla: not xla and precision == "float32")
 def test_multiworker(name, precision, xla, workers):
-    for directory in workers(xla):
+    for directory in workers(xla, precision):
         received = dict(np.load(directory / f"{name}-{precision}.npz"))
         assert_close(received, reference(name, precision), precision)

@@ -94,6 +94,12 @@ def shuffled_anew_each_time():
     return tf.data.Dataset.from_tensor_slices(IMAGES).shuffle(96).batch(16, drop_remainder=True)
 
 
+def cached_and_reshuffled():
+    # Whatever looks at a batch reads ahead into the next epoch, or not, and so draws its order.
+    cached = tf.data.Dataset.from_tensor_slices(IMAGES).map(lambda image: 1.0 * image).cache().shuffle(96, seed=1)
+    return cached.repeat().batch(16, drop_remainder=True).prefetch(2)
+
+
 def augmented_by_stateless_numbers():
     numbered = tf.data.Dataset.from_tensor_slices(IMAGES).enumerate().shuffle(96, seed=1)
     noisy = numbered.map(lambda number, x: x * tf.random.stateless_uniform((), [1, number]))
@@ -139,11 +145,22 @@ def branched(tmp_path, data, make=model, resume=None, **fit):
 
 @pytest.mark.parametrize(
     "data",
-    [arrays, shuffled_anew_each_time, augmented_by_stateless_numbers, of_partial_batches, interleaved],
+    [
+        arrays,
+        shuffled_anew_each_time,
+        cached_and_reshuffled,
+        augmented_by_stateless_numbers,
+        of_partial_batches,
+        interleaved,
+    ],
     ids=lambda data: data.__name__,
 )
-def test_a_dataset_goes_on_where_it_was(tmp_path, data):
-    assert_same(*branched(tmp_path, data))
+def test_a_dataset_goes_on_where_it_was_and_a_checkpoint_changes_no_batch(tmp_path, data):
+    whole, resumed = branched(tmp_path, data)
+    assert_same(whole, resumed)
+    without = model()
+    without.fit(data(), epochs=3, verbose=0, steps_per_epoch=4)
+    assert_same(whole, without)
 
 
 @pytest.mark.parametrize("data", [with_random_state, of_a_python_generator], ids=lambda data: data.__name__)
@@ -151,18 +168,12 @@ def test_a_dataset_that_cannot_is_called_approximate_at_the_beginning_and_when_g
     with pytest.warns(UserWarning, match="approximate") as caught:
         branched(tmp_path, data)
     messages = [str(warning.message) for warning in caught]
-    assert any("A training that goes on from a checkpoint will be approximate: the dataset" in one for one in messages)
-    assert any("Going on from step-00000007-epoch-0001: approximate: the dataset" in one for one in messages)
+    assert any("A run that resumes from a checkpoint will be approximate: the dataset" in one for one in messages)
+    assert any("Resuming from step-00000007-epoch-0001: approximate: the dataset" in one for one in messages)
 
 
 def reshuffled_by_a_seed():
     return tf.data.Dataset.from_tensor_slices(IMAGES).shuffle(96, seed=1).batch(16, drop_remainder=True)
-
-
-def cached_and_reshuffled():
-    # Long epochs: the first batches that `fit` looks at must not end one, which would draw the next order.
-    cached = tf.data.Dataset.from_tensor_slices(IMAGES).cache().shuffle(96, seed=1)
-    return cached.repeat().batch(4, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def shuffled_in_parts():
@@ -227,7 +238,7 @@ def test_replicas_read_a_dataset_of_the_user_again_and_say_so(tmp_path, mirrored
         with mirrored.scope():
             return model()
 
-    with pytest.warns(UserWarning, match=r"Going on from step-00000007-epoch-0001: .*read again"):
+    with pytest.warns(UserWarning, match=r"Resuming from step-00000007-epoch-0001: .*read again"):
         assert_same(*branched(tmp_path, augmented_by_stateless_numbers, make))
 
 
@@ -470,7 +481,7 @@ def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(
         fit(tmp_path, model(), callbacks=[TerminatedAt(3)], verbose=2)
     assert f"Stopped by SIGTERM at step 3, saved in {tmp_path}. Call `fit` again" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=2)
-    assert f"Going on: step 3, epoch 1 of 2, from {tmp_path}" in capsys.readouterr().out
+    assert f"Resuming: step 3, epoch 1 of 2, from {tmp_path}" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=2)
     assert "The training is complete: step 4, epoch 2 of 2" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=0)

@@ -400,3 +400,65 @@ def test_accumulated_gradients_are_refused_on_replicas(mirrored):
         model = kg.GAN(generator(), discriminator())
         with pytest.raises(ValueError, match=r"`g_optimizer`.*2 times as large"):
             model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+
+
+# What changes after `compile`, and what no step takes
+
+
+def test_layers_that_are_unfrozen_after_compile_are_named_and_compile_takes_them():
+    gan = kg.GAN(generator(), discriminator())
+    gan.generator.layers[1].trainable = False
+    trained(gan, IMAGES)
+    gan.generator.layers[1].trainable = True
+    before = gan.generator.layers[1].get_weights()[0]
+    with pytest.raises(ModelContractError, match=r"`generator`.*call `compile\(\)` again.*2 new ones, first .*kernel"):
+        gan.fit(IMAGES, batch_size=8, verbose=0)
+    trained(gan, IMAGES)
+    assert np.abs(before - gan.generator.layers[1].get_weights()[0]).max() > 0
+
+
+class Adding(keras.layers.Layer):
+    def call(self, inputs):
+        self.add_loss(keras.ops.mean(inputs**2))
+        return inputs
+
+
+@pytest.mark.parametrize("layer", [Adding, lambda: L.ActivityRegularization(1.0)], ids=["add_loss", "activity"])
+def test_losses_that_layers_add_are_said_to_be_left_out(layer):
+    critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), layer(), L.Dense(1)])
+    with pytest.warns(UserWarning, match="Losses that layers add .* are left out"):
+        trained(kg.GAN(generator(), critic), IMAGES)
+
+
+class Counting(keras.layers.Layer):
+    def build(self, input_shape):
+        self.count = tf.Variable(0.0, trainable=False)
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_variables_that_nothing_saves_are_pointed_out():
+    made = keras.Sequential([keras.Input((3,)), Counting(name="counting"), L.Dense(16, "tanh"), L.Reshape(SHAPE)])
+    with pytest.warns(
+        UserWarning, match="'counting' of the generator holds the tf.Variable `count`.*`self.add_weight`"
+    ):
+        kg.GAN(made, discriminator())
+
+
+def encoding_generator(layer):
+    latents, labels = keras.Input((3,)), keras.Input((), dtype="int32")
+    hidden = L.Concatenate()([latents, layer(labels)])
+    return keras.Model([latents, labels], L.Reshape(SHAPE)(L.Dense(16, "tanh")(hidden)))
+
+
+@pytest.mark.parametrize("late", [3, -1])
+def test_labels_that_no_class_has_are_found_in_whatever_batch_they_are(late):
+    """Of an Embedding on a CPU TensorFlow finds them; of an encoding, and on a GPU, it makes zeros of them."""
+    labels = np.append(LABELS[:-1], late)
+    encoding = L.CategoryEncoding(num_tokens=3, output_mode="one_hot")
+    gan = kg.GAN(encoding_generator(encoding), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=3))
+    gan.compile()
+    data = tf.data.Dataset.from_tensor_slices((IMAGES, labels)).batch(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"`x`. Expected labels in \[0, 3\)"):
+        gan.fit(data, verbose=0)

@@ -1,4 +1,4 @@
-"""Checkpoints of a whole training, from which it goes on as if it had not stopped."""
+"""Checkpoints of a whole training, from which it resumes as if it had not stopped."""
 
 import contextlib
 import json
@@ -40,21 +40,21 @@ _INEXACT = {
 
 
 class Checkpoint(ModelCallback):
-    """Saves the whole training every so often, and goes on from the newest checkpoint when `fit` is called again.
+    """Saves the whole training every so often, and resumes from the newest checkpoint when `fit` is called again.
 
     A checkpoint holds both networks, the average, both optimizers with their loss scales, the counters that all random
     numbers are functions of, the position in the data and in the epoch, the history and what callbacks remember. On one
-    CPU a training that was stopped and goes on ends with the very weights of one that was not; elsewhere up to the
+    CPU a run that was stopped and resumed ends with the very weights of one that was not; elsewhere up to the
     order of floating-point sums.
 
     - Before the first step one checkpoint is written and read: what would fail at three in the morning fails now.
     - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
     - A checkpoint that is incomplete or changed is passed over with a warning; the newest that is intact is used.
     - A checkpoint of another configuration or other data is refused, with what differs.
-    - A model that has been trained further than the checkpoint is refused: going on would throw its steps away.
+    - A model that has been trained further than the checkpoint is refused: resuming would throw its steps away.
     - On several workers the first one writes; all read, from a directory that all of them see.
 
-    Unless `fit` has `verbose=0`, a line tells where a training goes on, that it is complete, or where it was stopped.
+    Unless `fit` has `verbose=0`, a line tells where a run resumes, that it is complete, or where it was stopped.
 
     Call `fit` with the same arguments to go on: `epochs` counts from the beginning; a training that EarlyStopping has
     ended stays so. Learning rates are those of the checkpoint: another one is set by
@@ -224,7 +224,7 @@ class Checkpoint(ModelCallback):
             return
         where = f"step {training.step:,}, epoch {training.epoch:,} of {training.epochs:,}"
         complete = training.epoch >= training.epochs or training.was_stopped_early
-        how = "The training is complete" if complete else "Going on"
+        how = "The training is complete" if complete else "Resuming"
         more = " For more raise `epochs`." if complete and not training.was_stopped_early else ""
         early = " EarlyStopping has ended it." if training.was_stopped_early else ""
         self._say(f"{how}: {where}, from {self.restored}.{early}{more}")
@@ -241,7 +241,7 @@ class Checkpoint(ModelCallback):
             except CheckpointWriteError as error:
                 if self.on_error == "raise" or self._signal:
                     raise
-                warnings.warn(f"{error}. The training goes on without it.", stacklevel=2)
+                warnings.warn(f"{error}. The run continues without it.", stacklevel=2)
             finally:
                 self._saving = False
         self._last = self._training.step
@@ -291,10 +291,10 @@ class Checkpoint(ModelCallback):
         """Once, before the first step if it is known then, that a run which resumes has to read data again."""
         too_large = self._training.too_large
         if kind == APPROXIMATE and not self._said:
-            warnings.warn(f"A training that goes on from a checkpoint will be {_INEXACT[APPROXIMATE]}", stacklevel=2)
+            warnings.warn(f"A run that resumes from a checkpoint will be {_INEXACT[APPROXIMATE]}", stacklevel=2)
         elif too_large and not self._said:
             warnings.warn(
-                f"Checkpoints do not hold the position in the data, because {too_large}. When this training goes on "
+                f"Checkpoints do not hold the position in the data, because {too_large}. When this run resumes "
                 f"from one, {_INEXACT[REPLAYED]}",
                 stacklevel=2,
             )
@@ -310,9 +310,9 @@ class Checkpoint(ModelCallback):
         step = values["training"]["step"]
         if training.step > step:
             raise CheckpointMismatchError(
-                f"{path} is of step {step:,}, and the model has been trained for {training.step:,} steps: going on "
-                f"from there would throw {training.step - step:,} away. Name another directory to go on with the "
-                "model, or build it anew to go on from the checkpoint."
+                f"{path} is of step {step:,}, and the model has been trained for {training.step:,} steps: resuming "
+                f"from there would throw {training.step - step:,} away. Name another directory to continue with the "
+                "model, or build it anew to resume from the checkpoint."
             )
         differences = list(_differences(values["configuration"], self._configuration()))
         if differences:
@@ -329,11 +329,11 @@ class Checkpoint(ModelCallback):
                     stacklevel=2,
                 )
         if kind != EXACT:
-            warnings.warn(f"Going on from {path.name}: {_INEXACT[kind]}", stacklevel=2)
+            warnings.warn(f"Resuming from {path.name}: {_INEXACT[kind]}", stacklevel=2)
             self._said = True
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
         if changed:
-            warnings.warn(f"Going on from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
+            warnings.warn(f"Resuming from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
 
     def roll_back(self, factor=0.5):
         """Puts the training that is running back to its newest checkpoint, with other learning rates.

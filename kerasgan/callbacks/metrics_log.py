@@ -28,7 +28,7 @@ class MetricsLog(ModelCallback):
         every: Integer >= 1, steps per row. Defaults to `1`.
 
     Raises:
-        ValueError: `every` is not positive; when a training goes on, the file that is there is no log.
+        ValueError: `every` is not positive; when a run resumes, the file there is not a log.
     """
 
     chief_only = True
@@ -64,7 +64,7 @@ class MetricsLog(ModelCallback):
         if last != self._last and last is not None:
             since = f"after step {self._last} " if rows else ""
             warnings.warn(
-                f"{self.path} has lost its rows {since}up to step {last}: the training goes on without them.",
+                f"{self.path} has lost its rows {since}up to step {last}: the run continues without them.",
                 stacklevel=2,
             )
         self._rewrite(rows)
@@ -74,7 +74,7 @@ class MetricsLog(ModelCallback):
         self._first = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._first is None:  # the first batch of an epoch, or that at which the training goes on
+        if self._first is None:  # the first batch of an epoch, or that at which the run resumes
             self._first = self._step - batch
 
     def on_train_batch_end(self, batch, logs=None):
@@ -118,7 +118,7 @@ class MetricsLog(ModelCallback):
         except (csv.Error, ValueError, KeyError) as error:
             reason = f"there is no column {error}" if isinstance(error, KeyError) else error
             raise ValueError(
-                f"{self.path} is no log of a training: {reason}. Restore it, or remove it to go on without its rows."
+                f"{self.path} is not the log of a run: {reason}. Restore it, or remove it to continue without its rows."
             ) from error
 
     def _rewrite(self, rows):

@@ -50,7 +50,7 @@ class Progress(keras.callbacks.Callback):
         self._before = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._before is None:  # the first batch of an epoch, or that at which the training goes on
+        if self._before is None:  # the first batch of an epoch, or that at which the run resumes
             self._before = self._done - batch
 
     def on_train_batch_end(self, batch, logs=None):

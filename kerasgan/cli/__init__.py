@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 
@@ -14,6 +15,7 @@ from absl import flags
 
 from kerasgan._version import __version__
 from kerasgan.cli import quiet
+from kerasgan.cli.configuration import DATASET_OPTIONS
 from kerasgan.cli.options import COMMANDS, Flags
 from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError
 
@@ -22,7 +24,7 @@ _USAGE = """Usage: kerasgan COMMAND [flags]
 GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
 
   train        train a model on a dataset: `kerasgan train` alone learns handwritten digits
-  resume       go on with a training that was stopped
+  resume       resume a run that was stopped
   evaluate     say how good the images of a trained model are
   compare      set two trainings side by side: settings, values, curves, samples
   generate     generate images by a trained or exported model
@@ -105,7 +107,15 @@ def _explain(error):
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out of memory. Use a smaller --batch_size, --image_size or network."
-    return str(error)
+    return _with_flags(str(error)) if isinstance(error, DataError) else str(error)
+
+
+def _with_flags(message):
+    """A message about arguments of `kerasgan.datasets.read`, with the flags that set them."""
+    names = "|".join(DATASET_OPTIONS)
+    message = re.sub(rf"`?\b({names})=\(([^()]*)\)`?", lambda m: f"--{m[1]}={m[2].replace(' ', '')}", message)
+    message = re.sub(rf"(?<!-)`?\b({names})=([\w.]+)`?", r"--\1=\2", message)
+    return re.sub(rf"`({names})`", r"--\1", message)
 
 
 def _fail(command, message, as_json=False, exit_code=2):

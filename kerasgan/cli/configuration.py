@@ -4,6 +4,7 @@ The order of precedence, from the weakest: `BASE`, `MODELS`, `NORMALIZATIONS`, `
 """
 
 import dataclasses
+import glob
 import itertools
 import json
 import math
@@ -20,6 +21,8 @@ _EPOCHS = 40
 # Larger images go to convolutions.
 _LARGEST_FOR_MLP = 16
 
+# The fields of a configuration, and flags of `kerasgan train`, that say how a dataset is read.
+DATASET_OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
 MODEL_NAMES = ("wgan_gp", "wgan", "wgan_lp", "gan", "dragan", "lsgan", "r3gan", "vae")
 NETWORK_NAMES = ("mlp", "dcgan", "resnet")
 FORMATS = ("keras", "litert", "onnx")
@@ -279,7 +282,7 @@ def default_workdir(dataset: str, model: str, parent: str = "runs") -> pathlib.P
     """`runs/<dataset>-<model>-<n>` with the next free number."""
     stem = f"{name_of(dataset)}-{model}"
     parent = pathlib.Path(parent)
-    taken = [re.fullmatch(re.escape(stem) + r"-(\d+)", path.name) for path in parent.glob(f"{stem}-*")]
+    taken = [re.fullmatch(re.escape(stem) + r"-(\d+)", path.name) for path in parent.glob(f"{glob.escape(stem)}-*")]
     return parent / f"{stem}-{1 + max((int(match[1]) for match in taken if match), default=0)}"
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from kerasgan import datasets
+from kerasgan.cli.configuration import DATASET_OPTIONS
 from kerasgan.errors import DataError
 
 # From so many examples on, some can be spared.
@@ -26,15 +27,11 @@ class Data:
     held_out: datasets.Source | None
 
 
-# The fields of a configuration, and flags of `kerasgan train`, that say how a dataset is read.
-OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
-
-
 def read(dataset, *, num_test=_HELD_OUT, **options) -> Data:
     """Reads a dataset and holds out some of it: `num_test` of its `test` split, else some of itself if it is large.
 
     Args:
-        **options: Those of `OPTIONS`, as in `kerasgan.datasets.read`.
+        **options: Those of `DATASET_OPTIONS`, as in `kerasgan.datasets.read`.
     """
     source = datasets.read(dataset, **options)
     if source.num_examples < _ENOUGH_TO_HOLD_OUT:
@@ -59,7 +56,7 @@ def _part(source, rows):
 
 def read_again(configuration, num_test=_HELD_OUT) -> Data:
     """Reads the dataset of a training as it was read for it."""
-    options = {name: getattr(configuration, name) for name in OPTIONS}
+    options = {name: getattr(configuration, name) for name in DATASET_OPTIONS}
     return read(configuration.dataset, num_test=num_test, **options)
 
 

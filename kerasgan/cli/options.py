@@ -375,7 +375,7 @@ COMMANDS = {
     "resume": Command(
         "kerasgan resume WORKDIR [flags]",
         ("WORKDIR",),
-        "Goes on with the training in WORKDIR from its newest checkpoint, to what it would have come to without a "
+        "Resumes the run in WORKDIR from its newest checkpoint, and ends as it would have without a "
         "stop. Of a complete training it says so, and does nothing.",
         (
             "kerasgan resume runs/digits-wgan_gp-1",

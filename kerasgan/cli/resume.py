@@ -1,4 +1,4 @@
-"""`kerasgan resume`: a training goes on from its newest checkpoint."""
+"""`kerasgan resume`: resumes a run from its newest checkpoint."""
 
 import dataclasses
 import pathlib
@@ -28,7 +28,7 @@ def run(workdir, flags) -> dict:
     configuration = configurations.read(path)
     if not checkpoint.checkpoints(workdir / "checkpoints") and _has_trained(workdir):
         raise ValueError(
-            f"{workdir} has trained, and {workdir / 'checkpoints'} holds no checkpoint to go on from. Restore it, or "
+            f"{workdir} has trained, and {workdir / 'checkpoints'} holds no checkpoint to resume from. Restore it, or "
             "begin anew by `kerasgan train` with another --workdir."
         )
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)

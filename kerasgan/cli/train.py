@@ -51,7 +51,9 @@ def run(flags) -> dict:
     strategy = distribution.strategy(flags["strategy"] or "auto")  # before anything else touches the devices
     chief = distribution.is_chief(strategy)
     workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"], strategy)
-    data = data_.read(flags["dataset"], **{name: flags[name] for name in data_.OPTIONS if flags[name] is not None})
+    data = data_.read(
+        flags["dataset"], **{name: flags[name] for name in configurations.DATASET_OPTIONS if flags[name] is not None}
+    )
     own = ("dry_run", "workdir", "overwrite", "json", "debug", "help")
     chosen = {name: value for name, value in flags.items() if name not in own}
     chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
@@ -85,7 +87,9 @@ def train(model, dataset, configuration, data, workdir, begun) -> dict:
     status = _fit(model, dataset, configuration, data, workdir, _reports(model, configuration, data, workdir))
     step = int(model.step.numpy())
     if status:
-        print(f"\nstopped at step {step:,} of {configuration.steps:,}; go on by: kerasgan resume {workdir}", flush=True)
+        print(
+            f"\nstopped at step {step:,} of {configuration.steps:,}; resume with: kerasgan resume {workdir}", flush=True
+        )
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
         return report
@@ -153,7 +157,7 @@ def _check_taken(path, workdir, overwrite):
         raise RunDirError(f"{message}: it holds no run of kerasgan, and --overwrite replaces nothing else.")
     if not overwrite:
         raise RunDirError(
-            f"{message}, go on with its training by `kerasgan resume {workdir}`, or pass --overwrite to replace the "
+            f"{message}, resume it with `kerasgan resume {workdir}`, or pass --overwrite to replace the "
             "run that is there."
         )
 
@@ -226,7 +230,7 @@ class _StopAt(keras.callbacks.Callback):
 
 
 class _Announcement(keras.callbacks.Callback):
-    """Says from where a training goes on."""
+    """Says where a run resumes."""
 
     def __init__(self, checkpoint):
         super().__init__()
@@ -234,7 +238,7 @@ class _Announcement(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self.checkpoint.restored:
-            print(f"going on   from {self.checkpoint.restored}", flush=True)
+            print(f"resuming   from {self.checkpoint.restored}", flush=True)
 
 
 def _reports(model, configuration, data, workdir):

@@ -7,9 +7,8 @@ import pathlib
 import tensorflow as tf
 
 from kerasgan.datasets import arrays, digits, folder, pipeline, synthetic, tfds
-from kerasgan.datasets.scaling import checked_range
 from kerasgan.datasets.source import Source, check_image_options
-from kerasgan.errors import DataError, invalid
+from kerasgan.errors import DataError, checked_range, invalid
 
 # Each reader takes (name, split=, image_size=, channels=, data_dir=) and returns a Source.
 BUILT_IN = {
@@ -74,7 +73,9 @@ def read(
         if name in BUILT_IN:
             return BUILT_IN[name](name, data_dir=data_dir, **options)
         return tfds.read(_tfds_builder(name, data_dir), **options)
-    options |= {"value_range": checked_range(value_range), "keep_depth": keep_depth}
+    if value_range is not None:
+        value_range = checked_range("value_range", value_range)
+    options |= {"value_range": value_range, "keep_depth": keep_depth}
     if path.is_dir():
         return folder.read(path, on_bad_file=on_bad_file, **options)
     return arrays.read(path, **options)

@@ -63,7 +63,8 @@ def read(
 
     Every mode becomes grey or RGB: turned as EXIF says, transparency on white, palettes looked up, CMYK converted, the
     first frame of animations. Images of more than 8 bits are scaled alike, by the values of all of them together (see
-    `scaling.usual_range`) or by `value_range`. The centre is cropped and resized by Lanczos.
+    `scaling.usual_range`) or with `value_range`; 8-bit images beside them keep [0, 255]. The centre is cropped and
+    resized by Lanczos.
     `Source.notes` counts each of these. Labels are there if every image lies in exactly one level of sub-folders; notes
     tell of sub-folders that are no classes.
 
@@ -88,14 +89,16 @@ def read(
     bad |= unscalable
     paths = [path for path in paths if path not in bad]
     range_ = value_range or _common_range(root, headers, extents, len(paths))
-    images, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere=value_range is not None)
+    everywhere = range_ is not None and not extents
+    images, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere)
     bad |= undecodable
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
     labels, class_names = _labels(root, paths)
     notes = _notes([headers[path] for path in paths], size, channels) + _class_notes(root, paths, class_names)
     if range_ is not None:
-        notes += _range_notes(range_, [extents[path] for path in paths if path in extents], value_range, keep_depth)
+        deep = [extents[path] for path in paths if path in extents]
+        notes += _range_notes(range_, deep, len(paths), value_range, keep_depth)
     if others:
         notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:
@@ -255,7 +258,7 @@ def _common_range(root, headers, extents, total: int) -> tuple[float, float] | N
     return taken.pop()
 
 
-def _range_notes(range_, extents, value_range, keep_depth: bool) -> list[str]:
+def _range_notes(range_, extents, total: int, value_range, keep_depth: bool) -> list[str]:
     """By which range the files were scaled, and how many have values outside of it."""
     notes = []
     scaled = scaling.described(range_, keep_depth)
@@ -264,6 +267,8 @@ def _range_notes(range_, extents, value_range, keep_depth: bool) -> list[str]:
         notes.append(f"16 bits or more, from {low:g} to {high:g}, all scaled by {scaled}: {len(extents)}")
     elif value_range is not None:
         notes.append(f"all scaled by {scaled}")
+    if extents and len(extents) < total and value_range is not None:
+        notes.append(f"8 bits, scaled by {scaling.described((0, 255), keep_depth)} beside them: {total - len(extents)}")
     clipped = sum(extent[0] < range_[0] or extent[1] > range_[1] for extent in extents)
     if clipped and value_range is not None:
         notes.append(f"with values outside of value_range, clipped: {clipped}")

@@ -185,7 +185,7 @@ def checked_images(images, form: Form, bounds=(-1.0, 1.0), flip: bool = False, d
         _refuse_type(images, form, bounds)
     if images.ndim < 2:
         expected = (
-            f"`(n, height, width, channels)` or `(n, d)`: add the axis of channels by {form.of_images('x[:, None]')}"
+            f"`(n, height, width, channels)` or `(n, d)`: add the axis of channels with {form.of_images('x[:, None]')}"
         )
         raise invalid(form.images, expected, f"shape {images.shape}", DataError)
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
@@ -213,7 +213,7 @@ def _refuse_type(images: np.ndarray, form: Form, bounds):
     if images.dtype.kind in "biu" or of != "x":
         low, high = (float(images.min()), float(images.max())) if images.size else (0, 255)
         what = "scale" if of == "x" else "take the modulus, and scale it"
-        expected += f" in {list(bounds or (-1.0, 1.0))}: {what} by "
+        expected += f" in {list(bounds or (-1.0, 1.0))}: {what} with "
         expected += scaled(form, low, high, images.dtype, bounds, images.ndim, of)
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
     elif images.dtype.name == "bfloat16":
@@ -232,7 +232,9 @@ def as_array(values, argument: str) -> np.ndarray:
         ) from error
     if array.dtype == object and {type(one) for one in array.ravel()} != {str}:
         fix = "pad or resize the examples first"
-        if len({np.shape(one) for one in array.ravel()}) == 1 and isinstance(array.ravel()[0], np.ndarray):
+        if {np.shape(one) for one in array.ravel()} == {()} and array.dtype == object:
+            fix = f"convert it with `{argument}.astype({'int' if array.ndim == 1 else 'float'})`"
+        elif len({np.shape(one) for one in array.ravel()}) == 1 and isinstance(array.ravel()[0], np.ndarray):
             fix = f"make one of them with `np.stack({argument})`"
         raise DataTypeError(
             f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; {fix}. "

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from kerasgan.errors import checked_number, invalid
-
 # Ranges that images usually have, the narrowest first. The depths between 8 and 16 bits are those of sensors.
 _CONTAINERS = ((0, 1), (-1, 1), (0, 255), (0, 65_535))
 _USUAL = (*_CONTAINERS[:3], *((0, 2**bits - 1) for bits in range(9, 17)))
@@ -47,20 +45,6 @@ def finished(levels: np.ndarray, keep_depth: bool) -> np.ndarray:
     if keep_depth:
         return np.clip(levels, 0, 255).astype(np.float32) / np.float32(127.5) - 1
     return levels if levels.dtype == np.uint8 else np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def checked_range(value_range) -> tuple[float, float] | None:
-    """Refuse what is not a pair of finite numbers that ascend."""
-    if value_range is None:
-        return None
-    ends = tuple(value_range) if np.ndim(value_range) == 1 else ()
-    expected = "two finite numbers (low, high), low < high: what becomes black and white, e.g. (0, 4095)"
-    if len(ends) != 2:
-        raise invalid("value_range", expected, f"value_range={value_range!r}")
-    low, high = (checked_number("value_range", end, "(-inf, inf)") for end in ends)
-    if low >= high:
-        raise invalid("value_range", expected, f"value_range={value_range!r}")
-    return low, high
 
 
 def described(range_: tuple[float, float], keep_depth: bool) -> str:

@@ -23,7 +23,7 @@ def checked(features, argument, least=2, why=""):
     if features.ndim != 2 or features.dtype.kind not in "iufb":
         advice = {1: "; of one feature they are `x[:, None]`"}.get(features.ndim, "")
         if features.ndim > 2:
-            advice = "; flatten images by `images.reshape(len(images), -1)`"
+            advice = "; flatten images with `images.reshape(len(images), -1)`"
         received = f"{features.dtype} of shape {features.shape}"
         raise invalid(argument, f"numbers of shape (examples, features){advice}", received)
     if len(features) < least:

@@ -1,0 +1,46 @@
+"""The position of an iterator over a `tf.data` pipeline, as bytes."""
+
+import tensorflow as tf
+
+# tf.data's policies for an iterator whose state is partly elsewhere, in a random op or in Python.
+_IGNORE, _FAIL = 1, 2
+
+
+def position(iterator):
+    """Bytes that `move` takes.
+
+    Raises:
+        tf.errors.FailedPreconditionError: Part of the state is elsewhere.
+    """
+    return tf.io.serialize_tensor(_state(iterator, _FAIL)).numpy()
+
+
+def move(iterator, position):
+    """Puts an iterator where another one of the same pipeline was.
+
+    Raises:
+        tf.errors.OpError: The position does not fit this pipeline.
+    """
+    _set_state(iterator, tf.io.parse_tensor(position, tf.variant))
+
+
+def rewinder(dataset):
+    """A function that undoes what reading the dataset changes in it, as far as TensorFlow can save that.
+
+    All iterators of a dataset share the state that seeds the next order of a `shuffle`. A pipeline that reads ahead
+    begins epochs that nobody asked for, one more or one less by chance, so even looking at the first batch would make
+    the order of a training a matter of luck.
+    """
+    try:
+        state = _state(iter(dataset), _IGNORE)
+    except tf.errors.OpError:  # TensorFlow cannot save this pipeline
+        return lambda: None
+    return lambda: _set_state(iter(dataset), state)
+
+
+def _state(iterator, policy):
+    return tf.raw_ops.SerializeIterator(resource_handle=iterator._iterator_resource, external_state_policy=policy)
+
+
+def _set_state(iterator, state):
+    tf.raw_ops.DeserializeIterator(resource_handle=iterator._iterator_resource, serialized=state)
