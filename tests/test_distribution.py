@@ -235,7 +235,7 @@ def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
 
 def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, of_workers):
     outs = [tmp_path / "0.npz", tmp_path / "1.npz"]
-    with slowly(tmp_path, (of_workers / "WGAN-GP, Adam", outs[0]), (tmp_path / "other", outs[1])) as cluster:
+    with slowly(tmp_path, (of_workers("WGAN-GP, Adam"), outs[0]), (tmp_path / "other", outs[1])) as cluster:
         assert 0 not in cluster.ended(120), cluster.printed()
         for each in cluster.logs:
             assert "The workers have found different checkpoints" in each.read_text(), cluster.printed()

@@ -93,7 +93,8 @@ def trained(make, optimizer, strategy=None, **arguments):
 def assert_the_same_in(mode, make, optimizer="Adam", mirrored=None):
     expected = eager(make, optimizer)
     received = trained(make, optimizer, mirrored if mode == "replicas" else None, **MODES[mode])
-    tolerance = TOLERANCE[optimizer]
+    # XLA sums in another order, and of a gradient near zero Adam makes a whole step.
+    tolerance = TOLERANCE[optimizer] * (10 if mode == "XLA" else 1)
     assert received.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(received[name], value, tolerance, tolerance, err_msg=f"{name} in {mode}")
