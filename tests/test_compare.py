@@ -388,7 +388,7 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         ("metrics.csv", b"step,d_loss\n", "plain/metrics.csv holds no row"),
         ("metrics.csv", b"step,d_loss\n1,much\n", "plain/metrics.csv is not the log of a run: could not convert"),
         ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is not the log of a run: not every row has a step"),
-        ("metrics.csv", b"\xff\xfe", "plain/metrics.csv is no log of a training"),
+        ("metrics.csv", b"\xff\xfe", "plain/metrics.csv is not the log of a run"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(name, content, message, runs, capsys):
