@@ -76,7 +76,6 @@ class Training:
         self._iterator = None
         self._restored = None
         self.too_large = None  # what keeps the iterator from being saved, in words
-        self.after_batch = None  # puts the training elsewhere, by `restore`, once all callbacks have seen the batch
 
     @property
     def position(self):
@@ -98,10 +97,6 @@ class Training:
             isinstance(one, keras.callbacks.LambdaCallback) or type(one).__module__.split(".")[0] not in _KNOWN
             for one in self._callbacks
         )
-
-    def has(self, callback):
-        """Whether this very callback was given to `fit`."""
-        return any(one is callback for one in (*self._callbacks, *self._companions))
 
     @property
     def was_stopped_early(self):
@@ -163,11 +158,6 @@ class Training:
             self.batch += model.steps_per_execution
             self.step += model.steps_per_execution
             callbacks.on_train_batch_end(self.batch - 1, logs)
-            if self.after_batch:
-                self.after_batch()
-                self._restore_callbacks()
-                callbacks.on_epoch_begin(self.epoch)
-                self.after_batch = None
             if model.stop_training:
                 break
         if self._epoch_logs is None:

@@ -257,83 +257,18 @@ def test_skipping_changes_nothing_while_all_is_finite():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_training_rolls_back_with_half_the_rates(tmp_path):
-    gan = kg.WGANGP(*networks())
-    gan.compile()
-    checkpoint = kg.callbacks.Checkpoint(tmp_path / "checkpoints", every=4)
-    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
-    ill = PoisonedAt(14)
-    rate = float(gan.d_optimizer.learning_rate)
-    findings, _ = fit(
-        gan,
-        compiled=True,
-        steps=30,
-        epochs=3,
-        callbacks=[ill, log, checkpoint],
-        on_non_finite="roll_back",
-        checkpoint=checkpoint,
-    )
-    assert "Back to step 12, and on with half the learning rates" in findings["non-finite values"]
-    assert int(gan.step) == 30
-    assert all(np.isfinite(variable.numpy()).all() for variable in gan.weights)
-    assert float(gan.d_optimizer.learning_rate) == pytest.approx(rate / 2)
-    assert float(gan.g_optimizer.learning_rate) == pytest.approx(rate / 2)
-    assert gan.history.epoch == [0, 1, 2]
-    steps = [int(row.split(",")[0]) for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
-    assert steps == list(range(1, 31))  # no gap, and no step twice
-
-
-def test_a_training_rolls_back_into_the_epoch_before(tmp_path):
-    gan = kg.WGANGP(*networks())
-    gan.compile()
-    checkpoint = kg.callbacks.Checkpoint(tmp_path / "checkpoints", every=8)
-    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
-    callbacks = [PoisonedAt(12), log, checkpoint]
-    fit(gan, compiled=True, steps=20, epochs=2, callbacks=callbacks, on_non_finite="roll_back", checkpoint=checkpoint)
-    assert gan.history.epoch == [0, 1]
-    assert np.isfinite(gan.history.history["d_loss"]).all()
-    steps = [int(row.split(",")[0]) for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
-    assert steps == list(range(1, 21))
-
-
-def test_a_fault_that_comes_again_is_raised_in_the_end(tmp_path):
-    checkpoint = kg.callbacks.Checkpoint(tmp_path, every=4)
-    gan = kg.WGANGP(*networks())
-    with pytest.raises(NonFiniteError):
-        fit(
-            gan,
-            data=poisoned(17),
-            steps=8,
-            callbacks=[checkpoint],
-            on_non_finite="roll_back",
-            checkpoint=checkpoint,
-            most_roll_backs=2,
-        )
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"every": 0}, "`every`"),
         ({"patience": 0}, "`patience`"),
         ({"num_images": 4}, "`num_images`"),
-        ({"on_non_finite": "ignore"}, "'raise' or 'skip' or 'roll_back'"),
-        ({"on_non_finite": "roll_back"}, "`checkpoint`"),
-        ({"on_non_finite": "roll_back", "checkpoint": "checkpoints"}, "`checkpoint`"),
+        ({"on_non_finite": "ignore"}, "'raise' or 'skip'"),
     ],
 )
 def test_what_it_does_not_take(arguments, message):
     with pytest.raises(ValueError, match=message):
         kg.callbacks.Health(**arguments)
-
-
-def test_a_schedule_that_cannot_be_halved_is_refused_before_the_first_step(tmp_path):
-    gan = kg.WGANGP(*networks())
-    gan.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 100)), keras.optimizers.Adam(1e-3))
-    checkpoint = kg.callbacks.Checkpoint(tmp_path)
-    with pytest.raises(ValueError, match=r"cannot be halved.*d_optimizer"):
-        fit(gan, compiled=True, callbacks=[checkpoint], on_non_finite="roll_back", checkpoint=checkpoint)
-    assert int(gan.step.numpy()) == 0
 
 
 def test_one_bad_image_is_left_out_of_the_means_and_of_what_is_compared():
@@ -345,13 +280,6 @@ def test_one_bad_image_is_left_out_of_the_means_and_of_what_is_compared():
     assert list(findings) == ["non-finite values"]
     assert np.isfinite(gan.history.history["d_loss"]).all()
     assert gan.history.history["skipped"][0] > 0
-
-
-def test_the_checkpoint_of_another_fit_is_refused_before_the_first_step(tmp_path):
-    gan = kg.GAN(*networks())
-    with pytest.raises(ValueError, match=r"`callbacks`. Expected the Checkpoint that Health rolls back to"):
-        fit(gan, on_non_finite="roll_back", checkpoint=kg.callbacks.Checkpoint(tmp_path))
-    assert int(gan.step.numpy()) == 0
 
 
 @pytest.mark.parametrize(("first", "second"), [("skip", "skip"), ("raise", "skip"), ("skip", "raise")])

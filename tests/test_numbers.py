@@ -64,16 +64,10 @@ CASES = {
     metrics.expected_coverage: ((10, 10), {"k": COUNT}),
     metrics.copy_rate: ((X, X), {"quantile": SHARE}),
     metrics.duplicate_rate: ((X, X), {"fraction": SHARE}),
-    metrics.kernel_distance_of_subsets: ((X, X), {"subset_size": COUNT, "num_subsets": COUNT}),
-    metrics.frechet_distance_infinity: ((X, X), {"num_points": COUNT}),
     metrics.inception_score: ((X,), {"splits": COUNT}),
     metrics.mode_coverage: ((X, X, 0.1), {"radius": POSITIVE, "enough": COUNT}),
     metrics.mode_coverage_of_labels: ((np.arange(3),), {"num_modes": COUNT, "enough": COUNT}),
     metrics.sliced_wasserstein_distance: ((X, X), {"num_directions": COUNT}),
-    metrics.pyramid_sliced_wasserstein_distance: (
-        (PICTURES, PICTURES),
-        {"lowest": {"good": 8, "bad": (0, 6, 7.5)}, "num_patches": COUNT, "num_directions": COUNT},
-    ),
     images.grid: ((PICTURES,), {"padding": {"good": 3, "bad": (-1, 2.5)}, "columns": COUNT, "scale": COUNT}),
     synthetic.ring_modes: ((), {"modes": COUNT, "radius": POSITIVE}),
     synthetic.ring: ((), {"num_examples": COUNT, "modes": COUNT, "radius": POSITIVE, "std": WEIGHT, "seed": SEED}),
@@ -81,7 +75,7 @@ CASES = {
     synthetic.swiss_roll: ((), {"num_examples": COUNT, "noise": WEIGHT, "seed": SEED}),
 }
 # Seeds are NumPy's affair where they only order examples; the others have tests of their own, with files or a dataset.
-ELSEWHERE = {"seed", "save_gif.duration", "save_grid.padding", "stacked_mnist.num_examples", "laplacian_pyramid.lowest"}
+ELSEWHERE = {"seed", "save_gif.duration", "save_grid.padding", "stacked_mnist.num_examples"}
 ELSEWHERE |= {"QualityMetric.most", "train_classifier.held_out", "train_classifier.filters", "train_classifier.verbose"}
 NUMBERS = [(kind, name) for kind, (_, numbers) in CASES.items() for name in numbers]
 

@@ -22,7 +22,6 @@ from kerasgan.errors import (
     CheckpointWriteError,
     NonFiniteError,
     checked_integer,
-    checked_number,
     invalid,
 )
 from kerasgan.training import APPROXIMATE, EXACT, REPLAYED
@@ -126,8 +125,6 @@ class Checkpoint(ModelCallback):
         self._check_names(self._training.model.state())
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._training.after_batch:  # this batch is not one to go on from
-            return
         # At the end of an epoch after its validation, in `on_epoch_end`.
         if self._told() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
@@ -334,27 +331,6 @@ class Checkpoint(ModelCallback):
         changed = [f"{k} {values[k]} -> {v}" for k, v in self._machine().items() if values.get(k) != v]
         if changed:
             warnings.warn(f"Resuming from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
-
-    def roll_back(self, factor=0.5):
-        """Puts the training that is running back to its newest checkpoint, with other learning rates.
-
-        To be called between two batches: as `training.after_batch`.
-
-        Args:
-            factor: Float > 0, of both learning rates. Defaults to `0.5`.
-
-        Returns:
-            Integer, the step it is at.
-        """
-        factor = checked_number("factor", factor, "(0, inf)")
-        path = checkpoint.newest(self.directory)
-        optimizers = self._training.model.optimizers.values()
-        rates = [factor * optimization.learning_rate(optimizer) for optimizer in optimizers]
-        self._read(path, checkpoint.read_values(path))
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            optimizer.learning_rate = rate
-        self._last = self._training.step
-        return self._training.step
 
     def _read(self, path, values):
         """Puts the model and the training where a checkpoint says; returns how exact the position in the data is."""

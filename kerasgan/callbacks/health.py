@@ -4,14 +4,13 @@ import sys
 
 import numpy as np
 
-from kerasgan import batching, distribution, metrics, optimization
+from kerasgan import batching, distribution, metrics
 from kerasgan.callbacks.base import ModelCallback
-from kerasgan.callbacks.checkpoint import Checkpoint
 from kerasgan.constraints import Clip
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
 from kerasgan.metrics import copies
 
-POLICIES = ("raise", "skip", "roll_back")
+POLICIES = ("raise", "skip")
 # Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
 _COLLAPSED_SPREAD, _COLLAPSED_DUPLICATES = 0.25, 0.5
 # A discriminator that is right with this loss, both halves of it together, gives a minimax generator no gradient.
@@ -22,7 +21,7 @@ _OVERFITTED = 0.5
 
 
 class Health(ModelCallback):
-    """Looks for the illnesses of GANs, and names each at most once, every roll-back besides, with what to do.
+    """Looks for the illnesses of GANs, and names each once, with what to do.
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves; modes that are
       dropped, while others are not, are a matter of `kerasgan.metrics`.
@@ -43,10 +42,7 @@ class Health(ModelCallback):
         patience: Integer >= 1. Defaults to `5`.
         num_images: Integer >= 16, generated and real examples that are compared. Defaults to `256`.
         on_non_finite: `"raise"`; `"skip"`: an update whose gradient is not finite is left out, and the share of
-            these logged as `skipped`; `"roll_back"`: the training goes back to the last checkpoint, and on with half
-            the learning rates, which must not be schedules.
-        checkpoint: The `kerasgan.callbacks.Checkpoint` of this `fit`, for `"roll_back"`.
-        most_roll_backs: Integer, after so many the error is raised. Defaults to `5`.
+            these logged as `skipped`.
         file: Where sentences are printed. Defaults to standard output.
 
     Attributes:
@@ -59,27 +55,14 @@ class Health(ModelCallback):
     chief_only = True
     finds_nan = True
 
-    def __init__(
-        self,
-        every=100,
-        patience=5,
-        num_images=256,
-        on_non_finite="raise",
-        checkpoint=None,
-        most_roll_backs=5,
-        file=None,
-    ):
+    def __init__(self, every=100, patience=5, num_images=256, on_non_finite="raise", file=None):
         super().__init__()
         if on_non_finite not in POLICIES:
             raise invalid("on_non_finite", " or ".join(map(repr, POLICIES)), f"on_non_finite={on_non_finite!r}")
-        if on_non_finite == "roll_back" and not isinstance(checkpoint, Checkpoint):
-            raise invalid("checkpoint", "the Checkpoint of this `fit`, to roll back to", f"checkpoint={checkpoint!r}")
         self.every = checked_integer("every", every)
         self.patience = checked_integer("patience", patience)
         self.num_images = checked_integer("num_images", num_images, 16)
         self.on_non_finite = on_non_finite
-        self.checkpoint = checkpoint
-        self.most_roll_backs = checked_integer("most_roll_backs", most_roll_backs, 0)
         self.file = file
         self.findings = {}
 
@@ -88,24 +71,18 @@ class Health(ModelCallback):
         if self.on_non_finite != "raise" and distribution.has_workers(model.distribute_strategy):
             expected = "'raise' on several workers, which would have to mend themselves together"
             raise invalid("on_non_finite", expected, f"on_non_finite={self.on_non_finite!r}")
-        scheduled = [name for name, one in model.optimizers.items() if optimization.has_schedule(one)]
-        if self.on_non_finite == "roll_back" and scheduled:
-            expected = "'raise' or 'skip' with a schedule of the learning rate, which cannot be halved"
-            raise invalid("on_non_finite", expected, f"'roll_back' with a schedule in {' and '.join(scheduled)}")
         if self.on_non_finite == "skip" and not model.skips_non_finite:
             model.skip_non_finite()
 
     def on_train_begin(self, logs=None):
         self._training = self.model.training
-        if self.on_non_finite == "roll_back" and not self._training.has(self.checkpoint):
-            raise invalid("callbacks", "the Checkpoint that Health rolls back to among them", "no such Checkpoint")
         self._real, self._labels = self._some_real()
         self._real_spread = _spread(self._real)  # 0 where most are one image: then nothing is said of collapse
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
         self._seen = {}
         self._sums, self._counted, self._latest = {}, 0, {}
         self._looked = self._training.step
-        self._rolled_back = self._left_out = 0  # the latter in a row
+        self._left_out = 0  # updates in a row
 
     # When
 
@@ -229,30 +206,13 @@ class Health(ModelCallback):
             self._left_out += 1
             self._say_once("non-finite values", f"{sentence}. The update was left out, as others after it will be")
             return
-        if self.on_non_finite == "roll_back" and self._rolled_back < self.most_roll_backs:
-            self._rolled_back += 1
-            training.after_batch = lambda: self._roll_back(sentence)
-            return
-        advice = {
-            "raise": "Lower the learning rates, look at the data, or pass on_non_finite='skip' or 'roll_back'",
-            "skip": f"Of the last updates {self._left_out} in a row were left out; look at the data",
-            "roll_back": f"Rolled back {self._rolled_back} times, to the rates {self._rates()}; look at the data",
-        }[self.on_non_finite]
-        if self.on_non_finite == "skip" and first:
-            advice = "Leaving out gradients cannot mend weights: lower the learning rates, or use 'roll_back'"
+        if self.on_non_finite == "raise":
+            advice = "Lower the learning rates, look at the data, or pass on_non_finite='skip'"
+        elif first:
+            advice = "Leaving out gradients cannot mend weights: lower the learning rates, and resume from a checkpoint"
+        else:
+            advice = f"Of the last updates {self._left_out} in a row were left out; look at the data"
         raise NonFiniteError(f"{sentence}. {advice}.")
-
-    def _roll_back(self, sentence):
-        step = self.checkpoint.roll_back()
-        self._looked, self._sums, self._counted, self._latest = step, {}, 0, {}
-        self._say(
-            "non-finite values",
-            f"{sentence}. Back to step {step:,}, and on with half the learning rates: {self._rates()}",
-        )
-
-    def _rates(self):
-        rates = {name: optimization.learning_rate(one) for name, one in self.model.optimizers.items()}
-        return ", ".join(f"{rate:.3g} ({name})" for name, rate in rates.items())
 
     def _batches(self):
         """Which batches of the data the step has taken, and whether the fault is in them."""

@@ -32,7 +32,7 @@ CHOICES = {
     "network": NETWORK_NAMES,
     "generator_normalization": ("batch", "layer", "instance", "spectral"),
     "discriminator_normalization": ("batch", "layer", "instance", "spectral"),
-    "on_non_finite": ("raise", "skip", "roll_back"),
+    "on_non_finite": ("raise", "skip"),
     "on_bad_file": ("raise", "skip"),
     "strategy": ("auto", "one", "mirrored", "multiworker", "tpu"),
     "precision": ("float32", "mixed_bfloat16", "mixed_float16"),

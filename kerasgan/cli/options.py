@@ -260,8 +260,7 @@ def _train(define):
         "on_non_finite",
         None,
         list(CHOICES["on_non_finite"]),
-        "At values that are not finite: stop; leave the update out; go back to the last checkpoint with half the "
-        "learning rates.",
+        "At values that are not finite: stop, or leave the update out.",
         "raise",
     )
     define.group("Output")

@@ -257,11 +257,11 @@ def _reports(model, configuration, data, workdir):
     ]
 
 
-def _health(model, configuration, checkpoint):
+def _health(model, configuration):
     if distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
         return []
     every = max(100, configuration.steps // 200)
-    return [callbacks.Health(every, on_non_finite=configuration.on_non_finite, checkpoint=checkpoint)]
+    return [callbacks.Health(every, on_non_finite=configuration.on_non_finite)]
 
 
 def _fit(model, dataset, configuration, data, workdir, reports):
@@ -272,7 +272,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
     saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    said = [_Announcement(saved), *_health(model, configuration, saved)] if reports else []
+    said = [_Announcement(saved), *_health(model, configuration)] if reports else []
     status = 0
     try:
         model.fit(

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 
 from kerasgan import files
-from kerasgan.errors import checked_integer, invalid
+from kerasgan.errors import invalid
 from kerasgan.metrics import features as features_
 
 # What rounding may take a distance below zero by, as a share of both traces.
@@ -93,8 +93,7 @@ def frechet_distance(real, fake):
     The trace of the square root is the sum of the roots of the eigenvalues of L' S2 L, S1 = L L' by Cholesky; or of the
     singular values of a product of centred features, where there are fewer of them than dimensions, which is exact
     where the usual ways are not. Two samples of one distribution have not 0 but, where the covariance is 1, about
-    (d (d + 1) / 2 + 2 d) / n, and in proportion to it: compare values of one n alone, and see
-    `frechet_distance_infinity`.
+    (d (d + 1) / 2 + 2 d) / n, and in proportion to it: compare values of one n alone.
 
     Args:
         real, fake: Arrays `(n, d)` of features, n >= 2, or `GaussianStatistics`.
@@ -118,36 +117,6 @@ def frechet_distance(real, fake):
     if distance < -_TOLERANCE * traces:
         raise ArithmeticError(f"The Frechet distance came out as {distance}, below what rounding explains.")
     return float(max(distance, 0.0))
-
-
-def frechet_distance_infinity(real, fake, num_points=15, seed=0):
-    """The Frechet distance that an infinite number of examples would have: a line in 1 / n, at 0.
-
-    Args:
-        real, fake: Arrays `(n, d)`, n >= 4 d; of the larger one a part is used.
-        num_points: Integer >= 2, how many sizes, up to n from n / 10, at most 5,000 and at least 2 d: with fewer
-            examples it is no line. Defaults to `15`.
-        seed: Integer, of the random subsets.
-
-    Returns:
-        Float; it may be below 0.
-
-    Reference: Chong, Forsyth, Effectively Unbiased FID and Inception Score and where to find them, 2020. There the
-        real examples stay the same; here both have n, because both have a bias.
-    """
-    real, fake = features_.checked_pair(real, fake)
-    count, dimension = min(len(real), len(fake)), real.shape[1]
-    if count < 4 * dimension:
-        expected = f"{4 * dimension} examples or more of {dimension} features: the distance is no line in 1 / n before"
-        raise invalid("features", expected, f"{count} examples")
-    num_points = checked_integer("num_points", num_points, 2)
-    sizes = np.linspace(max(2 * dimension, min(5_000, count // 10)), count, num_points).astype(int)
-    rng = np.random.default_rng(seed)
-    distances = [
-        frechet_distance(real[rng.permutation(len(real))[:size]], fake[rng.permutation(len(fake))[:size]])
-        for size in sizes
-    ]
-    return float(np.polyfit(1.0 / sizes, distances, 1)[1])
 
 
 class _Moments:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from kerasgan.errors import checked_integer, invalid
 from kerasgan.metrics import features as features_
 
 
@@ -11,7 +10,7 @@ def kernel_distance(real, fake):
 
     mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean of k(x_i, y_j),  k = (x . y / d + 1)^3
 
-    All examples are used, which is less noisy than the mean over subsets of `kernel_distance_of_subsets`. Two samples
+    All examples are used, which is less noisy than the mean over random subsets that KID is published as. Two samples
     of one distribution have 0 in the mean, whatever n, and more often than not a value a little below.
 
     Args:
@@ -29,35 +28,6 @@ def kernel_distance(real, fake):
     """
     real, fake = features_.checked_pair(real, fake)
     return float(_within(real) + _within(fake) - 2.0 * _sum(real, fake) / (len(real) * len(fake)))
-
-
-def kernel_distance_of_subsets(real, fake, subset_size=1_000, num_subsets=100, seed=2020):
-    """Mean and spread of `kernel_distance` over random subsets, as KID is published.
-
-    Args:
-        real, fake: Arrays `(n, d)` of features, n >= `subset_size`.
-        subset_size: Integer >= 2, examples of each side. Defaults to `1_000`.
-        num_subsets: Integer >= 1. Defaults to `100`.
-        seed: Integer; with the default the subsets are those of torch-fidelity.
-
-    Returns:
-        Tuple of floats: mean and standard deviation over the subsets. The latter is no standard error: it says nothing
-        about how far the mean is from the truth.
-
-    Reference: Binkowski et al., 2018, section 4.
-    """
-    real, fake = features_.checked_pair(real, fake)
-    available = min(len(real), len(fake))
-    subset_size = checked_integer("subset_size", subset_size, 2)
-    if subset_size > available:
-        expected = f"an integer from 2 to {available}, the examples there are"
-        raise invalid("subset_size", expected, f"subset_size={subset_size}")
-    num_subsets, random = checked_integer("num_subsets", num_subsets), np.random.RandomState(seed)
-    values = []
-    for _ in range(num_subsets):
-        some = real[random.choice(len(real), subset_size, replace=False)]
-        values.append(kernel_distance(some, fake[random.choice(len(fake), subset_size, replace=False)]))
-    return float(np.mean(values)), float(np.std(values))
 
 
 def _within(features):
