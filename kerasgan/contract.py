@@ -266,9 +266,10 @@ def _held(image_shape, num_classes, images, labels=None):
             tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
         )
         # An encoding makes zeros of what it does not know, and so does an Embedding on a GPU.
-        highest = num_classes or labels.dtype.max + 1
-        said = [f"Invalid value for argument `x`. Expected labels in [0, {highest}). Received: labels"]
-        known = tf.reduce_all((labels >= 0) & (labels < highest))
+        numbers = tf.cast(labels, tf.int64)
+        known = tf.reduce_all(numbers >= 0) & (num_classes is None or tf.reduce_all(numbers < num_classes))
+        of = f"in [0, {num_classes})" if num_classes else "from 0 up"
+        said = [f"Invalid value for argument `x`. Expected labels {of}. Received: labels"]
         checks.append(tf.debugging.Assert(known, [*said, labels], summarize=1_000))
     with tf.control_dependencies(checks):
         images = tf.ensure_shape(tf.identity(images), (None, *image_shape))

@@ -462,3 +462,14 @@ def test_labels_that_no_class_has_are_found_in_whatever_batch_they_are(late):
     data = tf.data.Dataset.from_tensor_slices((IMAGES, labels)).batch(4)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"`x`. Expected labels in \[0, 3\)"):
         gan.fit(data, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64", "uint16"])
+@pytest.mark.parametrize("num_classes", [None, 3, 300])
+def test_class_numbers_of_any_integer_type_are_taken(dtype, num_classes):
+    encoding = L.Embedding(num_classes, 2) if num_classes else L.Lambda(lambda y: keras.ops.one_hot(y, 3))
+    gan = kg.GAN(encoding_generator(encoding), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=num_classes or 3))
+    gan.compile(run_eagerly=True)
+    data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS.astype(dtype))).batch(16)
+    gan.fit(data, steps_per_epoch=1, verbose=0)
+    assert gan.num_classes == num_classes
