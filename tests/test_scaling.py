@@ -235,7 +235,8 @@ def test_the_command_line_trains_and_evaluates_on_levels_beyond_8_bits(tmp_path,
     assert "--value_range=0,4095" in capsys.readouterr().err
 
 
-def test_the_command_advises_flags(tmp_path, capsys):
+def test_the_command_advises_flags(tmp_path, tmp_path_factory, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("pictures"))
     mixed = write(tmp_path, [ramp(0, 4095, np.uint16), ramp(0, 1, np.float32)])
     assert cli.main(["inspect", str(mixed)]) == 2
     assert "as --value_range, e.g. --value_range=0,4095." in capsys.readouterr().err
