@@ -10,10 +10,53 @@ images = gan.generate(64, seed=0)
 
 import importlib
 import sys
+import typing
 
 from kerasgan._version import __version__
 
-_MODULES = (
+if typing.TYPE_CHECKING:  # what type checkers and editors see; at run time each is imported when it is asked for
+    from kerasgan import (
+        callbacks,
+        checkpoint,
+        constraints,
+        datasets,
+        distribution,
+        errors,
+        images,
+        layers,
+        losses,
+        metrics,
+        networks,
+        optimization,
+        penalties,
+        plots,
+        serving,
+    )
+    from kerasgan.gan import GAN
+    from kerasgan.vae import VAE
+    from kerasgan.variants import DRAGAN, LSGAN, R3GAN, WGAN, WGANGP, WGANLP
+
+_CLASSES = {
+    "GAN": "gan",
+    "WGAN": "variants",
+    "WGANGP": "variants",
+    "WGANLP": "variants",
+    "DRAGAN": "variants",
+    "LSGAN": "variants",
+    "R3GAN": "variants",
+    "VAE": "vae",
+}
+
+__all__ = [
+    "DRAGAN",
+    "GAN",
+    "LSGAN",
+    "R3GAN",
+    "VAE",
+    "WGAN",
+    "WGANGP",
+    "WGANLP",
+    "__version__",
     "callbacks",
     "checkpoint",
     "constraints",
@@ -29,27 +72,17 @@ _MODULES = (
     "penalties",
     "plots",
     "serving",
-)
-_CLASSES = {
-    "GAN": "gan",
-    "WGAN": "variants",
-    "WGANGP": "variants",
-    "WGANLP": "variants",
-    "DRAGAN": "variants",
-    "LSGAN": "variants",
-    "R3GAN": "variants",
-    "VAE": "vae",
-}
-
-__all__ = ["__version__", *_CLASSES, *_MODULES]
+]
 
 
-def __getattr__(name):
-    if name in _MODULES:
-        return importlib.import_module(f"kerasgan.{name}")
-    if name in _CLASSES:
-        return getattr(importlib.import_module(f"kerasgan.{_CLASSES[name]}"), name)
-    raise AttributeError(f"module 'kerasgan' has no attribute {name!r}")
+if not typing.TYPE_CHECKING:  # a checker would take any name for one of ours
+
+    def __getattr__(name):
+        if name in _CLASSES:
+            return getattr(importlib.import_module(f"kerasgan.{_CLASSES[name]}"), name)
+        if name in __all__:
+            return importlib.import_module(f"kerasgan.{name}")
+        raise AttributeError(f"module 'kerasgan' has no attribute {name!r}")
 
 
 def __dir__():
