@@ -78,8 +78,6 @@ def checked_kind(x, model=None):
     if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
         dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
-    if isinstance(x, np.ma.MaskedArray):
-        raise invalid("x", "an array without a mask: fill it with `x.filled(0)`", "a masked array", DataTypeError)
     if isinstance(x, dict):
         parts = of_keys(x, np.ndim, model is None or model.conditional)
         expected = f"one array of images, and labels as `y`: take `{parts}` out of the dictionary"
@@ -127,7 +125,7 @@ def held_out(x, y, share, model):
     x = checked_kind(x, model)
     kept = int(len(x) * (1.0 - share))
     if not 0 < kept < len(x):
-        expected = f"a share that leaves images to train on and to validate on, e.g. {0.1 if len(x) > 9 else 0.5}"
+        expected = "a fraction that leaves at least one image for training and one for validation"
         raise invalid("validation_split", expected, f"validation_split={share} of {len(x)} images", DataError)
     if y is None:
         return x[:kept], None, x[kept:]

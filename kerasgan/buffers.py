@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from kerasgan.datasets.pipeline import untuned
+from kerasgan.iterators import stages
 
 # What buffers may hold of the data, and what may be saved at all, read-ahead batches included.
 LIMIT = 8 * 1024**2
@@ -34,7 +35,7 @@ def too_large(dataset, read_ahead):
         all of them stay small.
     """
     held = sorted(((size, what) for size, what in _held(dataset) if size), reverse=True)
-    parallel = sum(map(_in_parallel, _pipeline(dataset)))
+    parallel = sum(map(_in_parallel, stages(dataset)))
     if sum(size for size, _ in held) > LIMIT:
         return ", ".join(f"{what} can hold {shown(size)}" for size, what in held[:2])
     if sum(size for size, _ in held) + parallel + read_ahead > _MOST_SAVED:
@@ -57,16 +58,9 @@ def bytes_in(spec):
     return sum(part.shape.num_elements() * part.dtype.size for part in parts)
 
 
-def _pipeline(dataset):
-    """The dataset and all that it is made from."""
-    yield dataset
-    for source in dataset._inputs():
-        yield from _pipeline(source)
-
-
 def _held(dataset):
     """Pairs of the most bytes that a transformation keeps, and its name."""
-    for one in _pipeline(dataset):
+    for one in stages(dataset):
         kind = type(one).__name__
         number = int(getattr(one, "_buffer_size", -1)) if "Shuffle" in kind or "Prefetch" in kind else -1
         if kind.endswith("GlobalShuffleDataset"):  # of indices

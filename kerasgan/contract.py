@@ -16,8 +16,10 @@ from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFin
 # What a generator's last activation can make.
 _RANGES = {
     **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1.0, 1.0)),
-    **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), (0.0, 1.0)),
+    **dict.fromkeys(("sigmoid", "hard_sigmoid"), (0.0, 1.0)),
 }
+# Last activations that make no number below 0, and any above.
+_NOT_NEGATIVE = {"relu", "relu6", "softplus", "exponential", "exp"}
 # Layers and operations after which numbers have the values that they had.
 _SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
 # Activations that no discriminator ends with: its logits are any real numbers.
@@ -393,6 +395,10 @@ def _check_pixels(batches, generator, of_bytes, form):
         if rank == 2:
             expected += ", or build the generator with output_activation=None"
         raise invalid("x", expected, f"{what} from {low:.3g} to {high:.3g}{where}", DataError)
+    activation = _last_activation(generator)[1]
+    if activation in _NOT_NEGATIVE and min(float(np.min(images)) for images in batches) < -1e-3:
+        expected = f"images that the generator can make, whose last activation is {activation!r}: end it with 'tanh'"
+        raise invalid("generator", expected, "images with numbers below 0", ModelContractError)
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
@@ -400,9 +406,9 @@ def _check_pixels(batches, generator, of_bytes, form):
             f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
         )
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
-        usual = "bytes go from 0 to 255" if bytes_given else f"the generator makes {list(bounds)}"
+        usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {list(bounds)}"
         warnings.warn(
-            f"The pixels go from {low:.3g} to {high:.3g}{where}, where {usual}: they are masks, or scaled twice. "
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
             f"Stretch them to the range with {fix()}.",
             stacklevel=4,
         )

@@ -144,6 +144,7 @@ class GAN(GenerativeModel):
         run_eagerly=False,
         steps_per_execution=1,
         jit_compile="auto",
+        **kwargs,
     ):
         """Sets the optimizers.
 
@@ -157,8 +158,12 @@ class GAN(GenerativeModel):
             jit_compile: Whether XLA compiles the forward and backward passes; `"auto"`: on a GPU or TPU, not on a CPU.
 
         Raises:
+            TypeError: Another argument, such as `optimizer` or `loss` of `keras.Model.compile`.
             ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it cannot be had.
         """
+        for name, value in kwargs.items():
+            expected = "the arguments `d_optimizer` and `g_optimizer`; the loss is one of the constructor"
+            raise invalid(name, expected, f"{name}={value!r}", TypeError)
         if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")

@@ -12,7 +12,16 @@ import tensorflow as tf
 from kerasgan import batching, contract, distribution, inference, iterators, optimization, saving
 from kerasgan.configured import Configured
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import DataError, ModelContractError, checked_boolean, checked_integer, checked_number, invalid
+from kerasgan.errors import (
+    DataError,
+    DataTypeError,
+    ModelContractError,
+    NonFiniteError,
+    checked_boolean,
+    checked_integer,
+    checked_number,
+    invalid,
+)
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
@@ -176,6 +185,13 @@ class GenerativeModel(Configured, keras.Model):
             raise invalid(
                 "filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={str(filepath)!r}"
             )
+        frozen = optimization.frozen(self.optimizers.values(), self.trainable_variables)
+        if frozen:
+            warnings.warn(
+                f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
+                "Call `compile()` after freezing.",
+                stacklevel=2,
+            )
         whole = str(filepath).endswith(".keras") and zipped is not False
         self._save(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 
@@ -250,7 +266,7 @@ class GenerativeModel(Configured, keras.Model):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
         self._assert_compile_called("fit")
-        optimization.check_moves(self.optimizers.values(), self.networks)
+        self._check_unfrozen()
         batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
         validation_freq = batching.checked_epochs("validation_freq", validation_freq)
@@ -272,10 +288,13 @@ class GenerativeModel(Configured, keras.Model):
             held_out, labels = batching.split(validation_data, "validation_data", "`validation_data[:2]`")
             if validation_batch_size is None and not isinstance(held_out, tf.data.Dataset):
                 validation_batch_size = batch_size
-            held_out = batching.as_dataset(
-                held_out, labels, validation_batch_size, training=False, model=self, bounds=bounds
-            )
-            validation_data, validation_steps = self._for_evaluation(held_out, validation_steps, "validation_steps")
+            try:
+                held_out = batching.as_dataset(
+                    held_out, labels, validation_batch_size, training=False, model=self, bounds=bounds
+                )
+                validation_data, validation_steps = self._for_evaluation(held_out, validation_steps, "validation_steps")
+            except (DataError, DataTypeError, NonFiniteError) as error:
+                raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
 
         def validate(epoch, callbacks):
             if validation_data is None or not self._should_eval(epoch, validation_freq):
@@ -292,6 +311,14 @@ class GenerativeModel(Configured, keras.Model):
             return self.training.run()
         finally:
             self.training = None
+
+    def _check_unfrozen(self):
+        """Refuses layers that no optimizer moves, because they were unfrozen after `compile`."""
+        for role, network in self.networks.items():
+            new = [one.path for one in network.trainable_variables if id(one) not in self._moving]
+            if new:
+                expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"
+                raise invalid(role, expected, f"{len(new)} more, the first {new[0]!r}", ModelContractError)
 
     def _retrace_changed(self):
         """Makes the training function anew where what it holds as constants has changed since the last `fit`."""
@@ -349,19 +376,22 @@ class GenerativeModel(Configured, keras.Model):
     def _measure(self, dataset, steps):
         """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
         # Real images that have been seen are not looked at again, where it is known that they are the same.
-        wanting = [metric for metric in self.quality if metric.begin(dataset.digest)]
+        bounds = contract.range_of(self.generator)
+        unit = bounds == (0.0, 1.0) and len(self.image_shape) == 3
+        digest = f"{dataset.digest}, in [0, 1]" if unit and dataset.digest else dataset.digest
+        wanting = [metric for metric in self.quality if metric.begin(digest)]
         most = max(metric.most or math.inf for metric in self.quality)
-        count, labels, bounds = 0, [], contract.range_of(self.generator)
+        count, labels = 0, []
         for element in dataset if steps is None else dataset.take(steps):
             real, own = batching.split(element)
             for metric in wanting:
-                metric.update_state(2.0 * real - 1.0 if bounds == (0.0, 1.0) else real)
+                metric.update_state(2.0 * real - 1.0 if unit else real)
             count += len(real)
             labels.append(own)
             if count >= most:
                 break
         for metric in wanting:
-            metric.keep_real(dataset.digest)
+            metric.keep_real(digest)
         labels = np.concatenate(labels) if self.conditional else None
         # In parts of one size, so that they do not depend on that of the batches.
         for number, start in enumerate(range(0, int(min(count, most)), _GENERATED)):
@@ -371,7 +401,7 @@ class GenerativeModel(Configured, keras.Model):
             if not np.isfinite(fake).all():
                 warnings.warn(_NOT_FINITE, stacklevel=2)
                 for metric in self.quality:
-                    metric.begin(dataset.digest)  # forgets what came before
+                    metric.begin(digest)  # forgets what came before
                 return {name: math.nan for metric in self.quality for name in metric.names}
             if bounds is not None and fake.ndim == 4:
                 fake = scale(to_uint8(fake, bounds)).numpy()  # as a saved picture holds them
@@ -559,6 +589,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def _remember_optimizers(self):
         """At the end of `compile`."""
+        self._moving = frozenset(id(one) for net in self.networks.values() for one in net.trainable_variables)
         serialize = keras.saving.serialize_keras_object
         self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
         self._compiled_rates = self._learning_rates()
@@ -630,8 +661,9 @@ class GenerativeModel(Configured, keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        known = {id(metric) for metric in (*own, *self._quality, self._loss_tracker)}
-        return [*own, *(metric for metric in self._metrics if id(metric) not in known)]
+        known = {id(metric) for metric in (*own, self._loss_tracker)}
+        others = (metric for metric in self._metrics if not isinstance(metric, QualityMetric))
+        return [*own, *(metric for metric in others if id(metric) not in known)]
 
     def _get_metrics_result_or_logs(self, logs):
         """What Keras's `evaluate` returns: where a `test_step` returns more, Keras would drop the means."""

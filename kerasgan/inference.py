@@ -163,7 +163,7 @@ def checked_labels(labels, count, conditional, num_classes):
         return labels
     expected = f"integers in [0, {num_classes}), one an image"
     if labels.shape == (count, num_classes) and num_classes > 1:
-        expected += ": of one-hot labels take `np.argmax(labels, axis=-1)`"
+        expected += "; convert one-hot labels with `np.argmax(labels, axis=-1)`"
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((count,), (count, 1)):
         raise invalid("labels", expected, f"{labels.dtype} of shape {labels.shape}")
     if labels.min() < 0 or labels.max() >= num_classes:

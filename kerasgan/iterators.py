@@ -1,9 +1,15 @@
 """The position of an iterator over a `tf.data` pipeline, as bytes."""
 
+import contextlib
+
 import tensorflow as tf
+
+from kerasgan.datasets.pipeline import untuned
 
 # tf.data's policies for an iterator whose state is partly elsewhere, in a random op or in Python.
 _IGNORE, _FAIL = 1, 2
+# Parts of the names of datasets that draw.
+_DRAW = ("Shuffle", "Random")
 
 
 def position(iterator):
@@ -29,13 +35,28 @@ def rewinder(dataset):
 
     All iterators of a dataset share the state that seeds the next order of a `shuffle`. A pipeline that reads ahead
     begins epochs that nobody asked for, one more or one less by chance, so even looking at the first batch would make
-    the order of a training a matter of luck.
+    the order of a training a matter of luck. Every transformation that draws is set back by itself, because a new
+    iterator knows nothing of those below it; a cache that the look has filled stays full.
     """
-    try:
-        state = _state(iter(dataset), _IGNORE)
-    except tf.errors.OpError:  # TensorFlow cannot save this pipeline
-        return lambda: None
-    return lambda: _set_state(iter(dataset), state)
+    states = []
+    for stage in stages(dataset):
+        if any(word in type(stage).__name__ for word in _DRAW):
+            stage = untuned(stage)
+            with contextlib.suppress(tf.errors.OpError):  # TensorFlow cannot save it
+                states.append((stage, _state(iter(stage), _IGNORE)))
+
+    def rewind():
+        for stage, state in states:
+            _set_state(iter(stage), state)
+
+    return rewind
+
+
+def stages(dataset):
+    """The dataset and all that it is made from."""
+    yield dataset
+    for source in dataset._inputs():
+        yield from stages(source)
 
 
 def _state(iterator, policy):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasgan import distribution
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan.errors import invalid
 
 
 def adam(learning_rate, beta_1, beta_2):
@@ -24,20 +24,17 @@ def rmsprop(learning_rate):
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
-def check_moves(optimizers, networks):
-    """Refuses a network with trainable variables that no optimizer was built for.
+def frozen(optimizers, trainable):
+    """Paths of the variables that optimizers were built for and that do not move any more.
 
     Args:
         optimizers: Optimizers of `compile`.
-        networks: Dict of Keras models by role.
+        trainable: List of the variables that move.
     """
     inner = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in optimizers]
-    known = {id(variable) for optimizer in inner for variable in optimizer._trainable_variables}
-    for role, network in networks.items():
-        new = [variable.path for variable in network.trainable_variables if id(variable) not in known]
-        if new and role != "ema_generator":
-            expected = "the trainable variables it had in `compile`: call `compile()` again after unfreezing layers"
-            raise invalid(role, expected, f"{len(new)} new ones, first {new[0]!r}", ModelContractError)
+    moving = {id(variable) for variable in trainable}
+    known = (variable for optimizer in inner for variable in optimizer._trainable_variables)
+    return [variable.path for variable in known if id(variable) not in moving]
 
 
 def prepared(argument, optimizer, variables, networks, strategy, restored=False):
@@ -69,6 +66,15 @@ def prepared(argument, optimizer, variables, networks, strategy, restored=False)
         expected = "a number > 0: give the optimizer one, e.g. 1e-4"
         raise invalid("learning_rate", expected, f"{type(optimizer).__name__}(learning_rate={rate:g})")
     distribution.check_made_here("optimizer", optimizer.variables)
+    narrow = next((variable for variable in variables if variable.dtype == "float16"), None)
+    if narrow is not None:
+        expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
+        raise invalid(argument, expected, f"{narrow.path!r} in float16")
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    known = {id(variable) for variable in inner._trainable_variables} if inner.built else set()
+    if known and not known.issuperset(map(id, variables)):
+        expected = "a new optimizer: this one was built for other variables"
+        raise invalid(argument, expected, f"the {type(inner).__name__} of another `compile`")
     layers = [layer for network in networks for layer in network._flatten_layers()]
     half = any(layer.compute_dtype == "float16" for layer in layers)
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -85,6 +91,10 @@ def learning_rate(optimizer):
 
 def has_schedule(optimizer):
     """Whether the learning rate is a function of the update, and cannot be set."""
+    narrow = next((variable for variable in variables if variable.dtype == "float16"), None)
+    if narrow is not None:
+        expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
+        raise invalid(argument, expected, f"{narrow.path!r} in float16")
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, buffers, contract, distribution, iterators
-from kerasgan.errors import CheckpointCorruptError, invalid
+from kerasgan.errors import CheckpointMismatchError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
 _REMEMBERED = {
@@ -22,6 +22,7 @@ _CHIEF_ONLY = (keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger, keras
 # Packages whose callbacks, LambdaCallback aside, log nothing that the model does not.
 _KNOWN = ("keras", "kerasgan")
 _READ_AHEAD = 4  # training steps of which batches are read ahead, one to be safe
+_MANY_SKIPPED = 0.1  # share of the updates of an epoch; a loss scale that is too high at first costs a few
 _MOST_VALUES = 100_000  # of an array that a callback has a checkpoint remember
 EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
 
@@ -176,11 +177,14 @@ class Training:
         broken = [name for name, value in self._epoch_logs.items() if math.isnan(value)]
         watched = any(getattr(one, "finds_nan", False) for one in self._callbacks)
         # Under loss scaling updates that overflow are left out, and what they logged is in the means.
-        if broken and not watched and not self._pointed_out and not self._epoch_logs.get("skipped"):
+        skipped = self._epoch_logs.get("skipped", 0.0)
+        if broken and not watched and not self._pointed_out and not 0.0 < skipped < _MANY_SKIPPED:
             self._pointed_out = True
+            what = f"{broken[0]} is NaN in epoch {self.epoch + 1}"
+            what += f", and {skipped:.0%} of its updates were left out" if skipped else ": the training is lost"
             warnings.warn(
-                f"{broken[0]} is NaN in epoch {self.epoch + 1}: the training is lost. kerasgan.callbacks.Health() "
-                "finds the step and the batch, TerminateOnNaN() ends it there, Checkpoint keeps what was before.",
+                f"{what}. kerasgan.callbacks.Health() finds the step and the batch, TerminateOnNaN() ends it there, "
+                "Checkpoint keeps what was before.",
                 stacklevel=2,
             )
 
@@ -210,7 +214,7 @@ class Training:
         """An iterator over training steps at the position `data`, bytes of `state`; None where steps are counted.
 
         Raises:
-            CheckpointCorruptError: This dataset has no such position.
+            CheckpointMismatchError: This dataset has no such position.
         """
         if batching.seekable(self.dataset) or self._several:
             return None
@@ -218,9 +222,9 @@ class Training:
         try:
             iterators.move(iterator, data)
         except tf.errors.OpError as error:
-            raise CheckpointCorruptError(
-                f"The checkpoint's position in the data does not fit this dataset ({error.message}). Name another "
-                "directory to begin anew."
+            raise CheckpointMismatchError(
+                "The checkpoint's position in the data does not fit this dataset, which has other transformations: "
+                "build it as it was, or name another directory to begin anew."
             ) from error
         return iterator
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from kerasgan import optimization, stateless
 
 _NO_LAYER_LOSSES = (
-    "Losses that layers add (`add_loss`, `activity_regularizer`) are left out: a step calls the networks several "
-    "times, on real, generated and interpolated images. Add the term to the loss of the model, or regularize weights."
+    "Losses added by layers (`add_loss`, `activity_regularizer`) are not part of the objective. Subclass the loss to "
+    "add such a term, or use a weight regularizer."
 )
 
 

@@ -254,12 +254,20 @@ def test_the_range_of_an_array_is_that_of_all_its_images(shuffle):
 
 
 def test_a_validation_split_that_leaves_no_images_is_refused():
-    with pytest.raises(ValueError, match=r"`validation_split`. Expected a share that leaves images .*, e.g. 0.1"):
+    with pytest.raises(ValueError, match=r"`validation_split`. Expected a fraction that leaves at least one image"):
         model().fit(IMAGES, validation_split=0.999, verbose=0)
 
 
 def test_masked_arrays_are_refused_with_what_to_do():
     masked = np.ma.masked_greater(IMAGES, 0.9)
-    with pytest.raises(TypeError, match=r"`x`. Expected an array without a mask: fill it with `x.filled\(0\)`"):
+    with pytest.raises(TypeError, match="`x`. Expected an array without a mask"):
         model().fit(masked, verbose=0)
-    model().fit(masked.filled(0), batch_size=8, verbose=0)
+    with pytest.raises(TypeError, match="`y`. Expected an array without a mask"):
+        model(num_classes=3).fit(IMAGES, np.ma.masked_equal(LABELS, 1), verbose=0)
+    for images in (masked.filled(0), np.ma.array(IMAGES)):
+        model().fit(images, batch_size=8, verbose=0)
+
+
+def test_errors_about_validation_data_say_so():
+    with pytest.raises(DataError, match=r"In `validation_data`, whose parts are x and y: .*`x`. Expected pixels in"):
+        model().fit(IMAGES, batch_size=8, validation_data=abs(IMAGES), verbose=0)

@@ -21,6 +21,10 @@ PIPELINES = {
     "shuffle of one pass": lambda: numbers().shuffle(12, seed=1).batch(4).prefetch(9),
     "parallel map": lambda: numbers().shuffle(12, seed=1).map(lambda n: n, num_parallel_calls=4).repeat().batch(4),
     "shuffle in a function": lambda: endless(numbers().flat_map(lambda n: tf.data.Dataset.range(n).shuffle(9, seed=1))),
+    "shuffles one on another": lambda: endless(
+        numbers().shuffle(12, seed=3).flat_map(lambda n: tf.data.Dataset.range(n, n + 3)).shuffle(4, seed=1)
+    ),
+    "a repeat between shuffles": lambda: endless(numbers().shuffle(12, seed=3).repeat(2).shuffle(5, seed=1)),
     "random": lambda: endless(tf.data.Dataset.random(seed=1, rerandomize_each_iteration=True).take(5)),
     "sampled": lambda: endless(
         tf.data.Dataset.sample_from_datasets([numbers(), numbers()], seed=1, rerandomize_each_iteration=True)
@@ -55,3 +59,12 @@ def test_an_iterator_moves_to_where_another_was():
     iterators.move(second, iterators.position(first))
     for _ in range(7):
         assert next(first).numpy().tolist() == next(second).numpy().tolist()
+
+
+def test_a_cache_that_a_look_has_filled_stays_full():
+    once = iter(range(12))
+    read = tf.data.Dataset.from_generator(lambda: once, output_signature=tf.TensorSpec((), tf.int64)).cache().batch(4)
+    rewind = iterators.rewinder(read)
+    first = [batch.numpy().tolist() for batch in read]
+    rewind()
+    assert [batch.numpy().tolist() for batch in read] == first

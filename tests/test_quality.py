@@ -336,3 +336,13 @@ def test_the_inception_score_takes_a_classifier_by_its_logits():
     ]
     assert values[0] == values[1]
     assert metrics.InceptionScore(classifier).title.startswith(f"IS[{classifier.identifier}, ")
+
+
+def test_points_of_a_generator_with_a_sigmoid_are_measured_as_they_are():
+    gan = kg.GAN(
+        kg.networks.mlp_generator((4,), 3, (4,), output_activation="sigmoid"), kg.networks.mlp_discriminator((4,), (4,))
+    )
+    for _ in range(2):  # and the metric of the first `compile` is not one of the model's own
+        gan.compile(metrics=[kg.metrics.FrechetDistance()])
+        values = gan.evaluate(gan.generate(256, seed=0), verbose=0, return_dict=True)
+        assert values["frechet_distance"] < 1e-6

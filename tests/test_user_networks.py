@@ -411,8 +411,12 @@ def test_layers_that_are_unfrozen_after_compile_are_named_and_compile_takes_them
     trained(gan, IMAGES)
     gan.generator.layers[1].trainable = True
     before = gan.generator.layers[1].get_weights()[0]
-    with pytest.raises(ModelContractError, match=r"`generator`.*call `compile\(\)` again.*2 new ones, first .*kernel"):
+    with pytest.raises(
+        ModelContractError, match=r"compile again, with new optimizers. Received: 2 more, the first .*kernel"
+    ):
         gan.fit(IMAGES, batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match="`g_optimizer`. Expected a new optimizer: this one was built for other"):
+        gan.compile(gan.d_optimizer, gan.g_optimizer)
     trained(gan, IMAGES)
     assert np.abs(before - gan.generator.layers[1].get_weights()[0]).max() > 0
 
@@ -426,7 +430,7 @@ class Adding(keras.layers.Layer):
 @pytest.mark.parametrize("layer", [Adding, lambda: L.ActivityRegularization(1.0)], ids=["add_loss", "activity"])
 def test_losses_that_layers_add_are_said_to_be_left_out(layer):
     critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), layer(), L.Dense(1)])
-    with pytest.warns(UserWarning, match="Losses that layers add .* are left out"):
+    with pytest.warns(UserWarning, match="Losses added by layers .* are not part of the objective"):
         trained(kg.GAN(generator(), critic), IMAGES)
 
 
@@ -473,3 +477,54 @@ def test_class_numbers_of_any_integer_type_are_taken(dtype, num_classes):
     data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS.astype(dtype))).batch(16)
     gan.fit(data, steps_per_epoch=1, verbose=0)
     assert gan.num_classes == num_classes
+
+
+@pytest.mark.parametrize("end", ["relu", "softplus", L.ReLU()], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_generator_that_makes_nothing_below_0_is_refused_for_images_that_have_it(end, dtype):
+    last = [L.Dense(16, end)] if isinstance(end, str) else [L.Dense(16), end]
+    gan = kg.GAN(keras.Sequential([keras.Input((3,)), *last, L.Reshape(SHAPE)]), discriminator())
+    gan.compile()
+    images = IMAGES if dtype == "float32" else np.uint8(127.5 * IMAGES + 127.5)
+    with pytest.raises(ModelContractError, match=r"`generator`.*last activation is '\w+': end it with 'tanh'"):
+        gan.fit(images, batch_size=8, verbose=0)
+    gan.compile(run_eagerly=True)
+    gan.fit(abs(IMAGES), batch_size=8, steps_per_epoch=1, verbose=0)
+
+
+def test_weights_in_float16_are_refused():
+    keras.config.set_dtype_policy("float16")
+    networks = generator(), discriminator()
+    with pytest.raises(ModelContractError, match=r"`generator`.*use the policy 'mixed_float16'"):
+        kg.GAN(*networks)
+
+
+def test_layers_that_are_frozen_after_compile_are_pointed_out_when_the_model_is_saved(tmp_path):
+    gan = trained(kg.GAN(generator(), discriminator()), IMAGES)
+    gan.discriminator.layers[-1].trainable = False
+    with pytest.warns(
+        UserWarning, match=r"frozen after `compile`, the first .*loses the optimizer's state. Call `compile\(\)`"
+    ):
+        gan.save(tmp_path / "gan.keras")
+    gan.compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gan.save(tmp_path / "gan.keras")
+
+
+def test_arguments_of_keras_compile_are_answered_with_ours():
+    with pytest.raises(TypeError, match=r"`optimizer`. Expected the arguments `d_optimizer` and `g_optimizer`"):
+        kg.GAN(generator(), discriminator()).compile(optimizer="adam")
+
+
+@register
+class WithEncoder(kg.GAN):
+    """Has a network that no optimizer of ours moves."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.encoder = keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(3)])
+
+
+def test_a_network_of_a_subclass_is_its_own():
+    trained(WithEncoder(generator(), discriminator()), IMAGES)

@@ -89,7 +89,7 @@ def _main(arguments):
             raise
         _show_traceback(values["debug"])
         advice = f". See `kerasgan {name} --help`" if isinstance(error, flags.Error) else ""
-        return _fail(f"kerasgan {name}", _explain(error) + advice, values["json"])
+        return _fail(f"kerasgan {name}", _explain(error, values) + advice, values["json"])
 
 
 def _run(name, options, values, rest):
@@ -102,20 +102,21 @@ def _run(name, options, values, rest):
     return command.run(*rest, values)
 
 
-def _explain(error):
+def _explain(error, flags):
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out of memory. Use a smaller --batch_size, --image_size or network."
-    return _with_flags(str(error)) if isinstance(error, DataError) else str(error)
+    return _with_flags(str(error), flags) if isinstance(error, DataError) else str(error)
 
 
-def _with_flags(message):
-    """A message about arguments of `kerasgan.datasets.read`, with the flags that set them."""
-    names = "|".join(DATASET_OPTIONS)
-    message = re.sub(rf"`?\b({names})=\(([^()]*)\)`?", lambda m: f"--{m[1]}={m[2].replace(' ', '')}", message)
-    message = re.sub(rf"(?<!-)`?\b({names})=([\w.]+)`?", r"--\1=\2", message)
-    return re.sub(rf"`({names})`", r"--\1", message)
+def _with_flags(message, flags):
+    """A message about arguments of `kerasgan.datasets.read`, with the flags of the command that set them."""
+    names = "|".join(name for name in DATASET_OPTIONS if name in flags) or "(?!)"
+    advised = rf"((?:e\.g\.|with) )({names})="  # nothing in a path
+    message = re.sub(rf"{advised}\(([^()]*)\)", lambda m: f"{m[1]}--{m[2]}={m[3].replace(' ', '')}", message)
+    message = re.sub(rf"{advised}(\w+)", r"\1--\2=\3", message)
+    return re.sub(rf"as `({names})`", r"as --\1", message)
 
 
 def _fail(command, message, as_json=False, exit_code=2):

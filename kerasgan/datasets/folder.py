@@ -378,7 +378,7 @@ def _notes(headers: list[_Header], size: int, channels: int) -> list[str]:
 
 def _check_bad(root: pathlib.Path, bad: dict[pathlib.Path, str], total: int, on_bad_file: str) -> None:
     if bad and (on_bad_file == "raise" or len(bad) == total):
-        advice = "Remove them, or skip them by on_bad_file=skip." if len(bad) < total else "Check what they are."
+        advice = "Remove them, or skip them with on_bad_file=skip." if len(bad) < total else "Check what they are."
         more = f"; and {len(bad) - BAD_FILES_LISTED} more" if len(bad) > BAD_FILES_LISTED else ""
         raise DataError(
             f"{len(bad)} of {total} files in {str(root)!r} cannot be read: "

@@ -223,6 +223,9 @@ def _refuse_type(images: np.ndarray, form: Form, bounds):
 
 def as_array(values, argument: str) -> np.ndarray:
     """An array of numbers or texts."""
+    if np.ma.is_masked(values):
+        expected = "an array without a mask: fill it, or leave out what is masked"
+        raise invalid(argument, expected, "a masked array", DataTypeError)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -232,8 +235,12 @@ def as_array(values, argument: str) -> np.ndarray:
         ) from error
     if array.dtype == object and {type(one) for one in array.ravel()} != {str}:
         fix = "pad or resize the examples first"
-        if {np.shape(one) for one in array.ravel()} == {()} and array.dtype == object:
-            fix = f"convert it with `{argument}.astype({'int' if array.ndim == 1 else 'float'})`"
+        scalars = {np.shape(one) for one in array.ravel()} == {()}
+        if scalars and any(one is None for one in array.ravel()):
+            first = next(k for k, one in enumerate(array.ravel()) if one is None)
+            fix = f"leave out the examples that have none, the first is number {first}"
+        elif scalars:
+            fix = f"convert it with `np.asarray({argument}, {'int' if array.ndim == 1 else 'float'})`"
         elif len({np.shape(one) for one in array.ravel()}) == 1 and isinstance(array.ravel()[0], np.ndarray):
             fix = f"make one of them with `np.stack({argument})`"
         raise DataTypeError(

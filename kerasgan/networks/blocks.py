@@ -58,7 +58,7 @@ def dense(normalization):
 
 
 def _checked_classes(num_classes):
-    return checked_integer("num_classes", num_classes, 2, advice=", or None for an unconditional network")
+    return checked_integer("num_classes", num_classes, advice=", or None for an unconditional network")
 
 
 def generator_inputs(latent_dim, num_classes):
