@@ -91,10 +91,6 @@ def learning_rate(optimizer):
 
 def has_schedule(optimizer):
     """Whether the learning rate is a function of the update, and cannot be set."""
-    narrow = next((variable for variable in variables if variable.dtype == "float16"), None)
-    if narrow is not None:
-        expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
-        raise invalid(argument, expected, f"{narrow.path!r} in float16")
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 

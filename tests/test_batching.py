@@ -260,9 +260,9 @@ def test_a_validation_split_that_leaves_no_images_is_refused():
 
 def test_masked_arrays_are_refused_with_what_to_do():
     masked = np.ma.masked_greater(IMAGES, 0.9)
-    with pytest.raises(TypeError, match="`x`. Expected an array without a mask"):
+    with pytest.raises(TypeError, match=r"`x`. Expected an array without a mask"):
         model().fit(masked, verbose=0)
-    with pytest.raises(TypeError, match="`y`. Expected an array without a mask"):
+    with pytest.raises(TypeError, match=r"`y`. Expected an array without a mask"):
         model(num_classes=3).fit(IMAGES, np.ma.masked_equal(LABELS, 1), verbose=0)
     for images in (masked.filled(0), np.ma.array(IMAGES)):
         model().fit(images, batch_size=8, verbose=0)

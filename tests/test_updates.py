@@ -127,6 +127,7 @@ def test_batch_normalisation_of_other_models_is_the_same_in_graphs(make):
     assert_the_same_in("graph", make)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* holds the tf.Variable")
 @pytest.mark.parametrize("layer", [Counts, Averages, keras.layers.BatchNormalization])
 def test_whatever_a_layer_writes_is_the_same_in_graphs(layer):
     assert_the_same_in("graph", lambda: kg.WGAN(*hand_made(layer()), n_critic=2))

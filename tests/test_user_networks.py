@@ -415,7 +415,7 @@ def test_layers_that_are_unfrozen_after_compile_are_named_and_compile_takes_them
         ModelContractError, match=r"compile again, with new optimizers. Received: 2 more, the first .*kernel"
     ):
         gan.fit(IMAGES, batch_size=8, verbose=0)
-    with pytest.raises(ValueError, match="`g_optimizer`. Expected a new optimizer: this one was built for other"):
+    with pytest.raises(ValueError, match=r"`g_optimizer`. Expected a new optimizer: this one was built for other"):
         gan.compile(gan.d_optimizer, gan.g_optimizer)
     trained(gan, IMAGES)
     assert np.abs(before - gan.generator.layers[1].get_weights()[0]).max() > 0
@@ -494,9 +494,9 @@ def test_a_generator_that_makes_nothing_below_0_is_refused_for_images_that_have_
 
 def test_weights_in_float16_are_refused():
     keras.config.set_dtype_policy("float16")
-    networks = generator(), discriminator()
-    with pytest.raises(ModelContractError, match=r"`generator`.*use the policy 'mixed_float16'"):
-        kg.GAN(*networks)
+    gan = kg.GAN(generator(), discriminator())
+    with pytest.raises(ValueError, match=r"`d_optimizer`.*build with the policy 'mixed_float16'"):
+        gan.compile()
 
 
 def test_layers_that_are_frozen_after_compile_are_pointed_out_when_the_model_is_saved(tmp_path):
@@ -508,7 +508,7 @@ def test_layers_that_are_frozen_after_compile_are_pointed_out_when_the_model_is_
         gan.save(tmp_path / "gan.keras")
     gan.compile()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", ".*were frozen.*")
         gan.save(tmp_path / "gan.keras")
 
 
