@@ -185,7 +185,8 @@ class GenerativeModel(Configured, keras.Model):
             raise invalid(
                 "filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={str(filepath)!r}"
             )
-        frozen = optimization.frozen(self.optimizers.values(), self.trainable_variables)
+        stopped = self._moving - self._trainable_identities() if self.compiled else ()
+        frozen = [one.path for network in self.networks.values() for one in network.weights if id(one) in stopped]
         if frozen:
             warnings.warn(
                 f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
@@ -311,6 +312,10 @@ class GenerativeModel(Configured, keras.Model):
             return self.training.run()
         finally:
             self.training = None
+
+    def _trainable_identities(self):
+        """Identities of the variables of the networks that may move."""
+        return frozenset(id(one) for network in self.networks.values() for one in network.trainable_variables)
 
     def _check_unfrozen(self):
         """Refuses layers that no optimizer moves, because they were unfrozen after `compile`."""
@@ -589,7 +594,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def _remember_optimizers(self):
         """At the end of `compile`."""
-        self._moving = frozenset(id(one) for net in self.networks.values() for one in net.trainable_variables)
+        self._moving = self._trainable_identities()
         serialize = keras.saving.serialize_keras_object
         self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
         self._compiled_rates = self._learning_rates()
@@ -604,7 +609,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def _shared_optimizers(self):
         """Dict of the optimizer, by name, that a network has been compiled with on its own, by the network's role."""
-        inner = {name: getattr(one, "inner_optimizer", one) for name, one in self.optimizers.items()}
+        inner = {name: optimization.without_loss_scale(one) for name, one in self.optimizers.items()}
         return {
             role: name
             for role, network in self.networks.items()
@@ -627,7 +632,7 @@ class GenerativeModel(Configured, keras.Model):
         # Keras saves one object once, and reads it into one.
         for role, name in shared.items():
             optimizer = self.optimizers[name]
-            getattr(self, role).optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            getattr(self, role).optimizer = optimization.without_loss_scale(optimizer)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """As Keras's, but optimizers are not dropped, and nothing is half loaded.

@@ -24,19 +24,6 @@ def rmsprop(learning_rate):
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 
-def frozen(optimizers, trainable):
-    """Paths of the variables that optimizers were built for and that do not move any more.
-
-    Args:
-        optimizers: Optimizers of `compile`.
-        trainable: List of the variables that move.
-    """
-    inner = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in optimizers]
-    moving = {id(variable) for variable in trainable}
-    known = (variable for optimizer in inner for variable in optimizer._trainable_variables)
-    return [variable.path for variable in known if id(variable) not in moving]
-
-
 def prepared(argument, optimizer, variables, networks, strategy, restored=False):
     """The optimizer built for these variables, with loss scaling where float16 in the networks needs it.
 
@@ -70,7 +57,7 @@ def prepared(argument, optimizer, variables, networks, strategy, restored=False)
     if narrow is not None:
         expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
         raise invalid(argument, expected, f"{narrow.path!r} in float16")
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = without_loss_scale(optimizer)
     known = {id(variable) for variable in inner._trainable_variables} if inner.built else set()
     if known and not known.issuperset(map(id, variables)):
         expected = "a new optimizer: this one was built for other variables"
@@ -89,10 +76,14 @@ def learning_rate(optimizer):
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
+def without_loss_scale(optimizer):
+    """The optimizer itself, of one that a LossScaleOptimizer wraps."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def has_schedule(optimizer):
     """Whether the learning rate is a function of the update, and cannot be set."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    return isinstance(without_loss_scale(optimizer)._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def gradient_scale(optimizer, strategy):

@@ -53,16 +53,16 @@ def main():
     parser.add_argument("--check", type=pathlib.Path, metavar="FILE")
     arguments = parser.parse_args()
     results = read(arguments.report) if arguments.report else run()
-    text = table(results)
-    print(text)
-    for path in filter(None, (arguments.write, arguments.check)):
-        old = path.read_text(encoding="utf-8")
-        if BEGIN not in old:
-            sys.exit(f"{path} has no line {BEGIN}")
-        before, found, after = re.split(f"(?<={re.escape(BEGIN)}\n)|(?={re.escape(END)})", old)
-        if path is arguments.write:
-            path.write_text(before + text + after, encoding="utf-8")
-        elif not agree(text, found):
+    print(table(results))
+    if arguments.write:
+        before, _, _, after = shown(arguments.write)
+        arguments.write.write_text(before + table(results) + after, encoding="utf-8")
+    if path := arguments.check:
+        _, found, cells, _ = shown(path)
+        missing = {test.format(model) for tests in ROWS.values() for test in tests for model in MODELS} - existing()
+        if missing:
+            sys.exit(f"{TESTS} has no test_{min(missing)}.")
+        if table(results, cells) != found:
             sys.exit(f"The support matrix in {path} is not what the tests show: run {sys.argv[0]} --write {path}.")
     if any(outcome == "failed" for outcome in results.values()):
         sys.exit("Some of the tests have failed.")
@@ -77,14 +77,21 @@ def run():
         return read(report)
 
 
-def agree(shown, found):
-    """Whether two tables are one, but for the cells of the first that nothing fills."""
-    shown, found = ([line.split("|") for line in text.splitlines()] for text in (shown, found))
-    return [len(line) for line in shown] == [len(line) for line in found] and all(
-        one.strip() in ("", other.strip())
-        for line, other_line in zip(shown, found, strict=True)
-        for one, other in zip(line, other_line, strict=True)
-    )
+def existing():
+    """Names of all tests, without `test_`."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "slow or not slow", TESTS]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    return {line.split("::test_")[1] for line in lines if "::test_" in line}
+
+
+def shown(path):
+    """Text before the table of a page, its cells by label, and the text after it."""
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text:
+        sys.exit(f"{path} has no line {BEGIN}")
+    before, found, after = re.split(f"(?<={re.escape(BEGIN)}\n)|(?={re.escape(END)})", text)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()]
+    return before, found, {label: cells for label, *cells in rows}, after
 
 
 def read(report):
@@ -99,8 +106,8 @@ def _outcome(case):
     return "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
 
 
-def table(results):
-    """Markdown; a cell is empty where a test is missing or was skipped."""
+def table(results, known_cells=None):
+    """Markdown. A cell is empty where a test was skipped; where one has not run, that of `known_cells`, if any."""
     known = {test.format(model) for tests in ROWS.values() for test in tests for model in MODELS}
     for test, _ in STRATEGIES.values():  # those with XLA that are slow too
         known |= {f"{test}[{model}-{precision}-xla]" for model in MODELS for precision in PRECISIONS}
@@ -109,13 +116,19 @@ def table(results):
             sys.exit(f"{TESTS}::test_{name} has no place in the table: add its row or its column to {__file__}.")
     lines = [f"| | {' | '.join(MODELS)} |", f"| --- |{' :-: |' * len(MODELS)}"]
     for label, tests in ROWS.items():
-        cells = (_cell([results.get(test.format(model)) for test in tests]) for model in MODELS)
+        before = (known_cells or {}).get(label, [""] * len(MODELS))
+        outcomes = ([results.get(test.format(model)) for test in tests] for model in MODELS)
+        cells = map(_cell, outcomes, before)
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(outcomes):
-    return "✗" if "failed" in outcomes else "✓" if set(outcomes) == {"passed"} else ""
+def _cell(outcomes, before):
+    if "failed" in outcomes:
+        return "✗"
+    if "skipped" in outcomes:
+        return ""
+    return before if None in outcomes else "✓"
 
 
 if __name__ == "__main__":
