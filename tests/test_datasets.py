@@ -772,7 +772,7 @@ def test_files_that_cannot_be_read_are_listed_with_their_reasons(tmp_path):
         datasets.load(tmp_path, 1)
     message = str(raised.value)
     assert message.startswith("5 of 6 files")
-    assert message.endswith("Remove them, or skip them by on_bad_file=skip.")
+    assert message.endswith("Remove them, or skip them with on_bad_file=skip.")
     for reason in (
         "truncated.jpg: image file is truncated",
         "empty.png: empty file",
