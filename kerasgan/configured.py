@@ -27,11 +27,9 @@ class Configured:
         self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
         if not _is_ours(cls):
             try:
-                given = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+                given = arguments_of(cls.__init__, self, *args, **kwargs)
             except TypeError:  # `__init__` is about to raise it
                 return self
-            given.apply_defaults()
-            given.arguments = {name: _copied(value) for name, value in given.arguments.items()}
             vars(self)["_given"] = given  # past Keras, which would track the networks among them twice
             if _overrider(cls, "get_config").__module__.split(".")[0] in ("kerasgan", "keras"):
                 self._check_given()
@@ -39,19 +37,12 @@ class Configured:
 
     def _arguments(self):
         """Dict of what the constructor was given, by name; its attributes where they are kept as such."""
-        signature = inspect.signature(type(self).__init__)
         given = vars(self).get("_given")
-        arguments = {}
-        for name, parameter in list(signature.parameters.items())[1:]:
-            if given is None:
-                arguments |= {} if parameter.kind is parameter.VAR_KEYWORD else {name: getattr(self, name)}
-            elif parameter.kind is parameter.VAR_KEYWORD:
-                arguments |= given.arguments[name]
-            else:
-                values = given.arguments[name]
-                arguments[name] = list(values) if parameter.kind is parameter.VAR_POSITIONAL else values
-        kept = vars(self).get("_kept", ())
-        for name in arguments.keys() & set(kept):
+        if given is None:
+            parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
+            return {p.name: getattr(self, p.name) for p in parameters if p.kind is not p.VAR_KEYWORD}
+        arguments = dict(given)
+        for name in arguments.keys() & set(vars(self).get("_kept", ())):
             now = getattr(self, name)
             arguments[name] = list(now) if isinstance(arguments[name], list) else now
         return arguments
@@ -65,14 +56,16 @@ class Configured:
         for name, value in self._arguments().items():
             try:
                 if not isinstance(value, keras.Layer):
-                    keras.saving.serialize_keras_object(value)
+                    serialized(value)
             except Exception as error:
                 expected = f"what can be saved: override `get_config` of {type(self).__name__} to leave it out"
                 raise invalid(name, expected, f"{value!r} ({error})", ModelContractError) from error
 
     def get_config(self):
         # With Keras's name and dtype, which constructors of kerasgan accept.
-        base = {} if "_given" in vars(self) else getattr(super(), "get_config", dict)()
+        if "_given" in vars(self):
+            return {name: serialized(value) for name, value in self._arguments().items()}
+        base = getattr(super(), "get_config", dict)()
         return base | {name: keras.saving.serialize_keras_object(value) for name, value in self._arguments().items()}
 
     @classmethod
@@ -82,21 +75,14 @@ class Configured:
         Raises:
             ModelContractError: The constructor does not accept it, or a class in it is not registered.
         """
-        config = {name: _restored(name, value, custom_objects) for name, value in config.items()}
-        signature = inspect.signature(cls.__init__)
-        positional = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
+        arguments = {name: restored(name, value, custom_objects) for name, value in config.items()}
         try:
-            if not config.get(positional):
-                return cls(**{name: value for name, value in config.items() if name != positional})
-            names = list(signature.parameters)
-            before = names[1 : names.index(positional)]
-            args = [*(config.pop(name) for name in before), *config.pop(positional)]
-            return cls(*args, **config)
+            return call(cls, cls.__init__, arguments)
         except TypeError as error:
             # A TypeError would be put behind the whole configuration by Keras.
             raise ModelContractError(
                 f"{cls.__name__} cannot be made from what was saved: {error}. Its `__init__` has to accept what its "
-                f"`get_config` returns: {', '.join(config)}."
+                f"`get_config` returns: {', '.join(arguments)}."
             ) from error
 
 
@@ -138,6 +124,7 @@ def _observed(init):
 
 
 _MISSING = object()
+_TUPLE, _DICT = "__tuple__", "__dict__"  # what JSON has no word for
 
 
 def _same(attribute, value):
@@ -148,10 +135,56 @@ def _same(attribute, value):
     return attribute is value or (numbers and attribute == value)
 
 
+def arguments_of(method, *args, **kwargs):
+    """Dict of what a method is called with, defaults included and `self` left out: `*args` as a list under its name,
+    `**kwargs` by their own names. Containers are copied, so that nobody changes them later.
+
+    Raises:
+        TypeError: The method does not take these arguments.
+    """
+    bound = inspect.signature(method).bind(*args, **kwargs)
+    bound.apply_defaults()
+    arguments = {}
+    for parameter in list(bound.signature.parameters.values())[1:]:
+        value = _copied(bound.arguments[parameter.name])
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= value
+        else:
+            arguments[parameter.name] = list(value) if parameter.kind is parameter.VAR_POSITIONAL else value
+    return arguments
+
+
+def call(function, method, arguments):
+    """Calls the function with what `arguments_of` returned for the method that has its signature."""
+    parameters = list(inspect.signature(method).parameters.values())
+    names = [parameter.name for parameter in parameters]
+    arguments, positional = dict(arguments), []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL and arguments.get(parameter.name):
+            before = names[1 : names.index(parameter.name)]
+            positional = [*(arguments.pop(name) for name in before), *arguments.pop(parameter.name)]
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            arguments.pop(parameter.name, None)
+    return function(*positional, **arguments)
+
+
+def serialized(value):
+    """As `keras.saving.serialize_keras_object`, which makes lists of tuples, and strings of a dictionary's keys."""
+    if type(value) is tuple:
+        return {"class_name": _TUPLE, "config": [serialized(part) for part in value]}
+    if type(value) is list:
+        return [serialized(part) for part in value]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {key: serialized(part) for key, part in value.items()}
+    if type(value) is dict:
+        return {"class_name": _DICT, "config": [[serialized(key), serialized(part)] for key, part in value.items()]}
+    return keras.saving.serialize_keras_object(value)
+
+
 def _copied(value):
     """The value in containers of its own, which nobody else changes."""
     if isinstance(value, dict):
-        return {key: _copied(one) for key, one in value.items()}
+        return {key: _copied(part) for key, part in value.items()}
     return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
 
 
@@ -164,10 +197,18 @@ def _overrider(cls, name):
     return next(base for base in cls.__mro__ if name in vars(base))
 
 
-def _restored(name, value, custom_objects):
-    """The object, or the list or dict of objects, of a Keras configuration."""
+def restored(name, value, custom_objects=None):
+    """What `serialized`, or Keras, has made the value `name` of a configuration from."""
     if name == "dtype" or not isinstance(value, dict | list):
         return value
+    if isinstance(value, list):
+        return [restored(name, part, custom_objects) for part in value]
+    if "class_name" not in value:
+        return {key: restored(name, part, custom_objects) for key, part in value.items()}
+    if value["class_name"] == _TUPLE:
+        return tuple(restored(name, part, custom_objects) for part in value["config"])
+    if value["class_name"] == _DICT:
+        return {key: part for key, part in restored(name, value["config"], custom_objects)}
     try:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     except TypeError as error:

@@ -1,5 +1,6 @@
 """What every model here shares: it maps latents to images, and is fitted on batches of images."""
 
+import functools
 import math
 import os
 import re
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, iterators, optimization, saving
-from kerasgan.configured import Configured
+from kerasgan.configured import Configured, arguments_of, call, restored, serialized
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import (
     DataError,
@@ -50,6 +51,11 @@ class GenerativeModel(Configured, keras.Model):
     # How many images are looked at together.
     pack = 1
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "compile" in vars(cls) and not cls.__module__.startswith("kerasgan."):
+            cls.compile = _recorded(cls.compile)
+
     def __init__(self, generator, seed=0, **kwargs):
         distribution.check_scope()
         super().__init__(**kwargs)
@@ -64,6 +70,7 @@ class GenerativeModel(Configured, keras.Model):
         self._trackers = {}
         self._quality = []
         self.skips_non_finite = False
+        self.compile_arguments = {}
         self.training = None  # the `Training` that is running
         self._in_float32 = None  # the `Sampler` of `generate`
         self._restoring = False  # whether `compile` is that of a saved model
@@ -530,7 +537,8 @@ class GenerativeModel(Configured, keras.Model):
     def recipe(self):
         """What the model was made and compiled from, as its configuration says, whatever callbacks have set since."""
         networks = _without_compilation(self.get_config())
-        return {"class": type(self).__name__, **networks, **self._compiled_optimizers}
+        others = {name: value for name, value in self._compiled_with.items() if name not in self.compile_arguments}
+        return {"class": type(self).__name__, **networks, **others, **self._compiled_optimizers}
 
     # Compilation
 
@@ -550,6 +558,7 @@ class GenerativeModel(Configured, keras.Model):
         super().compile(optimizer=None, loss=None, **{**arguments, "jit_compile": False})
         self._compile_gradients = self._resolved(arguments["jit_compile"]) and not arguments["run_eagerly"]
         self.compile_arguments = arguments
+        self._compiled_with = {}  # what the `compile` of a subclass was given
 
     def _resolved(self, jit_compile):
         """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
@@ -604,8 +613,10 @@ class GenerativeModel(Configured, keras.Model):
             return {}
         serialize = keras.saving.serialize_keras_object
         optimizers = {name: serialize(one) for name, one in self.optimizers.items()}
-        others = {"shared": self._shared_optimizers(), "skips_non_finite": self.skips_non_finite}
-        return {**optimizers, **self.compile_arguments, **others}
+        arguments = {**optimizers, **self.compile_arguments}
+        if self._compiled_with:
+            arguments = {name: arguments.get(name, value) for name, value in self._compiled_with.items()}
+        return {**arguments, "shared": self._shared_optimizers(), "skips_non_finite": self.skips_non_finite}
 
     def _shared_optimizers(self):
         """Dict of the optimizer, by name, that a network has been compiled with on its own, by the network's role."""
@@ -621,12 +632,11 @@ class GenerativeModel(Configured, keras.Model):
         config = dict(config)
         if config.pop("skips_non_finite", False):
             self.skip_non_finite()
-        restore = keras.saving.deserialize_keras_object
         shared = config.pop("shared", {})
-        arguments = {name: restore(value) if isinstance(value, dict) else value for name, value in config.items()}
+        arguments = {name: restored(name, value) for name, value in config.items()}
         self._restoring = True
         try:
-            self.compile(**arguments)
+            call(self.compile, type(self).compile, arguments)
         finally:
             self._restoring = False
         # Keras saves one object once, and reads it into one.
@@ -691,6 +701,25 @@ class GenerativeModel(Configured, keras.Model):
                 value, count = tf.where(known, value, 0.0), tf.where(known, tf.cast(weight, tf.float32), 0.0)
             tracker.update_state(value, sample_weight=count)
         return {name: values[name] for name in self._trackers}
+
+
+def _recorded(compile_method):
+    """The `compile` of a subclass: what it was given is saved, `metrics` aside."""
+
+    @functools.wraps(compile_method)
+    def recorded(self, *args, **kwargs):
+        given = arguments_of(compile_method, self, *args, **kwargs)
+        compile_method(self, *args, **kwargs)
+        for name in given.keys() - {*self.optimizers, *self.compile_arguments, "metrics"}:
+            try:
+                given[name] = serialized(given[name])
+            except Exception as error:
+                expected = f"what can be saved: override `get_compile_config` of {type(self).__name__} to leave it out"
+                raise invalid(name, expected, f"{given[name]!r} ({error})", ModelContractError) from error
+        given.pop("metrics", None)
+        self._compiled_with = given
+
+    return recorded
 
 
 def _without_compilation(config):

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from kerasgan import distribution
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import invalid
+from kerasgan.errors import checked_number, invalid
 
 
 def adam(learning_rate, beta_1, beta_2):
     """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
+    learning_rate = checked_number("learning_rate", learning_rate)
     return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
 
 
@@ -21,6 +22,7 @@ def rmsprop(learning_rate):
 
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
+    learning_rate = checked_number("learning_rate", learning_rate)
     return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
 
 

@@ -144,7 +144,7 @@ def test_a_subclass_resumes_and_another_argument_is_refused(name, tmp_path):
     def fitted(epochs, **changed):
         keras.utils.set_random_seed(0)
         model = MODELS[name]()
-        vars(model)["_given"].arguments |= changed
+        vars(model)["_given"] |= changed
         model.compile()
         model.fit(IMAGES, batch_size=4, epochs=epochs, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
         return model
@@ -153,6 +153,83 @@ def test_a_subclass_resumes_and_another_argument_is_refused(name, tmp_path):
     assert int(fitted(2).step.numpy()) == 2 * int(first.step.numpy())
     with pytest.raises(kg.errors.CheckpointMismatchError, match="alpha"):
         fitted(3, alpha=0.4)
+
+
+@register
+class Styled(kg.WGANGP):
+    """With arguments of its own in `compile`."""
+
+    def compile(self, *args, style_weight=1.0, levels=(1, 2), **kwargs):
+        super().compile(*args, **kwargs)
+        self.style = style_weight, levels
+
+
+@register
+class OneRate(kg.GAN):
+    """Whose `compile` takes none of ours."""
+
+    def compile(self, rate):
+        super().compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), steps_per_execution=2)
+
+
+@register
+class MoreStyled(Styled):
+    def compile(self, d_optimizer=None, g_optimizer=None, sharpness=0.0, **kwargs):
+        super().compile(d_optimizer, g_optimizer, **kwargs)
+        self.style += (sharpness,)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (Styled, {"style_weight": np.float32(2.0), "levels": (3, 4)}),
+        (Styled, {"args": [keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25)], "style_weight": 2.0}),
+        (MoreStyled, {"g_optimizer": keras.optimizers.SGD(0.5), "style_weight": 2.0, "sharpness": 3.0}),
+        (OneRate, {"rate": 0.125}),
+    ],
+)
+def test_what_the_compile_of_a_subclass_was_given_is_saved(make, arguments, tmp_path):
+    model = make(*networks())
+    positional = arguments.pop("args", [])
+    model.compile(*positional, **arguments, **({} if make is OneRate else {"jit_compile": True}))
+    model.d_optimizer.learning_rate = 0.3125
+    again = through_a_file(model, tmp_path)
+    assert getattr(again, "style", None) == getattr(model, "style", None)
+    assert again.compile_arguments == model.compile_arguments
+    for name, optimizer in model.optimizers.items():
+        assert type(again.optimizers[name]) is type(optimizer)
+        assert float(again.optimizers[name].learning_rate) == float(optimizer.learning_rate)
+
+
+def test_a_checkpoint_compares_what_the_compile_of_a_subclass_was_given(tmp_path):
+    def fit(**arguments):
+        model = Styled(*networks(), n_critic=1)
+        model.compile(**arguments)
+        model.fit(IMAGES, batch_size=4, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
+
+    fit(style_weight=2.0)
+    fit(style_weight=2.0)
+    with pytest.raises(kg.errors.CheckpointMismatchError, match="style_weight"):
+        fit(style_weight=3.0)
+
+
+def test_what_cannot_be_saved_of_a_compile_is_refused_when_it_is_called():
+    with pytest.raises(ModelContractError, match=r"`style_weight`.*override `get_compile_config` of Styled"):
+        Styled(*networks()).compile(style_weight=object())
+
+
+@register
+class Containers(kg.losses.NonSaturating):
+    def __init__(self, value):
+        self._value = value
+
+
+@pytest.mark.parametrize(
+    "value", [(1, 2), [(1, 2), 3], {"a": (1,)}, {1: "a", 2: ["b"]}, {(0, 1): 2.0}, {}, (), {"b": {1: (2, None)}}]
+)
+def test_containers_are_saved_as_they_were_given(value, tmp_path):
+    again = through_a_file(kg.GAN(*networks(), loss=Containers(value)), tmp_path).loss._value
+    assert repr(again) == repr(value)
 
 
 @pytest.mark.parametrize("made", [Smoothed(0.25), Targeted(3.0, centre=0.5), AbstractLoss()])

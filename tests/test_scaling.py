@@ -1,6 +1,7 @@
 """Images of more than 8 bits and of floats: one range for all images of a dataset."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -162,6 +163,20 @@ def test_the_range_can_be_given(tmp_path, dtype, kind):
     expected = np.clip((images[0].astype(float) - 50) * 2.55, 0, 255)
     np.testing.assert_allclose(source.images[0, ..., 0], expected, atol=0.51)
     assert "scaled by [50, 150] -> [0, 255]" in source.notes[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_a_range_that_clips_most_pixels_is_warned_about(tmp_path, dtype, kind):
+    images = [ramp(0, 200, dtype)]
+    path = write(tmp_path, images) if kind == "folder" else write_npz(tmp_path, images=np.stack(images))
+    with pytest.warns(UserWarning, match=r"9\d% of the pixels lie outside of value_range=\(0, 1\)"):
+        source = datasets.read(path, value_range=(0, 1))
+    if kind == "folder":
+        assert "with values outside of value_range, clipped: 1" in source.notes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "clipped" not in str(datasets.read(path, value_range=(0, 255)).notes)
 
 
 @pytest.mark.parametrize("value_range", [(1, 0), (1, 1), (0, np.nan), (0, np.inf), (0,), 4095, "ab", ("0", "1")])

@@ -8,7 +8,7 @@ import numpy as np
 from kerasgan import archives
 from kerasgan.datasets.advice import Form, check_finite, checked_labels
 from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
-from kerasgan.datasets.scaling import described, finished, to_levels, usual_range
+from kerasgan.datasets.scaling import clipped_share, described, finished, to_levels, usual_range, warn_of_clipping
 from kerasgan.datasets.source import Source, points_only
 from kerasgan.errors import DataError, DataTypeError
 
@@ -105,6 +105,8 @@ def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, 
     if images.dtype != np.uint8 or value_range is not None:
         low, high = images.min(), images.max()
         note = (f"{images.dtype} from {low:g} to {high:g}, scaled by {described(range_, keep_depth)}",)
+        if value_range is not None:
+            warn_of_clipping([clipped_share(images, value_range)], value_range)
         images = np.concatenate([to_levels(part, range_) for part in np.array_split(images, _parts(images))])
     return finished(images, keep_depth), note
 

@@ -90,7 +90,7 @@ def read(
     paths = [path for path in paths if path not in bad]
     range_ = value_range or _common_range(root, headers, extents, len(paths))
     everywhere = range_ is not None and not extents
-    images, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere)
+    images, clipped, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere)
     bad |= undecodable
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
@@ -98,7 +98,9 @@ def read(
     notes = _notes([headers[path] for path in paths], size, channels) + _class_notes(root, paths, class_names)
     if range_ is not None:
         deep = [extents[path] for path in paths if path in extents]
-        notes += _range_notes(range_, deep, len(paths), value_range, keep_depth)
+        notes += _range_notes(range_, deep, clipped, value_range, keep_depth)
+    if value_range is not None:
+        scaling.warn_of_clipping(clipped, value_range)
     if others:
         notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:
@@ -258,9 +260,9 @@ def _common_range(root, headers, extents, total: int) -> tuple[float, float] | N
     return taken.pop()
 
 
-def _range_notes(range_, extents, total: int, value_range, keep_depth: bool) -> list[str]:
+def _range_notes(range_, extents, clipped: list[float], value_range, keep_depth: bool) -> list[str]:
     """By which range the files were scaled, and how many have values outside of it."""
-    notes = []
+    notes, total = [], len(clipped)
     scaled = scaling.described(range_, keep_depth)
     if extents:
         low, high = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
@@ -269,39 +271,43 @@ def _range_notes(range_, extents, total: int, value_range, keep_depth: bool) -> 
         notes.append(f"all scaled by {scaled}")
     if extents and len(extents) < total and value_range is not None:
         notes.append(f"8 bits, scaled by {scaling.described((0, 255), keep_depth)} beside them: {total - len(extents)}")
-    clipped = sum(extent[0] < range_[0] or extent[1] > range_[1] for extent in extents)
-    if clipped and value_range is not None:
-        notes.append(f"with values outside of value_range, clipped: {clipped}")
+    outside = sum(share > 0 for share in clipped)
+    if outside and value_range is not None:
+        notes.append(f"with values outside of value_range, clipped: {outside}")
     return notes
 
 
 def _decode_all(
     paths: list[pathlib.Path], size: int, channels: int, keep_depth: bool, range_, everywhere: bool
-) -> tuple[np.ndarray, dict[pathlib.Path, str]]:
-    """All images, without those that cannot be decoded, and what is wrong with these."""
+) -> tuple[np.ndarray, list[float], dict[pathlib.Path, str]]:
+    """All images, without those that cannot be decoded, the share of clipped pixels of each, and what is wrong with
+    the others."""
     images = np.empty((len(paths), size, size, channels), np.float32 if keep_depth else np.uint8)
     rows = {path: row for row, path in enumerate(paths)}
 
     def decode(path):
-        levels = _decode(path, size, channels, range_, everywhere)
+        levels, clipped = _decode(path, size, channels, range_, everywhere)
         images[rows[path]] = scaling.finished(levels, keep_depth)
+        return clipped
 
     decoded, bad = _in_threads(decode, paths)
-    return (images[[rows[path] for path in decoded]] if bad else images), bad
+    return (images[[rows[path] for path in decoded]] if bad else images), list(decoded.values()), bad
 
 
-def _decode(path: pathlib.Path, size: int, channels: int, range_, everywhere: bool) -> np.ndarray:
-    """Grey levels `(size, size, channels)`: uint8, or float32 of a file of more than 8 bits.
+def _decode(path: pathlib.Path, size: int, channels: int, range_, everywhere: bool) -> tuple[np.ndarray, float]:
+    """Grey levels `(size, size, channels)`, uint8 or float32 of a file of more than 8 bits, and the share of pixels
+    that were clipped.
 
     Args:
         range_: What becomes black and white in files of more than 8 bits, and in all files where `everywhere`.
     """
+    clipped = 0.0
     with _open(path) as image:
         # A JPEG decodes faster at 1/2, 1/4 or 1/8; twice the target still leaves the last step to Lanczos.
         image.draft(None, (2 * size, 2 * size))
         if _is_deep(image):
             pixels, opacity = _deep_pixels(image, path)
-            levels = scaling.to_levels(pixels, range_)
+            levels, clipped = scaling.to_levels(pixels, range_), scaling.clipped_share(pixels, range_)
             levels = np.atleast_3d(levels * opacity + 255 * (1 - opacity))
             if levels.shape[-1] > channels:
                 levels = levels @ LUMA[:, None]
@@ -309,12 +315,13 @@ def _decode(path: pathlib.Path, size: int, channels: int, range_, everywhere: bo
         else:
             image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
             if everywhere:
+                clipped = scaling.clipped_share(np.asarray(image), range_)
                 table = np.rint(scaling.to_levels(np.arange(256), range_)).astype(int).tolist()
                 image = image.point(table * len(image.getbands()))
             planes = [image]
         planes = [plane if plane.size == (size, size) else crop_and_resize(plane, size) for plane in planes]
         levels = np.concatenate([np.asarray(plane).reshape(size, size, -1) for plane in planes], axis=-1)
-        return np.repeat(levels, channels, axis=-1) if levels.shape[-1] < channels else levels
+        return (np.repeat(levels, channels, axis=-1) if levels.shape[-1] < channels else levels), clipped
 
 
 def _flatten(image: Image.Image) -> Image.Image:

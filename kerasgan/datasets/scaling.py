@@ -1,9 +1,12 @@
 """From numbers of any range to grey levels: one range for all images of a dataset."""
 
+import warnings
+
 import numpy as np
 
 # Ranges that images usually have, the narrowest first. The depths between 8 and 16 bits are those of sensors.
 _CONTAINERS = ((0, 1), (-1, 1), (0, 255), (0, 65_535))
+_MOST_CLIPPED = 0.5  # share of the pixels
 _USUAL = (*_CONTAINERS[:3], *((0, 2**bits - 1) for bits in range(9, 17)))
 
 
@@ -38,6 +41,22 @@ def to_levels(values: np.ndarray, range_: tuple[float, float]) -> np.ndarray:
     low, high = range_
     # In float64: 32-bit integers have more digits than float32.
     return np.clip((values.astype(np.float64) - low) * (255 / (high - low)), 0, 255).astype(np.float32)
+
+
+def clipped_share(values: np.ndarray, range_: tuple[float, float]) -> float:
+    """Share of the values that lie outside of the range."""
+    return float(np.mean((values < range_[0]) | (values > range_[1])))
+
+
+def warn_of_clipping(shares: list[float], range_: tuple[float, float]) -> None:
+    """Warns where most pixels are clipped: such a range is one of other images."""
+    share = float(np.mean(shares)) if shares else 0.0
+    if share > _MOST_CLIPPED:
+        warnings.warn(
+            f"{share:.0%} of the pixels lie outside of value_range=({range_[0]:g}, {range_[1]:g}) and become black or "
+            "white: is it the range of these images? 8-bit images usually use 0 to 255.",
+            stacklevel=4,
+        )
 
 
 def finished(levels: np.ndarray, keep_depth: bool) -> np.ndarray:
