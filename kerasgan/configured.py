@@ -208,7 +208,7 @@ def restored(name, value, custom_objects=None):
     if value["class_name"] == _TUPLE:
         return tuple(restored(name, part, custom_objects) for part in value["config"])
     if value["class_name"] == _DICT:
-        return {key: part for key, part in restored(name, value["config"], custom_objects)}
+        return dict(restored(name, value["config"], custom_objects))
     try:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     except TypeError as error:
