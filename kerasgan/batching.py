@@ -1,5 +1,6 @@
 """From what a user gives `fit` to what a training step takes."""
 
+import functools
 import math
 import time
 
@@ -51,12 +52,14 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True, shuffle=True, 
     )
     dataset.form = form
     # Bytes become what the generator makes: `from_arrays` gives [-1, 1].
-    to_unit = bounds == (0.0, 1.0) and array.dtype == np.uint8
-    return mapped(dataset, _to_unit_range) if to_unit else dataset
+    if bounds in (None, (-1.0, 1.0)) or array.dtype != np.uint8:
+        return dataset
+    return mapped(dataset, functools.partial(_stretched, *bounds))
 
 
-def _to_unit_range(images, *labels):
-    images = (images + 1.0) / 2.0
+def _stretched(low, high, images, *labels):
+    """Images in [-1, 1] as those in [low, high]."""
+    images = low + (images + 1.0) * ((high - low) / 2.0)
     return (images, *labels) if labels else images
 
 

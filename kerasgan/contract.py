@@ -9,25 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, distribution, layers, stateless
+from kerasgan import batching, distribution, layers, ranges, stateless
 from kerasgan.datasets.advice import checked_labels, scaled
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
-# What a generator's last activation can make.
-_RANGES = {
-    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1.0, 1.0)),
-    **dict.fromkeys(("sigmoid", "hard_sigmoid"), (0.0, 1.0)),
-}
-# Last activations that make no number below 0, and any above.
-_NOT_NEGATIVE = {"relu", "relu6", "softplus", "exponential", "exp"}
-# Layers and operations after which numbers have the values that they had.
-_SHAPES = {"reshape", "flatten", "permute", "cropping2d", "transpose", "squeeze", "cast", "identity", "dropout"}
-# Activations that no discriminator ends with: its logits are any real numbers.
-_NO_LOGITS = {"sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "relu", "relu6"}
 # Layers and operations that take a label, and the attribute that holds the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
 # A share of the range that images fill at least, and pixels that are not of about 1.
 _NARROW, _LARGE = 0.1, 10.0
+# How many batches more are looked at where no pixel of the first ones is below the middle of the range.
+_LATER = 100
 
 
 def check_network(network, role, example):
@@ -142,10 +133,10 @@ def check_adversaries(generator, discriminator, pack):
     if shape[1:] != (1,):
         expected = "one logit an image (or pack), an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
         raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
-    last, activation = _last_activation(discriminator)
-    if activation in _NO_LOGITS:
+    (low, high), squashing = ranges.of(discriminator)
+    if squashing:
         expected = "logits, any real number, because the losses hold the sigmoid: remove the last activation"
-        received = f"layer {last.name!r} with activation={activation!r}"
+        received = f"outputs in [{low:g}, {high:g}], of {squashing}"
         raise invalid("discriminator", expected, received, ModelContractError)
     classes = num_classes(generator), num_classes(discriminator)
     if None not in classes and classes[0] != classes[1]:
@@ -242,9 +233,9 @@ def suited(dataset, model):
         if model.conditional:
             argument = "y" if form.parts is None else "x"
             checked_labels(own, len(batch), form, model.num_classes, argument, f" in batch {number}")
-    _check_pixels(
-        [np.asarray(batch, "float32") for batch, _ in first], model.generator, batching.of_bytes(dataset), form
-    )
+    later = (batching.split(element)[0] for element in dataset.skip(batching.LOOKED_AT).take(_LATER))
+    pixels = [np.asarray(batch, "float32") for batch, _ in first]
+    _check_pixels(pixels, later, model.generator, batching.of_bytes(dataset), form)
     _check_sizes([len(batch) for batch, _ in first])
     if isinstance(spec, tuple) and not model.conditional:
         dataset = batching.mapped(dataset, lambda *element: element[0])
@@ -361,12 +352,13 @@ def _refuse_channels(images, model, form):
     )
 
 
-def _check_pixels(batches, generator, of_bytes, form):
+def _check_pixels(batches, later, generator, of_bytes, form):
     """Looks at the first batches: what would train without a word and never learn is refused here.
 
     Args:
         batches: List of float arrays.
-        generator: The network whose last activation bounds what can be made.
+        later: Iterator of those that come after them, looked at where the first ones are bright.
+        generator: The network that is to make such images.
         of_bytes: Whether they were bytes, which are scaled as they should be, however bright the images are.
         form: How they were given.
     """
@@ -388,17 +380,21 @@ def _check_pixels(batches, generator, of_bytes, form):
         return scaled(form, low, high, given[0].dtype, bounds, rank)
 
     beyond = full and not full[0] - 1e-3 <= low <= high <= full[1] + 1e-3
-    above = bounds and bounds[0] < 0 <= low and high > 0.5 and not of_bytes
+    above = bounds and bounds[0] < 0 <= low and high > 0.5 * bounds[1] and not of_bytes
+    if above and form.array is None:
+        above = not any(float(tf.reduce_min(images)) < 0 for images in later)
     if beyond or above:
         what = "pixels" if rank > 2 else "numbers"
-        expected = f"{what} in {list(bounds)}, the range of the generator's last activation: scale them with {fix()}"
+        expected = f"{what} in {list(bounds)}, the range of the generator: scale them with {fix()}"
         if rank == 2:
             expected += ", or build the generator with output_activation=None"
         raise invalid("x", expected, f"{what} from {low:.3g} to {high:.3g}{where}", DataError)
-    activation = _last_activation(generator)[1]
-    if activation in _NOT_NEGATIVE and min(float(np.min(images)) for images in batches) < -1e-3:
-        expected = f"images that the generator can make, whose last activation is {activation!r}: end it with 'tanh'"
-        raise invalid("generator", expected, "images with numbers below 0", ModelContractError)
+    (least, most), _ = ranges.of(generator)
+    lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
+    if bounds is None and (lowest < least - 1e-3 or highest > most + 1e-3):
+        expected = f"a generator that can make the images, and this one makes [{least:g}, {most:g}]: end it with 'tanh'"
+        received = f"images with numbers from {lowest:.3g} to {highest:.3g}{where}"
+        raise invalid("generator", expected, received, ModelContractError)
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
@@ -412,33 +408,16 @@ def _check_pixels(batches, generator, of_bytes, form):
             f"Stretch them to the range with {fix()}.",
             stacklevel=4,
         )
-    elif bounds is None and first.ndim == 3 and max(-low, high) > _LARGE and not bytes_given:
+    elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
+        stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
         warnings.warn(
-            f"The pixels go from {low:.3g} to {high:.3g}{where}, and networks learn numbers of about 1. "
-            f"Scale them to [-1, 1] with {fix()}, and end the generator with tanh.",
+            f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
+            f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
             stacklevel=4,
         )
 
 
 def range_of(generator):
-    """`(lowest, highest)` of what the last activation can make, None where it is not known."""
-    return _RANGES.get(_last_activation(generator)[1])
-
-
-def _last_activation(network):
-    """The last layer or operation that computes, behind what only changes shapes, and the name of its activation."""
-    tensor = network.outputs[0]
-    while True:
-        last, node, _ = tensor._keras_history
-        while isinstance(last, keras.layers.Wrapper):
-            last = last.layer
-        if getattr(last, "outputs", None):
-            return _last_activation(last)
-        kind = type(last).__name__.lower()
-        name = getattr(getattr(last, "activation", None), "__name__", kind)
-        if not (kind in _SHAPES or (kind == "activation" and name == "linear")):
-            return last, name
-        inputs = last._inbound_nodes[node].input_tensors
-        if not inputs:
-            return last, name
-        tensor = inputs[0]
+    """`(lowest, highest)` of what the generator can make, None where nothing bounds it."""
+    (low, high), _ = ranges.of(generator)
+    return (low, high) if math.isfinite(high - low) else None

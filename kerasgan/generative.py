@@ -389,15 +389,15 @@ class GenerativeModel(Configured, keras.Model):
         """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
         # Real images that have been seen are not looked at again, where it is known that they are the same.
         bounds = contract.range_of(self.generator)
-        unit = bounds == (0.0, 1.0) and len(self.image_shape) == 3
-        digest = f"{dataset.digest}, in [0, 1]" if unit and dataset.digest else dataset.digest
+        other = bounds if bounds != (-1.0, 1.0) and len(self.image_shape) == 3 else None
+        digest = f"{dataset.digest}, in {other}" if other and dataset.digest else dataset.digest
         wanting = [metric for metric in self.quality if metric.begin(digest)]
         most = max(metric.most or math.inf for metric in self.quality)
         count, labels = 0, []
         for element in dataset if steps is None else dataset.take(steps):
             real, own = batching.split(element)
             for metric in wanting:
-                metric.update_state(2.0 * real - 1.0 if unit else real)
+                metric.update_state(2.0 * (real - other[0]) / (other[1] - other[0]) - 1.0 if other else real)
             count += len(real)
             labels.append(own)
             if count >= most:

@@ -205,11 +205,14 @@ def layers_that_draw(network, training=False):
         for operation in graph.get_operations()
         if operation.op_def.is_stateful and any(word in operation.type for word in ("Random", "Truncated", "Rng"))
     ]
-    names = sorted((layer.name for layer in layers if is_foreign(layer)), key=len, reverse=True)
+    names = [layer.name for layer in layers if is_foreign(layer)]
+    return drawn, list(dict.fromkeys(owner(operation, names) for operation in stateful))
 
-    def owner(operation):
-        """TensorFlow adds numbers to the names of scopes that it has seen."""
-        scopes = [re.sub(r"_\d+$", "", part) for part in operation.split("/")] + operation.split("/")
-        return next((name for name in names if name in scopes), operation)
 
-    return drawn, list(dict.fromkeys(map(owner, stateful)))
+def owner(operation, names):
+    """Which of the layers of these names the operation of a graph belongs to; its own name where none does."""
+    for scope in reversed(operation.split("/")):
+        for name in (scope, re.sub(r"_\d+$", "", scope)):  # TensorFlow adds numbers to names that it has seen
+            if name in names:
+                return name
+    return operation

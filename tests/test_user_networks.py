@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers as L
 
 import kerasgan as kg
-from kerasgan.errors import ModelContractError
+from kerasgan.errors import DataError, ModelContractError
 
 SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")
@@ -80,13 +80,82 @@ def test_subclassed_networks_are_wrapped_as_advised(tmp_path):
 
 def test_an_activation_is_found_behind_wrappers():
     images = keras.Input((4, 3))
-    scores = L.TimeDistributed(L.Dense(1, activation="sigmoid"))(images)
-    series = keras.Model(images, L.Reshape((1,))(L.GlobalAveragePooling1D()(scores)))
+    scores = L.TimeDistributed(L.Dense(1, activation="sigmoid"))
     makes = keras.Sequential([keras.Input((3,)), L.Dense(12, "tanh"), L.Reshape((4, 3))])
-    kg.GAN(makes, series)  # the mean of sigmoids is another layer's
-    last = keras.Model(images, L.Reshape((1,))(L.TimeDistributed(L.Dense(1, activation="sigmoid"))(images[:, :1])))
-    with pytest.raises(ModelContractError, match="sigmoid"):
-        kg.GAN(makes, last)
+    for values in (L.GlobalAveragePooling1D()(scores(images)), scores(images[:, :1])):
+        with pytest.raises(ModelContractError, match=r"outputs in \[0, 1\]"):
+            kg.GAN(makes, keras.Model(images, L.Reshape((1,))(values)))
+
+
+class Bounded(keras.Model):
+    """A subclassed network: Keras does not know what is in it."""
+
+    def __init__(self, units, activation):
+        super().__init__()
+        self.dense = L.Dense(units, activation)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+def made_by(last):
+    """A network whose last layer does not show its activation."""
+    return {
+        "lambda": [L.Dense(last[0]), L.Lambda(getattr(tf.nn, last[1]))],
+        "subclassed": [Bounded(*last)],
+    }
+
+
+@pytest.mark.parametrize("kind", ["lambda", "subclassed"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_an_activation_is_found_where_keras_does_not_show_it(kind, activation):
+    critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), *made_by((1, activation))[kind]])
+    with pytest.raises(ModelContractError, match="remove the last activation"):
+        kg.GAN(generator(), critic)
+    makes = keras.Sequential([keras.Input((3,)), *made_by((16, activation))[kind], L.Reshape(SHAPE)])
+    gan = kg.GAN(makes, discriminator())
+    gan.compile(run_eagerly=True)
+    wrong = IMAGES if activation == "sigmoid" else abs(IMAGES)
+    with pytest.raises(DataError, match=r"the range of the generator: scale them with"):
+        gan.fit(wrong, batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-0.5, 0.5), (0.0, 2.0), (-1.0, 3.0)])
+def test_images_and_pictures_have_the_range_of_a_generator_that_scales_its_output(bounds, tmp_path):
+    low, high = bounds
+    ends = [L.Dense(16, "tanh"), L.Rescaling((high - low) / 2, (high + low) / 2), L.Reshape(SHAPE)]
+    gan = kg.GAN(keras.Sequential([keras.Input((3,)), *ends]), discriminator())
+    gan.compile(run_eagerly=True)
+    seen = []
+    gan.train_step = lambda data, step=gan.train_step: seen.append(data.numpy()) or step(data)
+    levels = np.arange(16 * 16, dtype=np.uint8).reshape(16, *SHAPE)
+    grids = kg.callbacks.SampleGrid(tmp_path, num_images=4)
+    gan.fit(levels, batch_size=16, verbose=0, callbacks=[grids])
+    np.testing.assert_allclose([seen[0].min(), seen[0].max()], bounds, atol=1e-6)
+    images = gan.generate(4, seed=0)
+    np.testing.assert_array_equal(kg.images.to_uint8(images, bounds).shape, images.shape)
+    with pytest.raises(DataError, match=r"`x`.*scale them with") as raised:
+        gan.fit(4.0 * IMAGES, batch_size=8, verbose=0)
+    fixed = eval(re.search("scale them with `(.*?)`", str(raised.value))[1], {"x": 4.0 * IMAGES, "np": np})
+    gan.fit(fixed, batch_size=8, verbose=0)
+    np.testing.assert_allclose([seen[-1].min(), seen[-1].max()], bounds, atol=0.05 * (high - low))
+
+
+def test_pixels_far_from_one_are_warned_about_whatever_the_generator_makes():
+    ends = [L.Dense(16, "tanh"), L.Rescaling(127.5, 127.5), L.Reshape(SHAPE)]
+    gan = kg.GAN(keras.Sequential([keras.Input((3,)), *ends]), discriminator())
+    gan.compile(run_eagerly=True)
+    with pytest.warns(UserWarning, match=r"from 0 to 255.*Scale them to \[-1, 1\]"):
+        gan.fit(np.arange(16 * 16, dtype=np.uint8).reshape(16, *SHAPE), batch_size=8, verbose=0)
+
+
+def test_bright_images_at_the_beginning_of_a_dataset_are_no_reason_to_refuse_it():
+    gan = kg.GAN(generator(), discriminator())
+    gan.compile(run_eagerly=True)
+    bright = np.concatenate([np.abs(np.tile(IMAGES[:16], (3, 1, 1, 1))), IMAGES[:16]])
+    gan.fit(tf.data.Dataset.from_tensor_slices(bright).batch(8), steps_per_epoch=1, verbose=0)
+    with pytest.raises(DataError, match="scale them with"):
+        gan.fit(tf.data.Dataset.from_tensor_slices(abs(bright)).batch(8), steps_per_epoch=1, verbose=0)
 
 
 # Inputs
@@ -486,7 +555,7 @@ def test_a_generator_that_makes_nothing_below_0_is_refused_for_images_that_have_
     gan = kg.GAN(keras.Sequential([keras.Input((3,)), *last, L.Reshape(SHAPE)]), discriminator())
     gan.compile()
     images = IMAGES if dtype == "float32" else np.uint8(127.5 * IMAGES + 127.5)
-    with pytest.raises(ModelContractError, match=r"`generator`.*last activation is '\w+': end it with 'tanh'"):
+    with pytest.raises(ModelContractError, match=r"`generator`.*makes \[0, inf\]: end it with 'tanh'"):
         gan.fit(images, batch_size=8, verbose=0)
     gan.compile(run_eagerly=True)
     gan.fit(abs(IMAGES), batch_size=8, steps_per_epoch=1, verbose=0)

@@ -70,7 +70,7 @@ def scaled(form: Form, low, high, dtype, bounds=(-1.0, 1.0), rank=4, of="x") -> 
     Args:
         low, high: Finite numbers, the lowest and the highest.
         dtype: NumPy's, of the images.
-        bounds: `(-1, 1)`, `(0, 1)`, or None where the generator has none: as the first.
+        bounds: The range of the generator, e.g. `(-1, 1)`; None where it has none: as this.
         rank: Of a batch; points have 2, and keep their centre.
         of: An expression of the images, whose range this is.
     """
@@ -81,13 +81,18 @@ def scaled(form: Form, low, high, dtype, bounds=(-1.0, 1.0), rank=4, of="x") -> 
         low, high = 0, 255
     else:
         low, high = usual_range(low, high)
-    half = (high - low) / (2 if bounds[0] < 0 else 1) or 1
-    shifted = bounds[0] == 0 or low != -high
+    unit = (high - low) / (bounds[1] - bounds[0]) or 1
+    shifted = low != -high or bounds[0] != -bounds[1]
     x = of if of != "x" else form.as_floats(dtype, shifted and low != 0)
-    if bounds[0] < 0 and (low, high) == (0, 1):
+    if bounds == (-1.0, 1.0) and (low, high) == (0, 1):
         return form.of_images(f"{x} * 2.0 - 1" if dtype.kind != "f" else f"{x} * 2 - 1")
-    moved = x if not shifted or low == 0 else f"({x} {'-' if low > 0 else '+'} {_shown(abs(low))})"
-    return form.of_images(f"{moved} / {_shown(half)}{' - 1' if shifted and bounds[0] < 0 else ''}")
+    moved = x if not shifted or low == 0 else f"({x}{_added(-low)})"
+    return form.of_images(f"{moved} / {_shown(unit)}{_added(bounds[0]) if shifted else ''}")
+
+
+def _added(number) -> str:
+    """The end of an expression that adds a number."""
+    return f" {'-' if number < 0 else '+'} {_shown(abs(number))}" if number else ""
 
 
 def _shown(number) -> str:
