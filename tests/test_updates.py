@@ -93,11 +93,12 @@ def trained(make, optimizer, strategy=None, **arguments):
 def assert_the_same_in(mode, make, optimizer="Adam", mirrored=None):
     expected = eager(make, optimizer)
     received = trained(make, optimizer, mirrored if mode == "replicas" else None, **MODES[mode])
-    # XLA sums in another order, and of a gradient near zero Adam makes a whole step.
-    tolerance = 10 * TOLERANCE if mode == "XLA" else TOLERANCE
+    # XLA sums in another order, and of a gradient near zero Adam makes a whole step, 0.003.
+    tolerance = TOLERANCE * {"SGD": 10, "Adam": 100}[optimizer] if mode == "XLA" else TOLERANCE
     assert received.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(received[name], value, tolerance, tolerance, err_msg=f"{name} in {mode}")
+        largest = max(1.0, np.abs(value).max())  # what sums are rounded by
+        np.testing.assert_allclose(received[name], value, 0, tolerance * largest, err_msg=f"{name} in {mode}")
 
 
 @functools.cache
