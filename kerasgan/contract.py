@@ -19,6 +19,8 @@ _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHo
 _NARROW, _LARGE = 0.1, 10.0
 # How many batches more are looked at where no pixel of the first ones is below the middle of the range.
 _LATER = 100
+# How many batches are looked at for the names of classes.
+_NAMED = 1_000
 
 
 def check_network(network, role, example):
@@ -160,7 +162,7 @@ def num_classes(network):
         getattr(operation, attribute)
         for operation in operations
         for name, attribute in _ENCODINGS.items()
-        if type(operation).__name__ == name
+        if any(base.__name__ == name for base in type(operation).__mro__)
     )
     return next(sizes, None)
 
@@ -224,6 +226,10 @@ def suited(dataset, model):
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
+    if model.conditional and first[0][1].dtype == tf.string:
+        # What is advised numbers the names that there are, not those of the first batches.
+        names = np.concatenate([np.ravel(batching.split(element)[1]) for element in dataset.take(_NAMED)])
+        checked_labels(names, len(names), form, model.num_classes, "y" if form.parts is None else "x")
     for number, (batch, own) in enumerate(first):
         if not batch.shape.rank or not len(batch):
             names = "x, y" if form.parts and form.parts > 1 else "x"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers as L
 
 import kerasgan as kg
-from kerasgan.errors import DataError, ModelContractError
+from kerasgan.errors import DataError, DataTypeError, ModelContractError
 
 SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")
@@ -546,6 +546,28 @@ def test_class_numbers_of_any_integer_type_are_taken(dtype, num_classes):
     data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS.astype(dtype))).batch(16)
     gan.fit(data, steps_per_epoch=1, verbose=0)
     assert gan.num_classes == num_classes
+
+
+class OwnEmbedding(L.Embedding):
+    pass
+
+
+def test_the_number_of_classes_is_found_in_an_embedding_of_a_subclass():
+    made = encoding_generator(OwnEmbedding(5, 2))
+    assert kg.GAN(made, kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=5)).num_classes == 5
+
+
+def test_names_of_classes_are_numbered_from_all_batches():
+    networks = encoding_generator(L.Embedding(3, 2)), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=3)
+    gan = kg.GAN(*networks)
+    gan.compile(run_eagerly=True)
+    names = np.array(["ant", "bee", "cat"])[np.sort(LABELS)]  # the last comes after the batches that are looked at
+    x = tf.data.Dataset.from_tensor_slices((IMAGES, names)).batch(4)
+    with pytest.raises(DataTypeError, match="number the names with") as raised:
+        gan.fit(x, verbose=0)
+    x = eval(re.search("names with `(.*)`", str(raised.value))[1], {"x": x, "tf": tf})
+    gan.fit(x, verbose=0)
+    assert {int(label) for _, labels in x for label in labels} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("end", ["relu", "softplus", L.ReLU()], ids=str)
