@@ -13,8 +13,7 @@ from kerasgan.errors import checked_number, invalid
 
 def adam(learning_rate, beta_1, beta_2):
     """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
-    learning_rate = checked_number("learning_rate", learning_rate)
-    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
+    return keras.optimizers.Adam(_rate(learning_rate), beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
 
 
 def rmsprop(learning_rate):
@@ -22,8 +21,13 @@ def rmsprop(learning_rate):
 
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
-    learning_rate = checked_number("learning_rate", learning_rate)
-    return keras.optimizers.RMSprop(learning_rate, rho=0.99, epsilon=1e-16)
+    return keras.optimizers.RMSprop(_rate(learning_rate), rho=0.99, epsilon=1e-16)
+
+
+def _rate(value):
+    """A schedule, or a number as Keras takes it: a `float`."""
+    schedule = isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
+    return value if schedule else checked_number("learning_rate", value)
 
 
 def prepared(argument, optimizer, variables, networks, strategy, restored=False):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasgan as kg
-from kerasgan import constraints, images, layers, metrics, networks, penalties
+from kerasgan import constraints, images, layers, metrics, networks, optimization, penalties
 from kerasgan.datasets import synthetic
 
 SHAPE = (8, 8, 1)
@@ -37,6 +37,8 @@ CASES = {
     penalties.R1: ((), {"gamma": WEIGHT}),
     penalties.R2: ((), {"gamma": WEIGHT}),
     constraints.Clip: ((), {"clip": POSITIVE}),
+    optimization.adam: ({"beta_1": 0.5, "beta_2": 0.9}, {"learning_rate": WEIGHT}),
+    optimization.rmsprop: ((), {"learning_rate": WEIGHT}),
     layers.LeakyReLU: ((), {"negative_slope": WEIGHT}),
     layers.Dropout: ((), {"rate": {"good": np.float32(0.5), "bad": (-1, 1.5)}}),
     layers.SpectralDense: ((), {"units": COUNT}),
