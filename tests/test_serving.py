@@ -34,7 +34,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import kerasgan as kg
-from kerasgan import files, serving
+from kerasgan import files, images, serving
 from kerasgan.cli import configuration
 from kerasgan.errors import ExportError
 
@@ -687,6 +687,7 @@ def raising(error):
 MESSAGE = "No space left on device"
 FULL, FULL_TO_TENSORFLOW = OSError(errno.ENOSPC, MESSAGE), tf.errors.ResourceExhaustedError(None, None, MESSAGE)
 # What is called by `kerasgan.serving`, and what it raises then.
+CALLED = types.SimpleNamespace(tf=tf, keras=keras, images=images, pathlib=pathlib, os=os)
 FULL_DISKS = {
     "the graph": ("tf.saved_model.save", FULL_TO_TENSORFLOW),
     "the requests": ("tf.io.TFRecordWriter", FULL_TO_TENSORFLOW),
@@ -703,7 +704,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, moment):
     path, error = FULL_DISKS[moment]
     gan = small()
     with monkeypatch.context() as patched:
-        patched.setattr(operator.attrgetter(path.rpartition(".")[0])(serving), path.rpartition(".")[2], raising(error))
+        patched.setattr(operator.attrgetter(path.rpartition(".")[0])(CALLED), path.rpartition(".")[2], raising(error))
         with pytest.raises(OSError, match=MESSAGE) as caught:
             gan.export(tmp_path / "model", also=("keras",))
     assert caught.value.errno == errno.ENOSPC

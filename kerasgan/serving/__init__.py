@@ -1,0 +1,16 @@
+"""A trained generator for those who have neither kerasgan nor Keras: signatures, and TF Serving's layout.
+
+    saved_models/mnist/1/saved_model.pb, variables/     the signatures of `Signatures`
+                         assets.extra/                  one warm-up request a signature
+                         model_card.json, samples.png   what it is, and what it makes
+                         generator.keras, .onnx, ...    what was asked for besides
+
+Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RESTful API".
+"""
+
+from kerasgan.serving.client import Served, card_of, version_in
+from kerasgan.serving.export import export, weights_sha256
+from kerasgan.serving.formats import FORMATS
+from kerasgan.serving.signatures import Signatures
+
+__all__ = ["FORMATS", "Served", "Signatures", "card_of", "export", "version_in", "weights_sha256"]
