@@ -1,6 +1,5 @@
 """From what a user gives `fit` to what a training step takes."""
 
-import functools
 import math
 import time
 
@@ -54,13 +53,17 @@ def as_dataset(x, y=None, batch_size=None, seed=0, training=True, shuffle=True, 
     # Bytes become what the generator makes: `from_arrays` gives [-1, 1].
     if bounds in (None, (-1.0, 1.0)) or array.dtype != np.uint8:
         return dataset
-    return mapped(dataset, functools.partial(_stretched, *bounds))
+
+    def in_bounds(images, *labels):
+        return (stretched(images, bounds), *labels) if labels else stretched(images, bounds)
+
+    return mapped(dataset, in_bounds)
 
 
-def _stretched(low, high, images, *labels):
-    """Images in [-1, 1] as those in [low, high]."""
-    images = low + (images + 1.0) * ((high - low) / 2.0)
-    return (images, *labels) if labels else images
+def stretched(images, bounds):
+    """Images in [-1, 1] as those in `bounds`, None for [-1, 1]."""
+    low, high = bounds or (-1.0, 1.0)
+    return low + (images + 1.0) * ((high - low) / 2.0)
 
 
 def _in_turn(x, y, batch_size):
@@ -142,7 +145,7 @@ def refuse_weights(**weights):
             fix = "leave it out"
             if name == "sample_weight":
                 p = "np.asarray(sample_weight) / np.sum(sample_weight)"
-                fix = f"draw what counts more more often, as in `x[np.random.choice(len(x), len(x), p={p})]`"
+                fix = f"draw more often what counts more, as in `x[np.random.choice(len(x), len(x), p={p})]`"
             expected = f"None, because the losses weigh all images alike: {fix}"
             raise invalid(name, expected, f"{name} of type {type(value).__name__}")
 

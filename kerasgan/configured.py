@@ -19,13 +19,13 @@ class Configured:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if "__init__" in vars(cls) and not _is_ours(cls):
+        if "__init__" in vars(cls) and not is_ours(cls):
             cls.__init__ = _observed(cls.__init__)
 
     def __new__(cls, *args, **kwargs):
         new = super().__new__
         self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
-        if not _is_ours(cls):
+        if not is_ours(cls):
             try:
                 given = arguments_of(cls.__init__, self, *args, **kwargs)
             except TypeError:  # `__init__` is about to raise it
@@ -61,10 +61,18 @@ class Configured:
                 expected = f"what can be saved: override `get_config` of {type(self).__name__} to leave it out"
                 raise invalid(name, expected, f"{value!r} ({error})", ModelContractError) from error
 
+    def _serialized(self, value):
+        try:
+            return serialized(value)
+        except Exception:
+            if is_ours(type(self), "get_config"):
+                raise
+            return value  # the override may leave it out
+
     def get_config(self):
         # With Keras's name and dtype, which constructors of kerasgan accept.
         if "_given" in vars(self):
-            return {name: serialized(value) for name, value in self._arguments().items()}
+            return {name: self._serialized(value) for name, value in self._arguments().items()}
         base = getattr(super(), "get_config", dict)()
         return base | {name: keras.saving.serialize_keras_object(value) for name, value in self._arguments().items()}
 
@@ -156,27 +164,25 @@ def arguments_of(method, *args, **kwargs):
 
 def call(function, method, arguments):
     """Calls the function with what `arguments_of` returned for the method that has its signature."""
-    parameters = list(inspect.signature(method).parameters.values())
-    names = [parameter.name for parameter in parameters]
     arguments, positional = dict(arguments), []
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    more = next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_POSITIONAL), None)
+    more = arguments.pop(more, None)
     for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL and arguments.get(parameter.name):
-            before = names[1 : names.index(parameter.name)]
-            positional = [*(arguments.pop(name) for name in before), *arguments.pop(parameter.name)]
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            arguments.pop(parameter.name, None)
-    return function(*positional, **arguments)
+        if parameter.kind is parameter.POSITIONAL_ONLY or (more and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
+            positional.append(arguments.pop(parameter.name))
+    return function(*positional, *(more or ()), **arguments)
 
 
 def serialized(value):
     """As `keras.saving.serialize_keras_object`, which makes lists of tuples, and strings of a dictionary's keys."""
     if type(value) is tuple:
         return {"class_name": _TUPLE, "config": [serialized(part) for part in value]}
-    if type(value) is list:
+    if isinstance(value, list):  # Keras's, too
         return [serialized(part) for part in value]
-    if type(value) is dict and all(type(key) is str for key in value):
+    if isinstance(value, dict) and all(type(key) is str for key in value) and "class_name" not in value:
         return {key: serialized(part) for key, part in value.items()}
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {"class_name": _DICT, "config": [[serialized(key), serialized(part)] for key, part in value.items()]}
     return keras.saving.serialize_keras_object(value)
 
@@ -188,8 +194,9 @@ def _copied(value):
     return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
 
 
-def _is_ours(cls):
-    return _overrider(cls, "__init__").__module__.split(".")[0] == "kerasgan"
+def is_ours(cls, method="__init__"):
+    """Whether a class has the method from kerasgan."""
+    return _overrider(cls, method).__module__.split(".")[0] == "kerasgan"
 
 
 def _overrider(cls, name):
@@ -199,16 +206,18 @@ def _overrider(cls, name):
 
 def restored(name, value, custom_objects=None):
     """What `serialized`, or Keras, has made the value `name` of a configuration from."""
-    if name == "dtype" or not isinstance(value, dict | list):
-        return value
     if isinstance(value, list):
         return [restored(name, part, custom_objects) for part in value]
+    if not isinstance(value, dict):
+        return value
     if "class_name" not in value:
         return {key: restored(name, part, custom_objects) for key, part in value.items()}
     if value["class_name"] == _TUPLE:
         return tuple(restored(name, part, custom_objects) for part in value["config"])
     if value["class_name"] == _DICT:
         return dict(restored(name, value["config"], custom_objects))
+    if name == "dtype":  # constructors take a policy's configuration
+        return value
     try:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     except TypeError as error:

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import itertools
 import math
+import time
 import warnings
 
 import keras
@@ -10,15 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import batching, distribution, layers, ranges, stateless
-from kerasgan.datasets.advice import checked_labels, scaled
+from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
 # Layers and operations that take a label, and the attribute that holds the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
 # A share of the range that images fill at least, and pixels that are not of about 1.
 _NARROW, _LARGE = 0.1, 10.0
-# How many batches more are looked at where no pixel of the first ones is below the middle of the range.
-_LATER = 100
+_SLACK = 5e-4  # of the width of a range, for what rounding leaves
+# For how long more batches are looked at where no pixel of the first ones is below the middle of the range.
+_SECONDS = 4
 # How many batches are looked at for the names of classes.
 _NAMED = 1_000
 
@@ -133,12 +136,14 @@ def check_adversaries(generator, discriminator, pack):
         )
     shape = tuple(discriminator.outputs[0].shape)
     if shape[1:] != (1,):
-        expected = "one logit an image (or pack), an output of shape (None, 1): end it with `keras.layers.Dense(1)`"
+        ends = {1: "leave out the last squeeze", 2: "end it with `keras.layers.Dense(1)`"}
+        end = ends.get(len(shape), "end it with `keras.layers.Flatten()` and `keras.layers.Dense(1)`")
+        expected = f"one logit an image (or pack), an output of shape (None, 1): {end}"
         raise invalid("discriminator", expected, f"an output of shape {shape}", ModelContractError)
-    (low, high), squashing = ranges.of(discriminator)
-    if squashing:
-        expected = "logits, any real number, because the losses hold the sigmoid: remove the last activation"
-        received = f"outputs in [{low:g}, {high:g}], of {squashing}"
+    output = ranges.of(discriminator)
+    if output.squashed_by:
+        expected = "a score that can be any real number: remove the last activation"
+        received = f"outputs in [{output.low:g}, {output.high:g}] from {output.squashed_by}"
         raise invalid("discriminator", expected, received, ModelContractError)
     classes = num_classes(generator), num_classes(discriminator)
     if None not in classes and classes[0] != classes[1]:
@@ -226,10 +231,13 @@ def suited(dataset, model):
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
-    if model.conditional and first[0][1].dtype == tf.string:
-        # What is advised numbers the names that there are, not those of the first batches.
+    if model.conditional and isinstance(first[0][1], tf.Tensor) and first[0][1].dtype == tf.string:
+        # The advice must list every name, not only those in the first batches.
         names = np.concatenate([np.ravel(batching.split(element)[1]) for element in dataset.take(_NAMED)])
         checked_labels(names, len(names), form, model.num_classes, "y" if form.parts is None else "x")
+    if model.conditional and not isinstance(first[0][1], tf.Tensor):
+        received = f"labels of type {type(first[0][1]).__name__}"
+        raise invalid("x", "elements `(images, labels)` with one integer label an image", received, DataTypeError)
     for number, (batch, own) in enumerate(first):
         if not batch.shape.rank or not len(batch):
             names = "x, y" if form.parts and form.parts > 1 else "x"
@@ -239,19 +247,26 @@ def suited(dataset, model):
         if model.conditional:
             argument = "y" if form.parts is None else "x"
             checked_labels(own, len(batch), form, model.num_classes, argument, f" in batch {number}")
-    later = (batching.split(element)[0] for element in dataset.skip(batching.LOOKED_AT).take(_LATER))
+    later = _for_seconds(batching.split(element)[0] for element in dataset.skip(batching.LOOKED_AT))
     pixels = [np.asarray(batch, "float32") for batch, _ in first]
-    _check_pixels(pixels, later, model.generator, batching.of_bytes(dataset), form)
+    _check_pixels(pixels, later, model.output_range, batching.of_bytes(dataset), form)
     _check_sizes([len(batch) for batch, _ in first])
     if isinstance(spec, tuple) and not model.conditional:
         dataset = batching.mapped(dataset, lambda *element: element[0])
-    if not images.shape[1:].is_fully_defined() or (model.conditional and form.parts is not None):
-        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape, model.num_classes))
+    if form.parts is not None and not batching.seekable(dataset):
+        bounds = model.output_range.bounds
+        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape, bounds, model.num_classes))
     return dataset
 
 
-def _held(image_shape, num_classes, images, labels=None):
-    """A batch that nobody has looked at, held to be one of images of this shape, and of one class each."""
+def _for_seconds(items):
+    """As many of them as come in a few seconds."""
+    begun = time.monotonic()
+    return itertools.takewhile(lambda _: time.monotonic() - begun < _SECONDS, items)
+
+
+def _held(image_shape, bounds, num_classes, images, labels=None):
+    """A batch that nobody has looked at, held to be one of images of this shape and range, and of one class each."""
     same = tf.cond(
         tf.equal(tf.rank(images), 1 + len(image_shape)),
         lambda: tf.reduce_all(tf.equal(tf.shape(images)[1:], image_shape)),
@@ -259,6 +274,12 @@ def _held(image_shape, num_classes, images, labels=None):
     )
     said = [f"Invalid value for argument `x`. Expected batches of images of shape {image_shape}. Received: shape"]
     checks = [tf.debugging.Assert(same, [*said, tf.shape(images)], summarize=10)]
+    if bounds:
+        slack = _SLACK * (bounds[1] - bounds[0])
+        low, high = tf.reduce_min(images), tf.reduce_max(images)  # NaN is not outside
+        within = ~((low < bounds[0] - slack) | (high > bounds[1] + slack))
+        said = [f"Invalid value for argument `x`. Expected pixels in {shown_range(bounds)}, as in the first batches."]
+        checks.append(tf.debugging.Assert(within, [*said, "Received: pixels from", low, "to", high]))
     if labels is not None:
         said = ["Invalid value for argument `x`. Expected one integer label an image. Received: labels of shape"]
         checks.append(
@@ -275,10 +296,20 @@ def _held(image_shape, num_classes, images, labels=None):
         return images if labels is None else (images, tf.reshape(labels, (-1,)))
 
 
+def check_range(images, bounds, form=None):
+    """Refuses an array of images, points or batches of them that leave the range of the generator, None for any."""
+    low, high = float(np.min(images)), float(np.max(images))
+    slack = _SLACK * (bounds[1] - bounds[0]) if bounds else 0.0
+    if bounds and not bounds[0] - slack <= low <= high <= bounds[1] + slack:
+        fix = scaled(form or Form(array=images), low, high, images.dtype, bounds, images.ndim)
+        expected = f"numbers in {shown_range(bounds)}, the range of the generator: scale them with {fix}"
+        raise invalid("x", expected, f"numbers from {low:.3g} to {high:.3g}", DataError)
+
+
 def _refuse_type(dataset, images, model, form):
     """Images that are no floats, with what makes floats of them."""
-    bounds = range_of(model.generator)
-    expected = f"floating-point images in {list(bounds or (-1.0, 1.0))}"
+    bounds = model.output_range.bounds
+    expected = f"floating-point images in {shown_range(bounds or (-1.0, 1.0))}"
     if isinstance(images, tf.RaggedTensorSpec):
         expected = f"images as dense tensors: make them with {form.of_images('x.to_tensor()')}"
     elif not isinstance(images, tf.TensorSpec):
@@ -358,13 +389,13 @@ def _refuse_channels(images, model, form):
     )
 
 
-def _check_pixels(batches, later, generator, of_bytes, form):
+def _check_pixels(batches, later, output, of_bytes, form):
     """Looks at the first batches: what would train without a word and never learn is refused here.
 
     Args:
         batches: List of float arrays.
         later: Iterator of those that come after them, looked at where the first ones are bright.
-        generator: The network that is to make such images.
+        output: `ranges.Output` of the generator, which is to make such images.
         of_bytes: Whether they were bytes, which are scaled as they should be, however bright the images are.
         form: How they were given.
     """
@@ -375,7 +406,7 @@ def _check_pixels(batches, later, generator, of_bytes, form):
             expected = f"finite pixels: look for a division by zero in the preprocessing, or leave such out with {kept}"
             received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
             raise invalid("x", expected, received, NonFiniteError)
-    bounds, rank = range_of(generator), batches[0].ndim
+    bounds, rank = output.bounds, batches[0].ndim
     given = batches if form.array is None else [np.asarray(form.array)]
     where = " in the first batches" if form.array is None else ""
     low, high = (float(end([end(images) for images in given])) for end in (np.min, np.max))
@@ -385,20 +416,29 @@ def _check_pixels(batches, later, generator, of_bytes, form):
     def fix():
         return scaled(form, low, high, given[0].dtype, bounds, rank)
 
-    beyond = full and not full[0] - 1e-3 <= low <= high <= full[1] + 1e-3
-    above = bounds and bounds[0] < 0 <= low and high > 0.5 * bounds[1] and not of_bytes
+    slack = _SLACK * (full[1] - full[0]) if full else 0.0
+    beyond = full and not full[0] - slack <= low <= high <= full[1] + slack
+    above = bounds and bounds[0] == -bounds[1] and low >= 0 and high > 0.5 * bounds[1] and not of_bytes
     if above and form.array is None:
         above = not any(float(tf.reduce_min(images)) < 0 for images in later)
+    if above and low > _NARROW * bounds[1]:  # pictures in [0, 1] have something that is nearly black
+        warnings.warn(
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
+            f"they bright, or in another range? Of another range, scale them with {fix()}.",
+            stacklevel=4,
+        )
+        above = False
     if beyond or above:
         what = "pixels" if rank > 2 else "numbers"
-        expected = f"{what} in {list(bounds)}, the range of the generator: scale them with {fix()}"
+        expected = f"{what} in {shown_range(bounds)}, the range of the generator: scale them with {fix()}"
         if rank == 2:
             expected += ", or build the generator with output_activation=None"
         raise invalid("x", expected, f"{what} from {low:.3g} to {high:.3g}{where}", DataError)
-    (least, most), _ = ranges.of(generator)
     lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
-    if bounds is None and (lowest < least - 1e-3 or highest > most + 1e-3):
-        expected = f"a generator that can make the images, and this one makes [{least:g}, {most:g}]: end it with 'tanh'"
+    if bounds is None and not output.low - _SLACK <= lowest <= highest <= output.high + _SLACK:
+        ends = "with 'tanh'" if rank > 2 and max(-lowest, highest) <= 1.0 + _SLACK else "without an activation"
+        makes = f"[{output.low:g}, {output.high:g}]"
+        expected = f"a generator whose range covers the images, and this one makes {makes}: end it {ends}"
         received = f"images with numbers from {lowest:.3g} to {highest:.3g}{where}"
         raise invalid("generator", expected, received, ModelContractError)
     first = batches[0][0]
@@ -408,7 +448,7 @@ def _check_pixels(batches, later, generator, of_bytes, form):
             f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
         )
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
-        usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {list(bounds)}"
+        usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
         warnings.warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
             f"Stretch them to the range with {fix()}.",
@@ -421,9 +461,3 @@ def _check_pixels(batches, later, generator, of_bytes, form):
             f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
             stacklevel=4,
         )
-
-
-def range_of(generator):
-    """`(lowest, highest)` of what the generator can make, None where nothing bounds it."""
-    (low, high), _ = ranges.of(generator)
-    return (low, high) if math.isfinite(high - low) else None

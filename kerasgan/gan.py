@@ -361,7 +361,14 @@ def _checked_constraint(constraint):
 
 
 def _frozen_copy(network):
-    copy = keras.models.clone_model(network)
+    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
+        return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
+
+    try:
+        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+    except Exception as error:
+        expected = "None, or a generator that Keras can copy: give layers of your own a `get_config` and `**kwargs`"
+        raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
     copy.name = f"ema_{network.name}"
     copy.set_weights(network.get_weights())
     inference.finalize(copy)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, iterators, optimization, saving
-from kerasgan.configured import Configured, arguments_of, call, restored, serialized
+from kerasgan import batching, contract, distribution, inference, iterators, optimization, ranges, saving
+from kerasgan.configured import Configured, arguments_of, call, is_ours, restored, serialized
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import (
     DataError,
@@ -31,6 +31,7 @@ _NOT_FINITE = (
     "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
     "and lower the learning rates."
 )
+_OURS = "kerasgan"  # in the configuration of a compilation, what is no argument of `compile`
 _COUNTED = re.compile(r"(_\d+)+$")
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
@@ -53,7 +54,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if "compile" in vars(cls) and not cls.__module__.startswith("kerasgan."):
+        if not is_ours(cls, "compile") and not hasattr(cls.compile, "records"):
             cls.compile = _recorded(cls.compile)
 
     def __init__(self, generator, seed=0, **kwargs):
@@ -73,6 +74,9 @@ class GenerativeModel(Configured, keras.Model):
         self.compile_arguments = {}
         self.training = None  # the `Training` that is running
         self._in_float32 = None  # the `Sampler` of `generate`
+        self._output_range = None
+        self._made_from = None  # the configuration of when the first `fit` began
+        self._compiled_with = None  # what the `compile` of a subclass was given
         self._restoring = False  # whether `compile` is that of a saved model
         self._traced = None  # the constants that the training function was made with
         # The networks are built already; Keras would otherwise build by calling the model on images.
@@ -102,6 +106,13 @@ class GenerativeModel(Configured, keras.Model):
     def num_classes(self):
         """Number of classes of a conditional generator that embeds its labels; None where it cannot be told."""
         return contract.num_classes(self.generator)
+
+    @property
+    def output_range(self):
+        """`kerasgan.ranges.Output`: what the generator can put out, as of the last `compile` or `fit`."""
+        if self._output_range is None:
+            self._output_range = ranges.of(self.generator)
+        return self._output_range
 
     @property
     def sampler(self):
@@ -275,6 +286,7 @@ class GenerativeModel(Configured, keras.Model):
         """
         self._assert_compile_called("fit")
         self._check_unfrozen()
+        self._output_range = None  # layers may have been changed
         batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
         validation_freq = batching.checked_epochs("validation_freq", validation_freq)
@@ -285,7 +297,7 @@ class GenerativeModel(Configured, keras.Model):
             raise invalid("validation_split", expected, f"validation_split={validation_split}")
         if validation_split and validation_data is None:
             x, y, validation_data = batching.held_out(x, y, validation_split, self)
-        bounds = contract.range_of(self.generator)
+        bounds = self.output_range.bounds
         dataset = batching.as_dataset(x, y, batch_size, self.seed, shuffle=shuffle, model=self, bounds=bounds)
         rewind = (lambda: None) if batching.seekable(dataset) else iterators.rewinder(dataset)
         dataset = contract.suited(dataset, self)
@@ -311,7 +323,8 @@ class GenerativeModel(Configured, keras.Model):
             return {f"val_{name}": value for name, value in values.items()}
 
         validated = validation_data is not None
-        self._retrace_changed()
+        self.retrace_changed()
+        self._made_from = self._made_from or _without_compilation(self.get_config())
         self.training = Training(
             self, dataset, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
         )
@@ -332,8 +345,8 @@ class GenerativeModel(Configured, keras.Model):
                 expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"
                 raise invalid(role, expected, f"{len(new)} more, the first {new[0]!r}", ModelContractError)
 
-    def _retrace_changed(self):
-        """Makes the training function anew where what it holds as constants has changed since the last `fit`."""
+    def retrace_changed(self):
+        """Makes the training function anew where what it holds as constants has changed."""
         constants = repr(self._constants())
         self.make_train_function(force=self._traced not in (None, constants))
         self._traced = constants
@@ -371,7 +384,7 @@ class GenerativeModel(Configured, keras.Model):
         """
         self._assert_compile_called("evaluate")
         batching.refuse_weights(sample_weight=sample_weight)
-        bounds = contract.range_of(self.generator)
+        bounds = self.output_range.bounds
         dataset = batching.as_dataset(x, y, batch_size, training=False, model=self, bounds=bounds)
         dataset, steps = self._for_evaluation(dataset, steps)
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
@@ -388,7 +401,7 @@ class GenerativeModel(Configured, keras.Model):
     def _measure(self, dataset, steps):
         """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
         # Real images that have been seen are not looked at again, where it is known that they are the same.
-        bounds = contract.range_of(self.generator)
+        bounds = self.output_range.bounds
         other = bounds if bounds != (-1.0, 1.0) and len(self.image_shape) == 3 else None
         digest = f"{dataset.digest}, in {other}" if other and dataset.digest else dataset.digest
         wanting = [metric for metric in self.quality if metric.begin(digest)]
@@ -443,12 +456,20 @@ class GenerativeModel(Configured, keras.Model):
         if self.warmup:
             raise ValueError("`train_on_batch` has no warm-up. Use `fit`.")
         self._refuse_replicas("train_on_batch", "fit")
-        return super().train_on_batch(x, y, **kwargs)
+        return super().train_on_batch(self._on_batch(x), y, **kwargs)
 
     def test_on_batch(self, x, y=None, **kwargs):
         """The metrics on a batch of images, on one replica."""
         self._refuse_replicas("test_on_batch", "evaluate")
-        return super().test_on_batch(x, y, **kwargs)
+        return super().test_on_batch(self._on_batch(x), y, **kwargs)
+
+    def _on_batch(self, x):
+        """A batch of images as `fit` would take it: bytes are scaled, and another range is refused."""
+        bounds, images = self.output_range.bounds, np.asarray(x)
+        if images.dtype == np.uint8:
+            return batching.stretched(scale(images), bounds)
+        contract.check_range(images, bounds)
+        return x
 
     def _refuse_replicas(self, name, other):
         if self._replicas > 1:
@@ -502,6 +523,14 @@ class GenerativeModel(Configured, keras.Model):
         """Dict of the optimizers by the names of their attributes; empty before `compile`."""
         return {} if not self.compiled else {"optimizer": self.optimizer}
 
+    @property
+    def own_optimizers(self):
+        """Dict of other optimizers that a subclass keeps as attributes, by their names."""
+        ours = {id(self.optimizer), *map(id, self.optimizers.values())}
+        ours |= {id(optimization.without_loss_scale(one)) for one in self.optimizers.values()}
+        kept = {name: one for name, one in vars(self).items() if isinstance(one, keras.optimizers.Optimizer)}
+        return {name: one for name, one in kept.items() if id(one) not in ours}
+
     def learning_rates_set(self):
         """Dict by optimizer of the learning rates, floats, that are no longer those of `compile`."""
         return {name: rate for name, rate in self._learning_rates().items() if rate != self._compiled_rates[name]}
@@ -520,7 +549,8 @@ class GenerativeModel(Configured, keras.Model):
         def named(variable, group, index):
             # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
             name = _COUNTED.sub("", variable.name)
-            return f"{group}/{index:03d}" + ("" if group in self.optimizers else f"/{name}")
+            unnamed = group in self.optimizers or group in self.own_optimizers
+            return f"{group}/{index:03d}" + ("" if unnamed else f"/{name}")
 
         groups = {name: network.weights for name, network in self.networks.items()}
         of_networks = {id(variable) for variables in groups.values() for variable in variables}
@@ -528,6 +558,8 @@ class GenerativeModel(Configured, keras.Model):
         # By name: a callback may log one more.
         groups |= {f"metrics/{metric.name}": metric.variables for metric in self.metrics}
         groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
+        groups |= {name: optimizer.variables for name, optimizer in self.own_optimizers.items()}
+        groups["seeds"] = [generator.state for generator in self._seed_generators]
         return {
             named(variable, group, index): variable
             for group, variables in groups.items()
@@ -535,10 +567,9 @@ class GenerativeModel(Configured, keras.Model):
         }
 
     def recipe(self):
-        """What the model was made and compiled from, as its configuration says, whatever callbacks have set since."""
-        networks = _without_compilation(self.get_config())
-        others = {name: value for name, value in self._compiled_with.items() if name not in self.compile_arguments}
-        return {"class": type(self).__name__, **networks, **others, **self._compiled_optimizers}
+        """What the model was made and compiled from, whatever was set since the first `fit`."""
+        made = self._made_from or _without_compilation(self.get_config())
+        return {"class": type(self).__name__, **made, **self._compiled_more, **self._compiled_optimizers}
 
     # Compilation
 
@@ -558,7 +589,7 @@ class GenerativeModel(Configured, keras.Model):
         super().compile(optimizer=None, loss=None, **{**arguments, "jit_compile": False})
         self._compile_gradients = self._resolved(arguments["jit_compile"]) and not arguments["run_eagerly"]
         self.compile_arguments = arguments
-        self._compiled_with = {}  # what the `compile` of a subclass was given
+        self._output_range = self._compiled_with = self._made_from = None
 
     def _resolved(self, jit_compile):
         """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
@@ -604,6 +635,7 @@ class GenerativeModel(Configured, keras.Model):
     def _remember_optimizers(self):
         """At the end of `compile`."""
         self._moving = self._trainable_identities()
+        self._compiled_more = {}
         serialize = keras.saving.serialize_keras_object
         self._compiled_optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
         self._compiled_rates = self._learning_rates()
@@ -611,12 +643,12 @@ class GenerativeModel(Configured, keras.Model):
     def get_compile_config(self):
         if not self.compiled:
             return {}
+        own = {"shared": self._shared_optimizers(), "skips_non_finite": self.skips_non_finite}
+        if self._compiled_with is not None:
+            return {**self._compiled_with, _OURS: own}
         serialize = keras.saving.serialize_keras_object
-        optimizers = {name: serialize(one) for name, one in self.optimizers.items()}
-        arguments = {**optimizers, **self.compile_arguments}
-        if self._compiled_with:
-            arguments = {name: arguments.get(name, value) for name, value in self._compiled_with.items()}
-        return {**arguments, "shared": self._shared_optimizers(), "skips_non_finite": self.skips_non_finite}
+        optimizers = {name: serialize(optimizer) for name, optimizer in self.optimizers.items()}
+        return {**optimizers, **self.compile_arguments, _OURS: own}
 
     def _shared_optimizers(self):
         """Dict of the optimizer, by name, that a network has been compiled with on its own, by the network's role."""
@@ -630,9 +662,11 @@ class GenerativeModel(Configured, keras.Model):
 
     def compile_from_config(self, config):
         config = dict(config)
-        if config.pop("skips_non_finite", False):
+        own = config.pop(_OURS, None)
+        if own is None:  # of an older file
+            own = {name: config.pop(name, None) for name in ("shared", "skips_non_finite")}
+        if own["skips_non_finite"]:
             self.skip_non_finite()
-        shared = config.pop("shared", {})
         arguments = {name: restored(name, value) for name, value in config.items()}
         self._restoring = True
         try:
@@ -640,7 +674,7 @@ class GenerativeModel(Configured, keras.Model):
         finally:
             self._restoring = False
         # Keras saves one object once, and reads it into one.
-        for role, name in shared.items():
+        for role, name in (own["shared"] or {}).items():
             optimizer = self.optimizers[name]
             getattr(self, role).optimizer = optimization.without_loss_scale(optimizer)
 
@@ -704,21 +738,26 @@ class GenerativeModel(Configured, keras.Model):
 
 
 def _recorded(compile_method):
-    """The `compile` of a subclass: what it was given is saved, `metrics` aside."""
+    """The `compile` of a subclass: what it is given is saved, `metrics` aside."""
 
     @functools.wraps(compile_method)
     def recorded(self, *args, **kwargs):
-        given = arguments_of(compile_method, self, *args, **kwargs)
         compile_method(self, *args, **kwargs)
-        for name in given.keys() - {*self.optimizers, *self.compile_arguments, "metrics"}:
-            try:
-                given[name] = serialized(given[name])
-            except Exception as error:
-                expected = f"what can be saved: override `get_compile_config` of {type(self).__name__} to leave it out"
-                raise invalid(name, expected, f"{given[name]!r} ({error})", ModelContractError) from error
+        given = arguments_of(compile_method, self, *args, **kwargs)
         given.pop("metrics", None)
+        for name, value in given.items():
+            try:
+                given[name] = serialized(value)
+            except Exception as error:
+                if is_ours(type(self), "get_compile_config"):
+                    class_name = type(self).__name__
+                    expected = f"what can be saved: override `get_compile_config` of {class_name} to leave it out"
+                    raise invalid(name, expected, f"{value!r} ({error})", ModelContractError) from error
         self._compiled_with = given
+        kept = self.get_compile_config().keys() & given.keys() - {*self.optimizers, *self.compile_arguments}
+        self._compiled_more = {name: given[name] for name in sorted(kept)}
 
+    recorded.records = True
     return recorded
 
 

@@ -6,6 +6,7 @@ A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files
 import math
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,6 +64,20 @@ def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarr
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 
 
+def _warn_of_clipping(images, value_range) -> None:
+    """Warns where most pixels are not finite or outside of the range: the picture would show little of them."""
+    low, high = value_range
+    values = np.asarray(images, np.float32)
+    slack = (high - low) / 255
+    share = float(np.mean(~((values >= low - slack) & (values <= high + slack))))
+    if share > 0.5:
+        warnings.warn(
+            f"{share:.0%} of the pixels are outside of value_range=({low:g}, {high:g}), or NaN, and are shown black or "
+            "white: pass the range of the images.",
+            stacklevel=3,
+        )
+
+
 def as_saved(images) -> np.ndarray:
     """`to_uint8` for images that are measured: what is not finite is an error here, not black.
 
@@ -110,7 +125,9 @@ def grid(
     """
     images = np.asarray(images)
     if images.ndim != 4 or 0 in images.shape:
-        advice = "add the channel axis with `images[..., None]`" if images.ndim == 3 else "points go to `picture`"
+        one = images.ndim == 3 and images.shape[-1] in (1, 3, 4)
+        advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
+        advice = advice if images.ndim == 3 else "points go to `picture`"
         raise DataError(
             "Invalid shape for argument `images`. Expected `(n, height, width, channels)` with n >= 1; "
             f"{advice}. Received: shape={images.shape}"
@@ -118,7 +135,10 @@ def grid(
     columns = None if columns is None else checked_integer("columns", columns)
     scale = None if scale is None else checked_integer("scale", scale)
     padding = checked_integer("padding", padding, 0)
-    images = to_uint8(images, value_range)[..., : 3 if images.shape[-1] >= 3 else 1]
+    levels = to_uint8(images, value_range)
+    if images.dtype != np.uint8:
+        _warn_of_clipping(images, value_range)
+    images = levels[..., : 3 if images.shape[-1] >= 3 else 1]
     scale = scale or math.ceil(CELL / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     n, height, width, channels = images.shape

@@ -4,8 +4,8 @@ Interval arithmetic on the graph that TensorFlow traces: the last activation may
 `Lambda` or part of a subclassed network, and its values may be scaled afterwards.
 """
 
+import dataclasses
 import math
-import weakref
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +13,16 @@ import tensorflow as tf
 from kerasgan import stateless
 
 _ANY = (-math.inf, math.inf)
-# Operations whose outputs are inputs of theirs, or means of them.
-_KEEP = {
+_UNIT = ((0.0, 1.0), (-1.0, 1.0))
+# Operations that move values, or choose among them.
+_MOVE = {
     *("Identity", "IdentityN", "StopGradient", "EnsureShape", "Snapshot", "Cast", "CheckNumerics", "PreventGradient"),
     *("Reshape", "Transpose", "Squeeze", "ExpandDims", "Slice", "StridedSlice", "Tile", "BroadcastTo", "ReverseV2"),
-    *("SpaceToDepth", "DepthToSpace", "ResizeNearestNeighbor", "ResizeBilinear", "MaxPool", "AvgPool", "Mean", "Max"),
+    *("SpaceToDepth", "DepthToSpace", "ResizeNearestNeighbor"),
 }
+# Operations whose outputs lie between their inputs.
+_KEEP = {*_MOVE, "ResizeBilinear", "MaxPool", "AvgPool", "Mean", "Max"}
+_ARITHMETIC = {"Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg"}
 # Functions that never fall: they map the ends of an interval to the ends of another.
 _RISING = {
     "Sigmoid": lambda x: 0.5 * (1.0 + math.tanh(0.5 * x)),
@@ -27,31 +31,38 @@ _RISING = {
     "Relu": lambda x: max(x, 0.0),
     "Relu6": lambda x: min(max(x, 0.0), 6.0),
     "Softplus": lambda x: float(np.logaddexp(x, 0.0)),
-    "Exp": lambda x: float(np.exp(x)),
+    "Exp": lambda x: math.exp(x) if x < 700.0 else math.inf,
     "Elu": lambda x: x if x > 0.0 else math.expm1(x),
 }
 _FIXED = {"Softmax": (0.0, 1.0), "LogSoftmax": (-math.inf, 0.0), "Sin": (-1.0, 1.0), "Cos": (-1.0, 1.0)}
-# Activations that squash: what comes out of them is no logit.
-_SQUASHING = {"Sigmoid", "Tanh", "Softsign", "Softmax", "LogSoftmax", "Softplus", "Relu", "Relu6"}
+_SATURATING = {"Sigmoid", "Tanh", "Softsign"}
+# Activations whose output is not a logit.
+_SQUASHING = {*_SATURATING, "Softmax", "LogSoftmax", "Softplus", "Relu", "Relu6"}
 
-_known = weakref.WeakKeyDictionary()
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What a network can put out.
+
+    Args:
+        low, high: Floats, infinite where nothing bounds the output.
+        bounds: `(low, high)` where these are the range of the images: of a saturating activation (tanh, sigmoid) that
+            may have been scaled. None otherwise: clipping is no range.
+        squashed_by: In words, what squashes the output at last, if anything does; else None.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    bounds: tuple[float, float] | None = None
+    squashed_by: str | None = None
 
 
 def of(network):
-    """`(lowest, highest)` of what the network can put out, infinite where nothing bounds it; and what squashes it.
-
-    Args:
-        network: Keras model that knows its inputs.
-
-    Returns:
-        Pair of floats, and the layer that squashes to them, in words; None where the last operation squashes nothing.
-    """
-    if network not in _known:
-        try:
-            _known[network] = _traced(network)
-        except Exception:  # of a layer that cannot be traced, but may run eagerly
-            return _ANY, None
-    return _known[network]
+    """The `Output` of a Keras model that knows its inputs."""
+    try:
+        return _traced(network)
+    except Exception:  # of a layer that cannot be traced, but may run eagerly
+        return Output()
 
 
 def _traced(network):
@@ -64,13 +75,44 @@ def _traced(network):
     held = {id(inner): outer for outer, inner in graph.captures if isinstance(outer, tf.Tensor)}
     output = graph.outputs[0]
     interval = _interval(output, held, {})
-    last = output.op
-    while last.type in _KEEP:
-        last = last.inputs[0].op
-    squashes = last.type in _SQUASHING or (interval[0] >= -1.0 and interval[1] <= 1.0)
-    layer = stateless.owner(last.name, [layer.name for layer in network._flatten_layers()])
-    named = f" ({last.type})" if last.type in _SQUASHING else ""
-    return interval, f"layer {layer!r}{named}" if squashes else None
+    unit = interval in _UNIT  # hard_sigmoid and hard_tanh are several operations
+    has_range = 0.0 < interval[1] - interval[0] < math.inf and (
+        unit or _source(output, _KEEP | _ARITHMETIC, held).type in _SATURATING
+    )
+    last = _source(output, _MOVE, held)
+    squashed_by = _named(last, network) if unit or last.type in _SQUASHING else None
+    return Output(*interval, interval if has_range else None, squashed_by)
+
+
+def _named(operation, network):
+    """An operation in words."""
+    layers = [layer.name for layer in network._flatten_layers() if layer is not network]
+    layer = stateless.owner(operation.name, layers)
+    return f"{operation.type} of layer {layer!r}" if layer in layers else operation.type
+
+
+def _source(tensor, passed, held):
+    """The operation that a tensor comes from, behind those that are passed; of two inputs one has to be constant."""
+    while tensor.op.type in passed:
+        if tensor.op.type in _ARITHMETIC:
+            inputs = [one for one in tensor.op.inputs if _constant(one, held) is None]
+            if len(inputs) != 1:
+                break
+            tensor = inputs[0]
+        else:
+            tensor = _moved(tensor)
+    return tensor.op
+
+
+def _moved(tensor):
+    """The input of an operation that keeps values."""
+    return tensor.op.inputs[tensor.value_index if tensor.op.type == "IdentityN" else 0]
+
+
+def _constant(tensor, held):
+    """Its value as a float64 array; None where it is not constant."""
+    value = held[id(tensor)] if id(tensor) in held else tf.get_static_value(tensor)
+    return None if value is None else np.asarray(value, np.float64)
 
 
 def _interval(tensor, held, known):
@@ -82,29 +124,26 @@ def _interval(tensor, held, known):
 
 def _interval_of_operation(tensor, held, known):
     operation, kind = tensor.op, tensor.op.type
-    if not tensor.dtype.is_floating and kind != "Cast":
+    if not tensor.dtype.is_floating:
         return _ANY
     if kind == "Const" or id(tensor) in held:
-        value = np.asarray(held[id(tensor)] if id(tensor) in held else tf.get_static_value(tensor), np.float64)
+        value = _constant(tensor, held)
         return (value.min(), value.max()) if value.size else _ANY
     if kind in _FIXED:
         return _FIXED[kind]
+    if kind in _KEEP:
+        return _interval(_moved(tensor), held, known)
     if kind in _RISING:
         return tuple(map(_RISING[kind], _interval(operation.inputs[0], held, known)))
-    if kind in _KEEP:
-        return _interval(operation.inputs[0], held, known)
     if kind in ("ConcatV2", "Pack", "SelectV2"):
         parts = {"ConcatV2": slice(-1), "SelectV2": slice(1, None)}.get(kind, slice(None))
         ends = [_interval(part, held, known) for part in list(operation.inputs)[parts]]
         return min(low for low, _ in ends), max(high for _, high in ends)
-    if kind not in ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Minimum", "Maximum", "ClipByValue"):
+    if kind not in (*_ARITHMETIC, "Minimum", "Maximum"):
         return _ANY
     (low, high), *others = (_interval(part, held, known) for part in operation.inputs)
     if kind == "Neg":
         return -high, -low
-    if kind == "ClipByValue":
-        (floor, _), (_, ceiling) = others
-        return min(max(low, floor), ceiling), max(min(high, ceiling), floor)
     other_low, other_high = others[0]
     if kind in ("Minimum", "Maximum"):
         choose = min if kind == "Minimum" else max

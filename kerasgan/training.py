@@ -150,6 +150,7 @@ class Training:
         if not self.batch:
             model.reset_metrics()
         callbacks.on_epoch_begin(self.epoch)
+        model.retrace_changed()  # callbacks may set the weight of a penalty, say
         while self.batch < self.steps_per_epoch:
             callbacks.on_train_batch_begin(self.batch)
             logs = model.train_function(self._iterator)

@@ -267,7 +267,7 @@ BUILD = {
     "sigmoid on a critic": (
         lambda: kg.WGAN(generator(), critic(keras.layers.Dense(1), keras.layers.Activation("sigmoid", name="last"))),
         ModelContractError,
-        "remove the last activation. Received: outputs in .0, 1., of layer 'last' .Sigmoid.",
+        "remove the last activation. Received: outputs in .0, 1. from Sigmoid of layer 'last'",
     ),
     "sigmoid behind a linear activation in float32": (
         lambda: kg.GAN(
@@ -275,17 +275,17 @@ BUILD = {
             critic(keras.layers.Dense(1, activation="sigmoid"), keras.layers.Activation("linear", dtype="float32")),
         ),
         ModelContractError,
-        "outputs in .0, 1., of layer '.*' .Sigmoid.",
+        "outputs in .0, 1. from Sigmoid",
     ),
     "sigmoid as an operation": (
         lambda: kg.GAN(generator(), bounded(keras.ops.sigmoid)),
         ModelContractError,
-        "outputs in .0, 1., of layer '.*' .Sigmoid.",
+        "outputs in .0, 1. from Sigmoid",
     ),
     "tanh on a critic": (
         lambda: kg.WGANGP(generator(), critic(keras.layers.Dense(1, activation="tanh"))),
         ModelContractError,
-        "any real number.*outputs in .-1, 1., of layer '.*' .Tanh.",
+        "any real number.*outputs in .-1, 1. from Tanh of layer '.*'",
     ),
     "networks that share a layer": (
         lambda: sharing(keras.layers.Dense(8)),

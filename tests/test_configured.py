@@ -173,6 +173,33 @@ class OneRate(kg.GAN):
 
 
 @register
+class WithoutArguments(kg.GAN):
+    def compile(self):
+        super().compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25), steps_per_execution=2)
+
+
+@register
+class Doubled(kg.GAN):
+    """Whose arguments are not those that it gives ours."""
+
+    def compile(self, rate, /, d_optimizer=None, steps_per_execution=1, shared=0.0):
+        optimizer = keras.optimizers.LossScaleOptimizer(d_optimizer or keras.optimizers.SGD(rate))
+        super().compile(optimizer, steps_per_execution=2 * steps_per_execution)
+        self.style = shared
+
+
+class Mixin:
+    def compile(self, *args, weight=1.0, **kwargs):
+        super().compile(*args, **kwargs)
+        self.style = weight
+
+
+@register
+class Mixed(Mixin, kg.GAN):
+    pass
+
+
+@register
 class MoreStyled(Styled):
     def compile(self, d_optimizer=None, g_optimizer=None, sharpness=0.0, **kwargs):
         super().compile(d_optimizer, g_optimizer, **kwargs)
@@ -186,12 +213,16 @@ class MoreStyled(Styled):
         (Styled, {"args": [keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25)], "style_weight": 2.0}),
         (MoreStyled, {"g_optimizer": keras.optimizers.SGD(0.5), "style_weight": 2.0, "sharpness": 3.0}),
         (OneRate, {"rate": 0.125}),
+        (WithoutArguments, {}),
+        (Doubled, {"args": [0.5], "steps_per_execution": 2, "shared": 5.0}),
+        (Doubled, {"args": [0.5], "d_optimizer": keras.optimizers.Adam(0.125)}),
+        (Mixed, {"weight": 5.0}),
     ],
 )
 def test_what_the_compile_of_a_subclass_was_given_is_saved(make, arguments, tmp_path):
     model = make(*networks())
     positional = arguments.pop("args", [])
-    model.compile(*positional, **arguments, **({} if make is OneRate else {"jit_compile": True}))
+    model.compile(*positional, **arguments, **({"jit_compile": True} if issubclass(make, Styled) else {}))
     model.d_optimizer.learning_rate = 0.3125
     again = through_a_file(model, tmp_path)
     assert getattr(again, "style", None) == getattr(model, "style", None)
@@ -219,13 +250,40 @@ def test_what_cannot_be_saved_of_a_compile_is_refused_when_it_is_called():
 
 
 @register
+class Selective(Styled):
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        config.pop("style_weight", None)
+        return config
+
+
+def test_what_get_compile_config_leaves_out_need_not_be_saved(tmp_path):
+    model = Selective(*networks(), n_critic=1)
+    model.compile(style_weight=object())
+    model.fit(IMAGES, batch_size=4, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path / "checkpoints")])
+    assert through_a_file(model, tmp_path).style == (1.0, (1, 2))
+
+
+@register
 class Containers(kg.losses.NonSaturating):
     def __init__(self, value):
         self._value = value
 
 
 @pytest.mark.parametrize(
-    "value", [(1, 2), [(1, 2), 3], {"a": (1,)}, {1: "a", 2: ["b"]}, {(0, 1): 2.0}, {}, (), {"b": {1: (2, None)}}]
+    "value",
+    [
+        (1, 2),
+        [(1, 2), 3],
+        {"a": (1,)},
+        {1: "a", 2: ["b"]},
+        {(0, 1): 2.0},
+        {},
+        (),
+        {"b": {1: (2, None)}},
+        [[(1,)]],
+        {"class_name": "a"},
+    ],
 )
 def test_containers_are_saved_as_they_were_given(value, tmp_path):
     again = through_a_file(kg.GAN(*networks(), loss=Containers(value)), tmp_path).loss._value
@@ -409,3 +467,62 @@ def test_a_loss_that_is_a_dataclass_is_saved(tmp_path):
         a: float = 1.0
 
     assert through_a_file(kg.GAN(*networks(), loss=Data(3.0)), tmp_path).loss.a == 3.0
+
+
+@register
+class WithEncoder(kg.GAN):
+    """With a network, an optimizer and random numbers of its own."""
+
+    def __init__(self, generator, discriminator, encoder, **kwargs):
+        super().__init__(generator, discriminator, **kwargs)
+        self.encoder = encoder
+        self.random = keras.random.SeedGenerator(5)
+
+    def compile(self, *args, built=True, **kwargs):
+        super().compile(*args, **kwargs)
+        self.e_optimizer = keras.optimizers.Adam(0.01)
+        if built:
+            self.e_optimizer.build(self.encoder.trainable_variables)
+
+    def train_step(self, data):
+        logs = super().train_step(data)
+        images = tf.reshape(data, (-1, *SHAPE)) + keras.random.normal((), seed=self.random)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self.encoder(images) ** 2)
+        variables = self.encoder.trainable_variables
+        self.e_optimizer.apply(tape.gradient(loss, variables), variables)
+        return logs
+
+
+def test_a_checkpoint_holds_the_optimizers_and_seeds_of_a_subclass(tmp_path):
+    def fitted(epochs, directory, **arguments):
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
+        model = WithEncoder(*networks(), encoder)
+        model.compile(**arguments)
+        callbacks = [kg.callbacks.Checkpoint(tmp_path / directory)]
+        model.fit(IMAGES, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks)
+        return model
+
+    fitted(2, "stopped")
+    resumed, straight = fitted(4, "stopped"), fitted(4, "straight")
+    assert int(resumed.e_optimizer.iterations) == 16
+    for one, other in zip(resumed.variables, straight.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+    with pytest.raises(ValueError, match=r"call `self.e_optimizer.build\(variables\)` in `compile`"):
+        fitted(1, "unbuilt", built=False)
+
+
+def test_a_get_config_that_leaves_an_argument_out_may_ask_for_the_others(tmp_path):
+    @register
+    class Selects(kg.GAN):
+        def __init__(self, generator, discriminator, file=None, **kwargs):
+            super().__init__(generator, discriminator, **kwargs)
+
+        def get_config(self):
+            config = super().get_config()
+            config.pop("file")
+            return config
+
+    model = Selects(*networks(), file=object(), seed=3)
+    assert through_a_file(model, tmp_path).seed == 3

@@ -478,7 +478,7 @@ def sequential(*last):
         (lambda: {"loss": "wasserstein"}, ValueError, "AdversarialLoss"),
         (lambda: {"penalties": [10.0]}, ValueError, "Penalty objects"),
         (lambda: {"discriminator": sequential(keras.layers.Dense(2))}, ModelContractError, r"\(None, 1\).*\(None, 2\)"),
-        (lambda: {"discriminator": sequential(keras.layers.Dense(1, "sigmoid"))}, ModelContractError, "sigmoid"),
+        (lambda: {"discriminator": sequential(keras.layers.Dense(1, "sigmoid"))}, ModelContractError, "Sigmoid"),
         (
             lambda: {"discriminator": kg.networks.mlp_discriminator((5, 4, 1))},
             ModelContractError,
@@ -684,3 +684,23 @@ def test_a_vae_is_compiled_with_the_epsilon_of_all_other_models():
     vae = kg.VAE(kg.networks.mlp_encoder((4, 4, 1), 3, (8,)), kg.networks.mlp_generator((4, 4, 1), 3, (8,)))
     vae.compile()
     assert vae.optimizer.epsilon == kg.optimization.adam(1e-3, 0.9, 0.999).epsilon == 1e-8
+
+
+def test_the_weight_of_a_penalty_may_be_changed_between_epochs(tmp_path):
+    class Anneals(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.penalties[0].weight = 10.0 if epoch == 0 else 0.0
+
+    def fitted(epochs):
+        keras.utils.set_random_seed(0)
+        model = kg.WGANGP(kg.networks.mlp_generator((4, 4, 1), 3, (8,)), kg.networks.mlp_discriminator((4, 4, 1), (8,)))
+        model.compile()
+        images = np.random.default_rng(0).uniform(-1, 1, (40, 4, 4, 1)).astype("float32")
+        callbacks = [Anneals(), kg.callbacks.Checkpoint(tmp_path)]
+        model.fit(images, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks)
+        return model
+
+    fitted(2)
+    values = fitted(3).history.history["gradient_penalty"]  # resumed, though the weight was another when it stopped
+    assert values[0] > 0.0
+    assert values[1:] == [0.0, 0.0]

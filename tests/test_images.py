@@ -250,3 +250,16 @@ def test_importing_images_does_not_import_tensorflow_or_matplotlib():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("made", [np.linspace(0, 255, 64).reshape(1, 8, 8, 1), np.full((1, 8, 8, 1), np.nan)])
+def test_a_picture_that_shows_little_of_the_pixels_is_warned_about(made):
+    with pytest.warns(UserWarning, match=r"of the pixels are outside of value_range=\(-1, 1\), or NaN"):
+        images.grid(made)
+
+
+def test_one_image_is_shown_as_the_error_says():
+    with pytest.raises(DataError, match=r"`images\[None\]`"):
+        images.grid(np.zeros((8, 8, 3)))
+    with pytest.raises(DataError, match=r"`images\[..., None\]`"):
+        images.grid(np.zeros((8, 8, 8)))

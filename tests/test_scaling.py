@@ -165,10 +165,9 @@ def test_the_range_can_be_given(tmp_path, dtype, kind):
     assert "scaled by [50, 150] -> [0, 255]" in source.notes[0]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("kind", ["folder", "npz"])
-def test_a_range_that_clips_most_pixels_is_warned_about(tmp_path, dtype, kind):
-    images = [ramp(0, 200, dtype)]
+def test_a_range_that_clips_most_pixels_of_8_bits_is_warned_about(tmp_path, kind):
+    images = [ramp(0, 200, np.uint8)]
     path = write(tmp_path, images) if kind == "folder" else write_npz(tmp_path, images=np.stack(images))
     with pytest.warns(UserWarning, match=r"9\d% of the pixels lie outside of value_range=\(0, 1\)"):
         source = datasets.read(path, value_range=(0, 1))
@@ -177,6 +176,11 @@ def test_a_range_that_clips_most_pixels_is_warned_about(tmp_path, dtype, kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "clipped" not in str(datasets.read(path, value_range=(0, 255)).notes)
+
+
+def test_a_range_of_which_8_bits_fill_little_is_warned_about(tmp_path):
+    with pytest.warns(UserWarning, match=r"fill a small part of value_range=\(0, 65535\)"):
+        datasets.read(write(tmp_path, [ramp(0, 200, np.uint8)]), value_range=(0, 65_535))
 
 
 @pytest.mark.parametrize("value_range", [(1, 0), (1, 1), (0, np.nan), (0, np.inf), (0,), 4095, "ab", ("0", "1")])

@@ -141,6 +141,109 @@ def test_images_and_pictures_have_the_range_of_a_generator_that_scales_its_outpu
     np.testing.assert_allclose([seen[-1].min(), seen[-1].max()], bounds, atol=0.05 * (high - low))
 
 
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_an_activation_can_be_changed_as_the_error_says(change):
+    critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(1), L.Activation("sigmoid", name="last")])
+    with pytest.raises(ModelContractError, match=r"from Sigmoid of layer 'last'"):
+        kg.GAN(generator(), critic)
+    if change == "removed":
+        critic.pop()
+    else:
+        critic.layers[-1].activation = keras.activations.linear
+    makes = keras.Sequential([keras.Input((3,)), L.Dense(16), L.Activation("sigmoid", name="last"), L.Reshape(SHAPE)])
+    gan = kg.GAN(makes, critic)
+    gan.compile(run_eagerly=True)
+    with pytest.raises(DataError, match=r"in \[0.0, 1.0\]"):
+        gan.fit(IMAGES, batch_size=16, verbose=0)
+    makes.get_layer("last").activation = keras.activations.tanh
+    gan.fit(IMAGES, batch_size=16, verbose=0)
+
+
+def test_clipping_is_no_range_of_images():
+    ends = [L.Dense(16), L.Lambda(lambda x: tf.clip_by_value(x, -10.0, 10.0)), L.Reshape(SHAPE)]
+    gan = kg.GAN(keras.Sequential([keras.Input((3,)), *ends]), discriminator())
+    gan.compile(run_eagerly=True)
+    seen = []
+    gan.train_step = lambda data, step=gan.train_step: seen.append(data.numpy()) or step(data)
+    gan.fit(np.arange(16 * 16, dtype=np.uint8).reshape(16, *SHAPE), batch_size=16, verbose=0)
+    np.testing.assert_allclose([seen[0].min(), seen[0].max()], (-1, 1))
+    with pytest.raises(ModelContractError, match=r"makes \[-10, 10\]: end it without an activation"):
+        gan.fit(20.0 * IMAGES, batch_size=16, verbose=0)
+
+
+def test_bright_arrays_are_warned_about_and_may_be_right():
+    gan = kg.GAN(generator(), discriminator())
+    gan.compile(run_eagerly=True)
+    with pytest.warns(UserWarning, match="are they bright, or in another range"):
+        gan.fit(0.6 + 0.4 * IMAGES, batch_size=16, verbose=0)
+
+
+def test_a_later_batch_in_another_range_ends_the_run():
+    gan = kg.GAN(generator(), discriminator())
+    gan.compile()
+    later = np.concatenate([IMAGES] * 3)
+    later[-1] = 255.0
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"pixels in \[-1.0, 1.0\], as in the first"):
+        gan.fit(tf.data.Dataset.from_tensor_slices(later).batch(8), verbose=0)
+
+
+def test_a_batch_by_itself_is_scaled_or_refused_as_fit_does():
+    gan = kg.GAN(generator(), discriminator())
+    gan.compile(run_eagerly=True)
+    levels = np.arange(8 * 16, dtype=np.uint8).reshape(8, *SHAPE)
+    values = gan.test_on_batch(levels)
+    gan.reset_metrics()
+    gan.evaluated_batches.assign(0)
+    np.testing.assert_allclose(gan.test_on_batch(levels / np.float32(127.5) - 1), values, rtol=1e-6)
+    for run in (gan.test_on_batch, gan.train_on_batch):
+        with pytest.raises(DataError, match="the range of the generator: scale them"):
+            run(levels.astype("float32"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "advice"),
+    [
+        ([L.Conv2D(1, 3)], [L.Flatten(), L.Dense(1)]),
+        ([L.Flatten(), L.Dense(3)], [L.Dense(1)]),
+    ],
+    ids=["patches", "several"],
+)
+def test_a_critic_of_several_scores_is_ended_as_the_error_says(ends, advice):
+    named = ".*".join(rf"keras.layers.{type(layer).__name__}\(" for layer in advice)
+    with pytest.raises(ModelContractError, match=named):
+        kg.GAN(generator(), keras.Sequential([keras.Input(SHAPE), *ends]))
+    kg.GAN(generator(), keras.Sequential([keras.Input(SHAPE), *ends, *advice]))
+
+
+def test_an_average_is_kept_of_a_generator_with_a_lambda():
+    makes = keras.Sequential([keras.Input((3,)), L.Dense(16), L.Lambda(tf.tanh), L.Reshape(SHAPE)])
+    gan = trained(kg.GAN(makes, discriminator(), ema_momentum=0.5))
+    assert not np.array_equal(gan.ema_generator.get_weights()[0], makes.get_weights()[0])
+
+
+def test_an_average_that_cannot_be_kept_is_refused_in_words():
+    class Uncopied(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = L.Dense(units, "tanh")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    x = keras.Input((3,))
+    makes = keras.Model(x, L.Reshape(SHAPE)(Uncopied(16)(x)))
+    with pytest.raises(ModelContractError, match=r"`ema_momentum`.*a generator that Keras can copy"):
+        kg.GAN(makes, discriminator(), ema_momentum=0.5)
+
+
+def test_labels_of_a_dataset_that_are_no_tensor_are_refused_in_words():
+    networks = encoding_generator(L.Embedding(3, 2)), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=3)
+    gan = kg.GAN(*networks)
+    gan.compile()
+    with pytest.raises(DataTypeError, match="labels of type dict"):
+        gan.fit(tf.data.Dataset.from_tensor_slices((IMAGES, {"a": LABELS})).batch(8), verbose=0)
+
+
 def test_pixels_far_from_one_are_warned_about_whatever_the_generator_makes():
     ends = [L.Dense(16, "tanh"), L.Rescaling(127.5, 127.5), L.Reshape(SHAPE)]
     gan = kg.GAN(keras.Sequential([keras.Input((3,)), *ends]), discriminator())

@@ -122,7 +122,12 @@ class Checkpoint(ModelCallback):
     # When
 
     def on_train_begin(self, logs=None):
-        self._check_names(self._training.model.state())
+        model = self._training.model
+        self._check_names(model.state())
+        for name, optimizer in model.own_optimizers.items():
+            if not optimizer.built:
+                expected = f"optimizers that are built before a checkpoint is read: call `self.{name}.build(variables)`"
+                raise invalid("callbacks", f"{expected} in `compile`", f"an unbuilt {type(optimizer).__name__}")
 
     def on_train_batch_end(self, batch, logs=None):
         # At the end of an epoch after its validation, in `on_epoch_end`.

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from kerasgan import contract, images
+from kerasgan import images
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.datasets.folder import UNREADABLE
 from kerasgan.errors import DataError, checked_integer, invalid
@@ -98,7 +98,7 @@ class SampleGrid(ModelCallback):
         examples = self.model.generate(self.num_images, labels=self.labels, seed=self.seed)
         if examples.ndim == 2:
             return images.picture(examples, self.real)
-        value_range = contract.range_of(self.model.sampler) or (-1.0, 1.0)
+        value_range = self.model.output_range.bounds or (-1.0, 1.0)
         return images.grid(examples, columns=self._columns(), value_range=value_range)
 
     def _columns(self):

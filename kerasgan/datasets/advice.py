@@ -90,6 +90,11 @@ def scaled(form: Form, low, high, dtype, bounds=(-1.0, 1.0), rank=4, of="x") -> 
     return form.of_images(f"{moved} / {_shown(unit)}{_added(bounds[0]) if shifted else ''}")
 
 
+def shown_range(bounds) -> str:
+    """A range with the digits that float32 has."""
+    return f"{[float(f'{end:.7g}') for end in bounds]}"
+
+
 def _added(number) -> str:
     """The end of an expression that adds a number."""
     return f" {'-' if number < 0 else '+'} {_shown(abs(number))}" if number else ""
@@ -124,9 +129,12 @@ def checked_labels(labels, num_examples: int, form: Form, num_classes=None, argu
     if labels.dtype.kind in "OSU":
         distinct = "np.unique(y, return_inverse=True)[1]"
         if not of_arrays:
-            names = [one.decode() if isinstance(one, bytes) else str(one) for one in np.unique(labels)]
+            names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.unique(labels)]
             distinct = f"tf.keras.layers.StringLookup(vocabulary={names}, num_oov_indices=0)(y)"
         expected = f"integer labels, one class an image: number the names with {form.of_labels(distinct)}"
+        count = len(np.unique(labels))
+        if num_classes and count > num_classes:
+            expected += f", and build both networks with `num_classes={count}`"
         raise refused(expected, DataTypeError)
     if labels.ndim > 1 and labels.shape[1:] != (1,):
         one_hot = labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()

@@ -105,7 +105,7 @@ def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, 
     if images.dtype != np.uint8 or value_range is not None:
         low, high = images.min(), images.max()
         note = (f"{images.dtype} from {low:g} to {high:g}, scaled by {described(range_, keep_depth)}",)
-        if value_range is not None:
+        if images.dtype == np.uint8:
             warn_of_clipping([clipped_share(images, value_range)], value_range)
         images = np.concatenate([to_levels(part, range_) for part in np.array_split(images, _parts(images))])
     return finished(images, keep_depth), note

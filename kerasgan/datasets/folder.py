@@ -99,8 +99,8 @@ def read(
     if range_ is not None:
         deep = [extents[path] for path in paths if path in extents]
         notes += _range_notes(range_, deep, clipped, value_range, keep_depth)
-    if value_range is not None:
-        scaling.warn_of_clipping(clipped, value_range)
+    if everywhere:
+        scaling.warn_of_clipping(clipped, range_)
     if others:
         notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:

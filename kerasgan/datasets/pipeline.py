@@ -16,7 +16,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.datasets.advice import Form, check_finite, checked_labels, scaled
+from kerasgan.datasets.advice import Form, check_finite, checked_labels, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 _HASHED_AT_ONCE = 1_024
@@ -213,7 +213,7 @@ def _refuse_type(images: np.ndarray, form: Form, bounds):
     if images.dtype.kind in "biu" or of != "x":
         low, high = (float(images.min()), float(images.max())) if images.size else (0, 255)
         what = "scale" if of == "x" else "take the modulus, and scale it"
-        expected += f" in {list(bounds or (-1.0, 1.0))}: {what} with "
+        expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with "
         expected += scaled(form, low, high, images.dtype, bounds, images.ndim, of)
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
     elif images.dtype.name == "bfloat16":

@@ -51,11 +51,17 @@ def clipped_share(values: np.ndarray, range_: tuple[float, float]) -> float:
 def warn_of_clipping(shares: list[float], range_: tuple[float, float]) -> None:
     """Warns where most pixels are clipped: such a range is one of other images."""
     share = float(np.mean(shares)) if shares else 0.0
+    if range_[1] - range_[0] > 2 * 255:
+        warnings.warn(
+            f"8-bit images fill a small part of value_range=({range_[0]:g}, {range_[1]:g}) and become dark. Is it the "
+            "range of these images? They usually use 0 to 255.",
+            stacklevel=5,
+        )
     if share > _MOST_CLIPPED:
         warnings.warn(
             f"{share:.0%} of the pixels lie outside of value_range=({range_[0]:g}, {range_[1]:g}) and become black or "
-            "white: is it the range of these images? 8-bit images usually use 0 to 255.",
-            stacklevel=4,
+            "white. Is it the range of these images? 8-bit images usually use 0 to 255.",
+            stacklevel=5,
         )
 
 

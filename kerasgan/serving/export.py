@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _version, contract, distribution, files, images, inference, stateless
+from kerasgan import _version, distribution, files, images, inference, stateless
 from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.serving import client, formats
 from kerasgan.serving.signatures import Signatures
@@ -46,7 +46,7 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         OSError: It cannot be written; there is no version.
     """
     base = pathlib.Path(filepath).expanduser()
-    bounds = contract.range_of(model.sampler) if bounds is None else _checked_bounds(bounds)
+    bounds = model.output_range.bounds if bounds is None else _checked_bounds(bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if client.pattern_in(base):
         warnings.warn(
