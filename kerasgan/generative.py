@@ -526,8 +526,7 @@ class GenerativeModel(Configured, keras.Model):
     @property
     def own_optimizers(self):
         """Dict of other optimizers that a subclass keeps as attributes, by their names."""
-        ours = {id(self.optimizer), *map(id, self.optimizers.values())}
-        ours |= {id(optimization.without_loss_scale(one)) for one in self.optimizers.values()}
+        ours = {id(part) for one in self.optimizers.values() for part in (one, optimization.without_loss_scale(one))}
         kept = {name: one for name, one in vars(self).items() if isinstance(one, keras.optimizers.Optimizer)}
         return {name: one for name, one in kept.items() if id(one) not in ours}
 

@@ -526,3 +526,7 @@ def test_a_get_config_that_leaves_an_argument_out_may_ask_for_the_others(tmp_pat
 
     model = Selects(*networks(), file=object(), seed=3)
     assert through_a_file(model, tmp_path).seed == 3
+
+
+def test_a_model_that_is_not_compiled_has_a_state():
+    assert not any("optimizer" in name for name in MODELS["keywords"]().state())
