@@ -147,7 +147,9 @@ class Draws(keras.layers.Layer):
         self.generators, self.drawn = [keras.random.SeedGenerator(1)], []
 
     def call(self, x, training=False):
-        self.drawn.append(keras.random.normal((4,), seed=self.generators[0]))
+        drawn = keras.random.normal((4,), seed=self.generators[0])
+        if tf.executing_eagerly():  # and not traced, to see what a network can put out
+            self.drawn.append(drawn)
         return x
 
 
