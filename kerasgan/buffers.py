@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import context
 
+from kerasgan import _keras
 from kerasgan.datasets.pipeline import untuned
 from kerasgan.iterators import stages
 
@@ -62,19 +62,19 @@ def _held(dataset):
     """Pairs of the most bytes that a transformation keeps, and its name."""
     for one in stages(dataset):
         kind = type(one).__name__
-        number = int(getattr(one, "_buffer_size", -1)) if "Shuffle" in kind or "Prefetch" in kind else -1
+        number = _keras.buffer_size_of(one) if "Shuffle" in kind or "Prefetch" in kind else -1
         if kind.endswith("GlobalShuffleDataset"):  # of indices
             continue
         if kind == "CacheDataset":
-            yield _elements(one, math.inf) if not one._filename.numpy() else 0, "cache()"
+            yield _elements(one, math.inf) if _keras.is_cached_in_memory(one) else 0, "cache()"
         elif "Shuffle" in kind:
             yield _elements(one, number if number >= 0 else math.inf), f"shuffle({number if number >= 0 else ''})"
         elif "Prefetch" in kind:
             yield _elements(one, max(number, 0)), f"prefetch({number})"
         elif any(part in kind for part in _UNBOUNDED):
             yield math.inf, kind.strip("_").removesuffix("Dataset").lower()
-        for function in one._functions():
-            kinds = {name.split("Dataset")[0] for name in _ops_of(function.function.name) if "Dataset" in name}
+        for function in _keras.functions_of(one):
+            kinds = {name.split("Dataset")[0] for name in _ops_of(function) if "Dataset" in name}
             for name in sorted(kinds):
                 if name.endswith(_UNBOUNDED):
                     yield math.inf, f"{name.lower()} inside a function of the pipeline"
@@ -105,11 +105,10 @@ def _bytes_of_tensor(tensor):
 
 def _in_parallel(dataset):
     """Bytes of the elements that a transformation makes ahead."""
-    calls = getattr(dataset, "_num_parallel_calls", None)
-    if "Prefetch" in type(dataset).__name__ and int(dataset._buffer_size) < 0:
-        calls, most = None, _READ_AHEAD
+    if "Prefetch" in type(dataset).__name__ and _keras.buffer_size_of(dataset) < 0:
+        most = _READ_AHEAD
     else:
-        most = 0 if calls is None else int(calls)
+        most = _keras.parallel_calls_of(dataset) or 0
     most = most if most >= 0 else os.cpu_count()
     return most * (bytes_in(dataset.element_spec) or 0)
 
@@ -123,6 +122,6 @@ def _ops_of(name):
         if name in seen:
             continue
         seen.add(name)
-        for node in context.context().get_function_def(name).node_def:
+        for node in _keras.definition_of(name).node_def:
             yield node.op
             names += [value.func.name for value in node.attr.values() if value.func.name]

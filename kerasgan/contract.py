@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, distribution, layers, ranges, stateless
+from kerasgan import _keras, batching, distribution, layers, ranges, stateless
 from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
@@ -52,7 +52,7 @@ def check_network(network, role, example):
             f"`keras.Sequential([keras.Input(({_elements(shape)},)), keras.layers.Reshape({shape}), generator])`"
         )
         raise invalid(role, expected, f"latents of shape {tuple(network.inputs[0].shape)}", ModelContractError)
-    for layer in network._flatten_layers():
+    for layer in _keras.layers_of(network):
         held = [name for name, value in vars(layer).items() if isinstance(value, tf.Variable)]
         if held:
             warnings.warn(
@@ -162,7 +162,7 @@ def num_classes(network):
     """Number of classes of a network that embeds or encodes its labels; None without labels, or where nothing says."""
     if len(network.inputs) != 2:
         return None
-    operations = [*network._flatten_layers(), *getattr(network, "operations", ())]
+    operations = [*_keras.layers_of(network), *getattr(network, "operations", ())]
     sizes = (
         getattr(operation, attribute)
         for operation in operations
@@ -174,7 +174,7 @@ def num_classes(network):
 
 def check_penalized(discriminator):
     """A penalty is about the gradient at one image."""
-    for layer in discriminator._flatten_layers():
+    for layer in _keras.layers_of(discriminator):
         if isinstance(layer, keras.layers.BatchNormalization) and not _is_frozen(layer):
             expected = (
                 "no batch normalisation, which mixes the images that a penalty looks at one by one: use "
@@ -185,7 +185,7 @@ def check_penalized(discriminator):
 
 def _is_frozen(layer):
     """Whether a batch normalisation always uses its moving statistics, each example by itself."""
-    calls = [node.arguments.kwargs.get("training") for node in layer._inbound_nodes]
+    calls = _keras.training_arguments(layer)
     return not layer.trainable or (bool(calls) and all(training is False for training in calls))
 
 

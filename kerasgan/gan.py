@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, inference, optimization, stateless
+from kerasgan import batching, contract, inference, optimization, papers, stateless
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.generative import GenerativeModel
@@ -49,6 +49,9 @@ class GAN(GenerativeModel):
     The power of two samples in generative adversarial networks, 2018, section 2.
     """
 
+    # The settings that `compile` begins with.
+    paper = papers.GAN
+
     def __init__(
         self,
         generator,
@@ -56,7 +59,7 @@ class GAN(GenerativeModel):
         loss=None,
         penalties=(),
         constraint=None,
-        n_critic=1,
+        n_critic=papers.GAN.n_critic,
         pack=1,
         ema_momentum=None,
         seed=0,
@@ -132,8 +135,8 @@ class GAN(GenerativeModel):
     # Compilation
 
     def default_optimizers(self):
-        """Adam, 2e-4, beta_1 = 0.5: DCGAN (Radford et al., 2015)."""
-        return optimization.adam(2e-4, 0.5, 0.999), optimization.adam(2e-4, 0.5, 0.999)
+        """The optimizers of the discriminator and the generator as in `paper`; of GAN, those of DCGAN."""
+        return optimization.of_paper(self.paper), optimization.of_paper(self.paper)
 
     def compile(
         self,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, iterators, optimization, ranges, saving
+from kerasgan import _keras, batching, contract, distribution, inference, iterators, optimization, ranges, saving
 from kerasgan.configured import Configured, arguments_of, call, is_ours, restored, serialized
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import (
@@ -284,7 +284,7 @@ class GenerativeModel(Configured, keras.Model):
         Raises:
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
         """
-        self._assert_compile_called("fit")
+        _keras.assert_compiled(self, "fit")
         self._check_unfrozen()
         self._output_range = None  # layers may have been changed
         batching.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
@@ -317,7 +317,7 @@ class GenerativeModel(Configured, keras.Model):
                 raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
 
         def validate(epoch, callbacks):
-            if validation_data is None or not self._should_eval(epoch, validation_freq):
+            if validation_data is None or not _keras.validates_after(self, epoch, validation_freq):
                 return {}
             values = self._evaluate(validation_data, steps=validation_steps, callbacks=callbacks, verbose=0)
             return {f"val_{name}": value for name, value in values.items()}
@@ -353,7 +353,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def _constants(self):
         """What a traced training step holds besides variables."""
-        return [layer.trainable for network in self.networks.values() for layer in network._flatten_layers()]
+        return [layer.trainable for network in self.networks.values() for layer in _keras.layers_of(network)]
 
     def _whole_executions(self, steps_per_epoch, by_default):
         """Steps an epoch as a multiple of the steps an execution."""
@@ -382,7 +382,7 @@ class GenerativeModel(Configured, keras.Model):
         Returns:
             List of floats, in the order of `metrics_names`, or dict by name when `return_dict`.
         """
-        self._assert_compile_called("evaluate")
+        _keras.assert_compiled(self, "evaluate")
         batching.refuse_weights(sample_weight=sample_weight)
         bounds = self.output_range.bounds
         dataset = batching.as_dataset(x, y, batch_size, training=False, model=self, bounds=bounds)
@@ -558,7 +558,7 @@ class GenerativeModel(Configured, keras.Model):
         groups |= {f"metrics/{metric.name}": metric.variables for metric in self.metrics}
         groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
         groups |= {name: optimizer.variables for name, optimizer in self.own_optimizers.items()}
-        groups["seeds"] = [generator.state for generator in self._seed_generators]
+        groups["seeds"] = [generator.state for generator in _keras.seed_generators_of(self)]
         return {
             named(variable, group, index): variable
             for group, variables in groups.items()
@@ -583,7 +583,7 @@ class GenerativeModel(Configured, keras.Model):
         if steps > 1 and (self._replicas > 1 or self.warmup):
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
             raise invalid("steps_per_execution", expected, f"steps_per_execution={steps}")
-        distribution.check_same_scope(self._distribute_strategy)
+        distribution.check_same_scope(_keras.strategy_of(self))
         # XLA is ours: around the gradients only.
         super().compile(optimizer=None, loss=None, **{**arguments, "jit_compile": False})
         self._compile_gradients = self._resolved(arguments["jit_compile"]) and not arguments["run_eagerly"]
@@ -592,7 +592,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def _resolved(self, jit_compile):
         """Whether XLA compiles: it cannot reduce over replicas, as synchronised batch normalisation does."""
-        layers = [layer for network in self.networks.values() for layer in network._flatten_layers()]
+        layers = [layer for network in self.networks.values() for layer in _keras.layers_of(network)]
         reduces = self._replicas > 1 and any(getattr(layer, "synchronized", False) for layer in layers)
         if jit_compile == "auto":
             accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
@@ -709,8 +709,8 @@ class GenerativeModel(Configured, keras.Model):
         """The means that are logged, by Keras's contract; not the unused `loss` of the base class."""
         own = list(self._trackers.values())
         # And those that a subclass has made: `Layer` finds them.
-        known = {id(metric) for metric in (*own, self._loss_tracker)}
-        others = (metric for metric in self._metrics if not isinstance(metric, QualityMetric))
+        known = {id(metric) for metric in own}
+        others = (metric for metric in _keras.metrics_in(self) if not isinstance(metric, QualityMetric))
         return [*own, *(metric for metric in others if id(metric) not in known)]
 
     def _get_metrics_result_or_logs(self, logs):

@@ -9,9 +9,8 @@ import math
 
 import numpy as np
 import tensorflow as tf
-from keras.src import backend
 
-from kerasgan import stateless
+from kerasgan import _keras, stateless
 from kerasgan.errors import invalid
 
 _HALF = ("float16", "bfloat16")
@@ -177,7 +176,7 @@ def in_float32(network):
 
     What is traced here stays so. Not for several threads at once.
     """
-    policies = [(layer, layer.dtype_policy) for layer in network._flatten_layers() if layer.compute_dtype in _HALF]
+    policies = [(layer, layer.dtype_policy) for layer in _keras.layers_of(network) if layer.compute_dtype in _HALF]
     if not policies:
         yield
         return
@@ -185,7 +184,7 @@ def in_float32(network):
         layer.dtype_policy = "float32"
     finalize(network)
     try:
-        with backend.AutocastScope("float32"):  # of variables of 16 bits
+        with _keras.AutocastScope("float32"):  # of variables of 16 bits
             yield
     finally:
         for layer, policy in policies:
@@ -196,7 +195,7 @@ def in_float32(network):
 def finalize(network):
     """Has layers that keep what they compute from their weights, as Normalization does, compute it again."""
     with tf.init_scope():
-        for layer in network._flatten_layers():
+        for layer in _keras.layers_of(network):
             if hasattr(layer, "finalize_state"):
                 layer.finalize_state()
 

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+from kerasgan import _keras
 from kerasgan.datasets.pipeline import untuned
 
 # tf.data's policies for an iterator whose state is partly elsewhere, in a random op or in Python.
@@ -55,13 +56,13 @@ def rewinder(dataset):
 def stages(dataset):
     """The dataset and all that it is made from."""
     yield dataset
-    for source in dataset._inputs():
+    for source in _keras.inputs_of(dataset):
         yield from stages(source)
 
 
 def _state(iterator, policy):
-    return tf.raw_ops.SerializeIterator(resource_handle=iterator._iterator_resource, external_state_policy=policy)
+    return tf.raw_ops.SerializeIterator(resource_handle=_keras.resource_of(iterator), external_state_policy=policy)
 
 
 def _set_state(iterator, state):
-    tf.raw_ops.DeserializeIterator(resource_handle=iterator._iterator_resource, serialized=state)
+    tf.raw_ops.DeserializeIterator(resource_handle=_keras.resource_of(iterator), serialized=state)

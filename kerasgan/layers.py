@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasgan import stateless
+from kerasgan import _keras, stateless
 from kerasgan.errors import checked_integer, checked_number
 
 
@@ -320,7 +320,7 @@ def inexact_layers(model):
     """
     return [
         (layer, replacement)
-        for layer in model._flatten_layers()
+        for layer in _keras.layers_of(model)
         for stock, replacement in INEXACT.items()
         if isinstance(layer, stock) and not _is_exact(layer)
     ]

@@ -6,7 +6,7 @@ import types
 import keras
 import tensorflow as tf
 
-from kerasgan import distribution
+from kerasgan import _keras, distribution
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import checked_number, invalid
 
@@ -22,6 +22,13 @@ def rmsprop(learning_rate):
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
     return keras.optimizers.RMSprop(_rate(learning_rate), rho=0.99, epsilon=1e-16)
+
+
+def of_paper(paper):
+    """The optimizer of a `kerasgan.papers.Paper`."""
+    if paper.beta_1 is None:
+        return rmsprop(paper.learning_rate)
+    return adam(paper.learning_rate, paper.beta_1, paper.beta_2)
 
 
 def _rate(value):
@@ -64,11 +71,11 @@ def prepared(argument, optimizer, variables, networks, strategy, restored=False)
         expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
         raise invalid(argument, expected, f"{narrow.path!r} in float16")
     inner = without_loss_scale(optimizer)
-    known = {id(variable) for variable in inner._trainable_variables} if inner.built else set()
+    known = {id(variable) for variable in _keras.variables_moved_by(inner)} if inner.built else set()
     if known and not known.issuperset(map(id, variables)):
         expected = "a new optimizer: this one was built for other variables"
         raise invalid(argument, expected, f"the {type(inner).__name__} of another `compile`")
-    layers = [layer for network in networks for layer in network._flatten_layers()]
+    layers = [layer for network in networks for layer in _keras.layers_of(network)]
     half = any(layer.compute_dtype == "float16" for layer in layers)
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -89,7 +96,7 @@ def without_loss_scale(optimizer):
 
 def has_schedule(optimizer):
     """Whether the learning rate is a function of the update, and cannot be set."""
-    return isinstance(without_loss_scale(optimizer)._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    return isinstance(_keras.rate_of(without_loss_scale(optimizer)), keras.optimizers.schedules.LearningRateSchedule)
 
 
 def gradient_scale(optimizer, strategy):

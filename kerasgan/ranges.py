@@ -10,7 +10,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import stateless
+from kerasgan import _keras, stateless
 
 _ANY = (-math.inf, math.inf)
 _UNIT = ((0.0, 1.0), (-1.0, 1.0))
@@ -86,7 +86,7 @@ def _traced(network):
 
 def _named(operation, network):
     """An operation in words."""
-    layers = [layer.name for layer in network._flatten_layers() if layer is not network]
+    layers = [layer.name for layer in _keras.layers_of(network) if layer is not network]
     layer = stateless.owner(operation.name, layers)
     return f"{operation.type} of layer {layer!r}" if layer in layers else operation.type
 

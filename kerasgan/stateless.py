@@ -12,7 +12,8 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import gen_random_ops
+
+from kerasgan import _keras
 
 # The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below; 0 is left to
 # `generate`.
@@ -107,7 +108,7 @@ def current():
 
 def advance_spectral_norms(network):
     """Makes one power iteration in each spectral layer: once an update, not at each call."""
-    for layer in network._flatten_layers():
+    for layer in _keras.layers_of(network):
         if hasattr(layer, "power_iteration"):
             layer.power_iteration()
 
@@ -173,7 +174,7 @@ def everything_from(stream):
         "truncated_normal": drawn(tf.random.stateless_truncated_normal),
         "random_uniform_int": integers,
     }
-    with using(stream), Writes(stream), mock.patch.multiple(gen_random_ops, **redirected):
+    with using(stream), Writes(stream), mock.patch.multiple(_keras.random_ops, **redirected):
         yield
 
 
@@ -187,10 +188,10 @@ def layers_that_draw(network, training=False):
     Returns:
         Two lists: of layers that draw with `keras.random`, and of layers that draw from a state of TensorFlow's.
     """
-    layers = network._flatten_layers()
-    if not any(layer._seed_generators or is_foreign(layer) for layer in layers):
+    layers = _keras.layers_of(network)
+    if not any(_keras.seed_generators_of(layer) or is_foreign(layer) for layer in layers):
         return [], []
-    owners = {id(generator.state): layer.name for layer in layers for generator in layer._seed_generators}
+    owners = {id(generator.state): layer.name for layer in layers for generator in _keras.seed_generators_of(layer)}
     drawn = []
 
     @tf.function

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, buffers, contract, distribution, iterators
+from kerasgan import _keras, batching, buffers, contract, distribution, iterators
 from kerasgan.errors import CheckpointMismatchError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -135,8 +135,8 @@ class Training:
         self._iterator = self._iterator or self._read()
         callbacks.on_train_begin()
         self._restore_callbacks()
-        if model._initial_epoch:  # Keras's BackupAndRestore has loaded weights
-            self.epoch, self.step, self._iterator = model._initial_epoch, int(model.step.numpy()), self._read()
+        if _keras.initial_epoch(model):  # Keras's BackupAndRestore has loaded weights
+            self.epoch, self.step, self._iterator = _keras.initial_epoch(model), int(model.step.numpy()), self._read()
         logs, epochs = {}, 0 if self.was_stopped_early else self.epochs
         while self.epoch < epochs:
             logs = self._run_epoch(callbacks)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasgan import batching, contract, optimization, stateless
+from kerasgan import batching, contract, optimization, papers, stateless
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.generative import GenerativeModel
 from kerasgan.updates import Update
@@ -55,7 +55,7 @@ class VAE(GenerativeModel):
     def compile(self, optimizer=None, *, metrics=None, run_eagerly=False, steps_per_execution=1, jit_compile="auto"):
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
         self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
-        optimizer = optimization.adam(1e-3, 0.9, 0.999) if optimizer is None else optimizer
+        optimizer = optimization.of_paper(papers.VAE) if optimizer is None else optimizer
         strategy, variables = self.distribute_strategy, self.trainable_variables
         self.optimizer = optimization.prepared("optimizer", optimizer, variables, [self], strategy, self._restoring)
         self._remember_optimizers()

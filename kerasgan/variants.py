@@ -2,10 +2,9 @@
 
 import keras
 
-from kerasgan import constraints, losses, penalties
+from kerasgan import constraints, losses, papers, penalties
 from kerasgan.errors import checked_boolean
 from kerasgan.gan import GAN
-from kerasgan.optimization import adam, rmsprop
 
 # In prose about WGAN the discriminator, which does not classify, is the critic.
 _CRITIC = property(lambda self: self.discriminator, doc="The discriminator, by its name in the paper.")
@@ -24,10 +23,20 @@ class WGAN(GAN):
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1 (RMSProp, 5e-5).
     """
 
+    paper = papers.WGAN
     critic = _CRITIC
 
     def __init__(
-        self, generator, discriminator, clip=0.01, warmup=False, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs
+        self,
+        generator,
+        discriminator,
+        clip=papers.WGAN.clip,
+        warmup=False,
+        n_critic=papers.WGAN.n_critic,
+        pack=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
     ):
         objective = losses.Wasserstein(), (), constraints.Clip(clip)
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
@@ -42,10 +51,6 @@ class WGAN(GAN):
         """`n_critic`; with `warmup` 100 in each of the first 25 steps and in every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
 
-    def default_optimizers(self):
-        """RMSprop, 5e-5: Arjovsky et al., 2017, algorithm 1."""
-        return rmsprop(5e-5), rmsprop(5e-5)
-
 
 @keras.saving.register_keras_serializable("kerasgan")
 class WGANGP(GAN):
@@ -59,10 +64,21 @@ class WGANGP(GAN):
     beta_2 = 0.9).
     """
 
+    paper = papers.WGAN_GP
     penalty = penalties.GradientPenalty
     critic = _CRITIC
 
-    def __init__(self, generator, discriminator, weight=10.0, n_critic=5, pack=1, ema_momentum=None, seed=0, **kwargs):
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        weight=papers.WGAN_GP.penalty,
+        n_critic=papers.WGAN_GP.n_critic,
+        pack=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
+    ):
         objective = losses.Wasserstein(), [self.penalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
@@ -70,10 +86,6 @@ class WGANGP(GAN):
     def weight(self):
         """Float, `lambda` in the paper."""
         return self.penalties[0].weight
-
-    def default_optimizers(self):
-        """Adam, 1e-4, beta_1 = 0, beta_2 = 0.9: Gulrajani et al., 2017, algorithm 1."""
-        return adam(1e-4, 0.0, 0.9), adam(1e-4, 0.0, 0.9)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -86,6 +98,7 @@ class WGANLP(WGANGP):
     Reference: Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018.
     """
 
+    paper = papers.WGAN_LP
     penalty = penalties.LipschitzPenalty
 
 
@@ -100,7 +113,19 @@ class DRAGAN(GAN):
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017 (Adam as DCGAN).
     """
 
-    def __init__(self, generator, discriminator, weight=10.0, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+    paper = papers.DRAGAN
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        weight=papers.DRAGAN.penalty,
+        n_critic=papers.DRAGAN.n_critic,
+        pack=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
+    ):
         objective = losses.NonSaturating(), [penalties.DRAGANPenalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
@@ -121,7 +146,18 @@ class LSGAN(GAN):
     DCGAN's 2e-4).
     """
 
-    def __init__(self, generator, discriminator, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+    paper = papers.LSGAN
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        n_critic=papers.LSGAN.n_critic,
+        pack=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
+    ):
         objective = losses.LeastSquares(), (), None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
@@ -138,7 +174,19 @@ class R3GAN(GAN):
     Reference: Huang et al., The GAN is dead; long live the GAN!, 2024 (Adam, 2e-4, beta_1 = 0, beta_2 from 0.9).
     """
 
-    def __init__(self, generator, discriminator, gamma=0.05, n_critic=1, pack=1, ema_momentum=None, seed=0, **kwargs):
+    paper = papers.R3GAN
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        gamma=papers.R3GAN.penalty,
+        n_critic=papers.R3GAN.n_critic,
+        pack=1,
+        ema_momentum=None,
+        seed=0,
+        **kwargs,
+    ):
         objective = losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
@@ -146,7 +194,3 @@ class R3GAN(GAN):
     def gamma(self):
         """Float, of both penalties."""
         return self.penalties[0].gamma
-
-    def default_optimizers(self):
-        """Adam, 2e-4, beta_1 = 0, beta_2 = 0.9: Huang et al., 2024."""
-        return adam(2e-4, 0.0, 0.9), adam(2e-4, 0.0, 0.9)

@@ -10,6 +10,7 @@ from selection import each
 
 import kerasgan as kg
 from kerasgan import losses, penalties
+from kerasgan.cli import build, configuration
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError
 
 SHAPE = (4, 4, 1)
@@ -670,14 +671,32 @@ def test_every_public_override_says_what_it_does():
     assert inherited == set()
 
 
-@pytest.mark.parametrize("kind", [kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN])
-def test_default_optimizers_are_those_that_their_docstring_names(kind, make_generator, make_discriminator):
+# As the papers print them: class of the optimizer, rate, beta_1, beta_2, n_critic, weight or clip.
+PRINTED = {
+    "gan": (kg.GAN, keras.optimizers.Adam, 2e-4, 0.5, 0.999, 1, None),
+    "wgan": (kg.WGAN, keras.optimizers.RMSprop, 5e-5, None, None, 5, ("clip", 0.01)),
+    "wgan_gp": (kg.WGANGP, keras.optimizers.Adam, 1e-4, 0.0, 0.9, 5, ("weight", 10.0)),
+    "wgan_lp": (kg.WGANLP, keras.optimizers.Adam, 1e-4, 0.0, 0.9, 5, ("weight", 10.0)),
+    "dragan": (kg.DRAGAN, keras.optimizers.Adam, 2e-4, 0.5, 0.999, 1, ("weight", 10.0)),
+    "lsgan": (kg.LSGAN, keras.optimizers.Adam, 2e-4, 0.5, 0.999, 1, None),
+    "r3gan": (kg.R3GAN, keras.optimizers.Adam, 2e-4, 0.0, 0.9, 1, ("gamma", 0.05)),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_variant_and_the_command_begin_with_the_numbers_of_the_paper(name, make_generator, make_discriminator):
+    kind, optimizer_class, rate, beta_1, beta_2, n_critic, other = PRINTED[name]
     gan = kind(make_generator(), make_discriminator())
-    said = inspect.getdoc(kind.default_optimizers)
-    for optimizer in gan.default_optimizers():
-        assert said.startswith(f"{type(optimizer).__name__}, {float(optimizer.learning_rate):.0e}".replace("e-0", "e-"))
-        if isinstance(optimizer, keras.optimizers.Adam):
-            assert f"beta_1 = {optimizer.beta_1:g}" in said
+    assert gan.n_critic == n_critic
+    assert other is None or getattr(gan, other[0]) == other[1]
+    gan.compile()
+    for optimizer in gan.optimizers.values():
+        assert type(optimizer) is optimizer_class
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+        assert (getattr(optimizer, "beta_1", None), getattr(optimizer, "beta_2", None)) == (beta_1, beta_2)
+    paper = configuration.MODELS[name]
+    assert (paper.learning_rate, paper.beta_1, paper.beta_2, paper.n_critic) == (rate, beta_1, beta_2, n_critic)
+    assert build.MODELS[name].paper == paper
 
 
 def test_a_vae_is_compiled_with_the_epsilon_of_all_other_models():

@@ -13,7 +13,7 @@ import re
 import types
 import typing
 
-from kerasgan import files
+from kerasgan import files, papers
 
 # The most and the fewest pictures of a training, and so "epochs" that a given number of steps is divided into.
 _MOST_EPOCHS = 50
@@ -23,7 +23,17 @@ _LARGEST_FOR_MLP = 16
 
 # The fields of a configuration, and flags of `kerasgan train`, that say how a dataset is read.
 DATASET_OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
-MODEL_NAMES = ("wgan_gp", "wgan", "wgan_lp", "gan", "dragan", "lsgan", "r3gan", "vae")
+MODELS = {
+    "wgan_gp": papers.WGAN_GP,
+    "wgan": papers.WGAN,
+    "wgan_lp": papers.WGAN_LP,
+    "gan": papers.GAN,
+    "dragan": papers.DRAGAN,
+    "lsgan": papers.LSGAN,
+    "r3gan": papers.R3GAN,
+    "vae": papers.VAE,
+}
+MODEL_NAMES = tuple(MODELS)
 NETWORK_NAMES = ("mlp", "dcgan", "resnet")
 FORMATS = ("keras", "litert", "onnx")
 # What the fields that have a name for a value may be, None aside.
@@ -150,22 +160,9 @@ BASE = {
     "jit_compile": "auto",
 }
 
-# As in each paper. Penalties are per example and so forbid batch normalisation in the discriminator.
-_WASSERSTEIN_GP = {"n_critic": 5, "learning_rate": 1e-4, "beta_1": 0.0, "beta_2": 0.9}
-_DCGAN = {"n_critic": 1, "learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.999}
-MODELS = {
-    "wgan_gp": _WASSERSTEIN_GP,
-    "wgan_lp": _WASSERSTEIN_GP,
-    "wgan": {"n_critic": 5, "learning_rate": 5e-5, "beta_1": None, "beta_2": None},
-    "gan": _DCGAN,
-    "lsgan": _DCGAN,
-    "dragan": _DCGAN,
-    "r3gan": {"n_critic": 1, "learning_rate": 2e-4, "beta_1": 0.0, "beta_2": 0.9},
-    "vae": {"n_critic": 1, "learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999},
-}
+PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty is not None)
 
-PENALIZED = ("wgan_gp", "wgan_lp", "dragan", "r3gan")
-
+# Penalties are per example and so forbid batch normalisation in the discriminator.
 # Of the convolutional networks, generator and discriminator (or encoder); an MLP has none.
 NORMALIZATIONS = {
     "wgan_gp": ("batch", None),
@@ -223,7 +220,8 @@ def resolve(dataset, model="wgan_gp", *, source, **flags) -> Configuration:
     _check(given, epochs, model, network, source)
     generator, discriminator = (None, None) if network == "mlp" else NORMALIZATIONS[model]
     values = {"generator_normalization": generator, "discriminator_normalization": discriminator}
-    for layer in (BASE, MODELS[model], recipe, given):
+    of_paper = {name: getattr(MODELS[model], name) for name in ("n_critic", "learning_rate", "beta_1", "beta_2")}
+    for layer in (BASE, of_paper, recipe, given):
         values |= layer
     # What has no meaning for these networks or this model is not in the configuration either.
     values |= {"filters": None} if network == "mlp" else {"units": None}
@@ -270,7 +268,7 @@ def _check(given, epochs, model, network, source):
     if "penalty_weight" in given and model not in PENALIZED:
         raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
     for name in ("beta_1", "beta_2"):
-        if name in given and MODELS[model][name] is None:
+        if name in given and getattr(MODELS[model], name) is None:
             raise ValueError(f"--{name} is for models that Adam trains: --model={model} is trained by RMSprop.")
     if given.get("conditional") and source.labels is None:
         raise ValueError(
