@@ -1,16 +1,25 @@
 """What every model here shares: it maps latents to images, and is fitted on batches of images."""
 
 import functools
-import math
 import os
-import re
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, batching, contract, distribution, inference, iterators, optimization, ranges, saving
+from kerasgan import (
+    _keras,
+    batching,
+    contract,
+    distribution,
+    evaluation,
+    inference,
+    iterators,
+    optimization,
+    ranges,
+    saving,
+)
 from kerasgan.configured import Configured, arguments_of, call, is_ours, restored, serialized
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import (
@@ -23,18 +32,10 @@ from kerasgan.errors import (
     checked_number,
     invalid,
 )
-from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.training import Training
 
-_NOT_FINITE = (
-    "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
-    "and lower the learning rates."
-)
 _OURS = "kerasgan"  # in the configuration of a compilation, what is no argument of `compile`
-_COUNTED = re.compile(r"(_\d+)+$")
-# Images that are generated at a time for quality metrics.
-_GENERATED = 256
 
 
 class GenerativeModel(Configured, keras.Model):
@@ -212,20 +213,11 @@ class GenerativeModel(Configured, keras.Model):
                 stacklevel=2,
             )
         whole = str(filepath).endswith(".keras") and zipped is not False
-        self._save(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
+        saving.save_whole(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs):
         """As `keras.Model.save_weights`, and a `.weights.h5` file appears whole or not at all."""
-        self._save(super().save_weights, str(filepath).endswith(".weights.h5"), filepath, overwrite, **kwargs)
-
-    @staticmethod
-    def _save(save, whole, filepath, overwrite, **kwargs):
-        # Keras asks before it overwrites; directories and remote paths are its own.
-        if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
-            save(filepath, overwrite=overwrite, **kwargs)
-            return
-        with saving.replacing(filepath) as temporary:
-            save(temporary, overwrite=True, **kwargs)
+        saving.save_whole(super().save_weights, str(filepath).endswith(".weights.h5"), filepath, overwrite, **kwargs)
 
     def export(self, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
         """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
@@ -312,7 +304,9 @@ class GenerativeModel(Configured, keras.Model):
                 held_out = batching.as_dataset(
                     held_out, labels, validation_batch_size, training=False, model=self, bounds=bounds
                 )
-                validation_data, validation_steps = self._for_evaluation(held_out, validation_steps, "validation_steps")
+                validation_data, validation_steps = evaluation.batches(
+                    self, held_out, validation_steps, "validation_steps"
+                )
             except (DataError, DataTypeError, NonFiniteError) as error:
                 raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
 
@@ -386,7 +380,7 @@ class GenerativeModel(Configured, keras.Model):
         batching.refuse_weights(sample_weight=sample_weight)
         bounds = self.output_range.bounds
         dataset = batching.as_dataset(x, y, batch_size, training=False, model=self, bounds=bounds)
-        dataset, steps = self._for_evaluation(dataset, steps)
+        dataset, steps = evaluation.batches(self, dataset, steps)
         values = self._evaluate(dataset, verbose=verbose, steps=steps, callbacks=callbacks, **kwargs)
         if self.quality and verbose and distribution.is_chief(self.distribute_strategy):  # Keras has shown its own
             print(" - ".join(f"{name}: {values[name]:.4g}" for metric in self.quality for name in metric.names))
@@ -396,60 +390,7 @@ class GenerativeModel(Configured, keras.Model):
     def _evaluate(self, dataset, steps, **kwargs):
         self.evaluated_batches.assign(0)
         values = super().evaluate(dataset, steps=steps, return_dict=True, **kwargs)
-        return {**values, **(self._measure(dataset, steps) if self.quality else {})}
-
-    def _measure(self, dataset, steps):
-        """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
-        # Real images that have been seen are not looked at again, where it is known that they are the same.
-        bounds = self.output_range.bounds
-        other = bounds if bounds != (-1.0, 1.0) and len(self.image_shape) == 3 else None
-        digest = f"{dataset.digest}, in {other}" if other and dataset.digest else dataset.digest
-        wanting = [metric for metric in self.quality if metric.begin(digest)]
-        most = max(metric.most or math.inf for metric in self.quality)
-        count, labels = 0, []
-        for element in dataset if steps is None else dataset.take(steps):
-            real, own = batching.split(element)
-            for metric in wanting:
-                metric.update_state(2.0 * (real - other[0]) / (other[1] - other[0]) - 1.0 if other else real)
-            count += len(real)
-            labels.append(own)
-            if count >= most:
-                break
-        for metric in wanting:
-            metric.keep_real(digest)
-        labels = np.concatenate(labels) if self.conditional else None
-        # In parts of one size, so that they do not depend on that of the batches.
-        for number, start in enumerate(range(0, int(min(count, most)), _GENERATED)):
-            part = slice(start, int(min(count, most, start + _GENERATED)))
-            own = None if labels is None else labels[part]
-            fake = self.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
-            if not np.isfinite(fake).all():
-                warnings.warn(_NOT_FINITE, stacklevel=2)
-                for metric in self.quality:
-                    metric.begin(digest)  # forgets what came before
-                return {name: math.nan for metric in self.quality for name in metric.names}
-            if bounds is not None and fake.ndim == 4:
-                fake = scale(to_uint8(fake, bounds)).numpy()  # as a saved picture holds them
-            for metric in self.quality:
-                metric.update_state(fake=fake)
-        return {name: value for metric in self.quality for name, value in metric.results().items()}
-
-    def _for_evaluation(self, dataset, steps, argument="steps"):
-        """The batches of an evaluation, and how many; None for all."""
-        steps = None if steps is None else checked_integer(argument, steps)
-        dataset, replicas = contract.suited(dataset, self), self._replicas
-        if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-            expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
-            raise invalid("steps", expected, "steps=None", DataError)
-        known = getattr(dataset, "digest", None)
-        dataset = batching.in_fixed_order(dataset)
-        if replicas * self.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out
-            dataset = batching.of_static_size(dataset)
-            contract.check_divisible(dataset, replicas, self.pack)
-            # At the end of the data replicas would be given empty batches, which count.
-            steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
-        dataset.digest = known and f"{known}, {steps} steps"
-        return dataset, steps
+        return {**values, **(evaluation.measured(self, dataset, steps) if self.quality else {})}
 
     def train_on_batch(self, x, y=None, **kwargs):
         """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""
@@ -544,26 +485,7 @@ class GenerativeModel(Configured, keras.Model):
 
     def state(self):
         """Everything that training changes: dict of variables by a name that is the same in every process."""
-
-        def named(variable, group, index):
-            # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
-            name = _COUNTED.sub("", variable.name)
-            unnamed = group in self.optimizers or group in self.own_optimizers
-            return f"{group}/{index:03d}" + ("" if unnamed else f"/{name}")
-
-        groups = {name: network.weights for name, network in self.networks.items()}
-        of_networks = {id(variable) for variables in groups.values() for variable in variables}
-        groups["model"] = [variable for variable in self.weights if id(variable) not in of_networks]
-        # By name: a callback may log one more.
-        groups |= {f"metrics/{metric.name}": metric.variables for metric in self.metrics}
-        groups |= {name: optimizer.variables for name, optimizer in self.optimizers.items()}
-        groups |= {name: optimizer.variables for name, optimizer in self.own_optimizers.items()}
-        groups["seeds"] = [generator.state for generator in _keras.seed_generators_of(self)]
-        return {
-            named(variable, group, index): variable
-            for group, variables in groups.items()
-            for index, variable in enumerate(variables)
-        }
+        return saving.variables_of(self)
 
     def recipe(self):
         """What the model was made and compiled from, whatever was set since the first `fit`."""
@@ -684,21 +606,11 @@ class GenerativeModel(Configured, keras.Model):
             ValueError: The file and the model do not fit: other weights, or optimizers that only one of them has. With
                 `skip_mismatch` what fits is loaded.
         """
+        load = functools.partial(super().load_weights, filepath, skip_mismatch=skip_mismatch, **kwargs)
         if skip_mismatch:
-            return super().load_weights(filepath, skip_mismatch=True, **kwargs)
-        saving.check_weights(filepath, self)
-        before = {name: variable.numpy() for name, variable in self.state().items()}
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", "Skipping variable loading for optimizer")
-                super().load_weights(filepath, **kwargs)
-        except Exception as error:
-            for name, variable in self.state().items():
-                variable.assign(before[name])
-            error.add_note(
-                "Nothing was loaded. Make the model as it was saved, or load what fits by `skip_mismatch=True`."
-            )
-            raise
+            load()
+        else:
+            saving.load_whole(load, filepath, self)
 
     def load_own_variables(self, store):
         # Older files hold the states of random layers, which are functions of (seed, step) now.

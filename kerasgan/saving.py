@@ -3,13 +3,16 @@
 import contextlib
 import errno
 import os
+import re
 import tempfile
+import warnings
 import zipfile
 
 import h5py
 
-from kerasgan import files
+from kerasgan import _keras, files
 
+_COUNTED = re.compile(r"(_\d+)+$")
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
 _OR = ", or load what fits by `skip_mismatch=True`."
 
@@ -28,6 +31,59 @@ def replacing(filepath):
             stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
             tempfile.tempdir = str(room)
         yield temporary
+
+
+def save_whole(save, whole, filepath, overwrite, **kwargs):
+    """Calls `save` of Keras, so that a file, if `whole`, appears whole or not at all."""
+    # Keras asks before it overwrites; directories and remote paths are its own.
+    if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
+        save(filepath, overwrite=overwrite, **kwargs)
+        return
+    with replacing(filepath) as temporary:
+        save(temporary, overwrite=True, **kwargs)
+
+
+def variables_of(model):
+    """Everything that training changes: dict of variables by a name that is the same in every process."""
+
+    def named(variable, group, index):
+        # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
+        name = _COUNTED.sub("", variable.name)
+        unnamed = group in model.optimizers or group in model.own_optimizers
+        return f"{group}/{index:03d}" + ("" if unnamed else f"/{name}")
+
+    groups = {name: network.weights for name, network in model.networks.items()}
+    of_networks = {id(variable) for variables in groups.values() for variable in variables}
+    groups["model"] = [variable for variable in model.weights if id(variable) not in of_networks]
+    # By name: a callback may log one more.
+    groups |= {f"metrics/{metric.name}": metric.variables for metric in model.metrics}
+    groups |= {name: optimizer.variables for name, optimizer in model.optimizers.items()}
+    groups |= {name: optimizer.variables for name, optimizer in model.own_optimizers.items()}
+    groups["seeds"] = [generator.state for generator in _keras.seed_generators_of(model)]
+    return {
+        named(variable, group, index): variable
+        for group, variables in groups.items()
+        for index, variable in enumerate(variables)
+    }
+
+
+def load_whole(load, filepath, model):
+    """Calls `load` of Keras: all of the file is loaded, or nothing.
+
+    Raises:
+        ValueError: The file and the model do not fit.
+    """
+    check_weights(filepath, model)
+    before = {name: variable.numpy() for name, variable in model.state().items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Skipping variable loading for optimizer")
+            load()
+    except Exception as error:
+        for name, variable in model.state().items():
+            variable.assign(before[name])
+        error.add_note("Nothing was loaded. Make the model as it was saved, or load what fits by `skip_mismatch=True`.")
+        raise
 
 
 def check_weights(filepath, model):
