@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, contract
+from kerasgan import batching, data_checks
 from kerasgan.datasets.pipeline import scale
 from kerasgan.errors import DataError, checked_integer, invalid
 from kerasgan.images import to_uint8
@@ -22,7 +22,7 @@ _GENERATED = 256
 def batches(model, dataset, steps, argument="steps"):
     """The batches of an evaluation, and how many; None for all."""
     steps = None if steps is None else checked_integer(argument, steps)
-    dataset, replicas = contract.suited(dataset, model), model.distribute_strategy.num_replicas_in_sync
+    dataset, replicas = data_checks.suited(dataset, model), model.distribute_strategy.num_replicas_in_sync
     if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
         raise invalid("steps", expected, "steps=None", DataError)
@@ -30,7 +30,7 @@ def batches(model, dataset, steps, argument="steps"):
     dataset = batching.in_fixed_order(dataset)
     if replicas * model.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out
         dataset = batching.of_static_size(dataset)
-        contract.check_divisible(dataset, replicas, model.pack)
+        data_checks.check_divisible(dataset, replicas, model.pack)
         # At the end of the data replicas would be given empty batches, which count.
         steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
     dataset.digest = known and f"{known}, {steps} steps"

@@ -6,10 +6,9 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, inference, optimization, papers, stateless
-from kerasgan.configured import check_saved_whole
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.generative import GenerativeModel
-from kerasgan.losses import AdversarialLoss, NonSaturating
+from kerasgan.losses import NonSaturating
 from kerasgan.penalties import Penalty
 from kerasgan.updates import Update
 
@@ -72,7 +71,7 @@ class GAN(GenerativeModel):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
         self.n_critic, self.pack = n_critic, checked_integer("pack", pack)
-        _check(self.loss, self.penalties)
+        contract.check_objective(self.loss, self.penalties)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
         contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
@@ -80,11 +79,11 @@ class GAN(GenerativeModel):
             contract.warn_of_inexact_layers(discriminator)
         self.discriminator = discriminator
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
-        self.constraint = _checked_constraint(constraint)
+        self.constraint = contract.checked_constraint(constraint)
         if ema_momentum is not None:
             ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
         self.ema_momentum = ema_momentum
-        self.ema_generator = None if ema_momentum is None else _frozen_copy(generator)
+        self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
         names += ["gradient_norm"] if self.penalties else []
         names += [self.loss.distance] if self.loss.distance else []
@@ -330,50 +329,3 @@ class GAN(GenerativeModel):
                 average.assign(average + (1.0 - tf.cast(momentum, average.dtype)) * (variable - average))
             else:  # moving statistics are averages already
                 average.assign(variable)
-
-
-def _check(loss, penalties):
-    if not isinstance(loss, AdversarialLoss):
-        expected = "a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein()"
-        raise invalid("loss", expected, f"loss={loss!r}")
-    check_saved_whole("loss", loss)
-    for penalty in penalties:
-        if not isinstance(penalty, Penalty):
-            expected = "kerasgan.penalties.Penalty objects, e.g. [kerasgan.penalties.GradientPenalty(10.0)]"
-            raise invalid("penalties", expected, repr(penalty))
-        if not hasattr(penalty, "name"):
-            expected = "penalties that are made whole: call `super().__init__(weight, name)` in `__init__`"
-            raise invalid("penalties", expected, f"{type(penalty).__name__} without a name")
-        check_saved_whole("penalties", penalty)
-    names = [penalty.name for penalty in penalties]
-    if len({"d_loss", "g_loss", "gradient_norm", loss.distance, *names}) < 4 + len(names):
-        raise invalid("penalties", "a name of its own for each, that no other metric has: pass `name`", names)
-
-
-def _checked_constraint(constraint):
-    expected = "a keras.constraints.Constraint, e.g. kerasgan.constraints.Clip(0.01), or None"
-    try:
-        found = keras.constraints.get(constraint)
-    except ValueError as error:
-        raise invalid("constraint", expected, f"constraint={constraint!r}") from error
-    if isinstance(found, keras.constraints.Constraint):
-        check_saved_whole("constraint", found)
-    elif found is not None:
-        raise invalid("constraint", expected, f"constraint={constraint!r}")
-    return found
-
-
-def _frozen_copy(network):
-    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
-        return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
-
-    try:
-        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
-    except Exception as error:
-        expected = "None, or a generator that Keras can copy: give layers of your own a `get_config` and `**kwargs`"
-        raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
-    copy.name = f"ema_{network.name}"
-    copy.set_weights(network.get_weights())
-    inference.finalize(copy)
-    copy.trainable = False
-    return copy

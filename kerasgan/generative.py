@@ -12,6 +12,7 @@ from kerasgan import (
     _keras,
     batching,
     contract,
+    data_checks,
     distribution,
     evaluation,
     inference,
@@ -292,7 +293,7 @@ class GenerativeModel(Configured, keras.Model):
         bounds = self.output_range.bounds
         dataset = batching.as_dataset(x, y, batch_size, self.seed, shuffle=shuffle, model=self, bounds=bounds)
         rewind = (lambda: None) if batching.seekable(dataset) else iterators.rewinder(dataset)
-        dataset = contract.suited(dataset, self)
+        dataset = data_checks.suited(dataset, self)
         steps_per_epoch = self._whole_executions(
             batching.steps_in(dataset, self.batches_per_step, steps_per_epoch), steps_per_epoch is None
         )
@@ -409,7 +410,7 @@ class GenerativeModel(Configured, keras.Model):
         bounds, images = self.output_range.bounds, np.asarray(x)
         if images.dtype == np.uint8:
             return batching.stretched(scale(images), bounds)
-        contract.check_range(images, bounds)
+        data_checks.check_range(images, bounds)
         return x
 
     def _refuse_replicas(self, name, other):

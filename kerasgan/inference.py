@@ -7,11 +7,12 @@ import contextlib
 import functools
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasgan import _keras, stateless
-from kerasgan.errors import invalid
+from kerasgan.errors import ModelContractError, invalid
 
 _HALF = ("float16", "bfloat16")
 
@@ -198,6 +199,28 @@ def finalize(network):
         for layer in _keras.layers_of(network):
             if hasattr(layer, "finalize_state"):
                 layer.finalize_state()
+
+
+def frozen_copy(network):
+    """A copy of a network with weights of its own, none of which is trainable: an average begins with it.
+
+    Raises:
+        ModelContractError: Keras cannot copy it.
+    """
+
+    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
+        return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
+
+    try:
+        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+    except Exception as error:
+        expected = "None, or a generator that Keras can copy: give layers of your own a `get_config` and `**kwargs`"
+        raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
+    copy.name = f"ema_{network.name}"
+    copy.set_weights(network.get_weights())
+    finalize(copy)
+    copy.trainable = False
+    return copy
 
 
 class Sampler:

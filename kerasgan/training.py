@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, batching, buffers, contract, distribution, iterators
+from kerasgan import _keras, batching, buffers, data_checks, distribution, iterators
 from kerasgan.errors import CheckpointMismatchError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -257,7 +257,7 @@ class Training:
         if replay:
             dataset = dataset.skip((taken - self._first) // model.batches_per_step)
         strategy = model.distribute_strategy
-        contract.check_divisible(dataset, strategy.num_replicas_in_sync, model.pack)
+        data_checks.check_divisible(dataset, strategy.num_replicas_in_sync, model.pack)
         self._rewind()
         return iter(strategy.experimental_distribute_dataset(dataset) if self._several else dataset)
 

@@ -1,0 +1,286 @@
+"""What data have to satisfy, checked before the first training step."""
+
+import functools
+import itertools
+import math
+import time
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import batching
+from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
+from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
+
+# A share of the range that images fill at least, and pixels that are not of about 1.
+_NARROW, _LARGE = 0.1, 10.0
+_SLACK = 5e-4  # of the width of a range, for what rounding leaves
+# For how long more batches are looked at where no pixel of the first ones is below the middle of the range.
+_SECONDS = 4
+# How many batches are looked at for the names of classes.
+_NAMED = 1_000
+
+
+def suited(dataset, model):
+    """The dataset with the elements that `model` takes: checked, and without labels it has no use for.
+
+    Args:
+        dataset: `tf.data.Dataset` of batches of images, or of `(images, labels)`.
+        model: `GenerativeModel`; its `image_shape`, `generator` and `conditional` are looked at.
+
+    Raises:
+        DataError, DataTypeError: The model cannot be trained on it.
+    """
+    spec, form = dataset.element_spec, batching.form_of(dataset)
+    if isinstance(spec, dict):
+        parts = batching.of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
+        expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
+        raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
+    images, labels = batching.split(spec)
+    if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
+        _refuse_type(dataset, images, model, form)
+    _check_shape(images.shape, model, form, dataset)
+    if model.conditional and labels is None:
+        expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
+        raise invalid("x", expected, "images alone", DataError)
+    if not model.conditional and labels is not None:
+        warnings.warn(
+            "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
+            "build both networks with `num_classes=...`.",
+            stacklevel=3,
+        )
+    first = [batching.split(element) for element in dataset.take(batching.LOOKED_AT)]
+    if not first:
+        expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
+        raise invalid("x", expected, "a dataset that yields none", DataError)
+    if model.conditional and isinstance(first[0][1], tf.Tensor) and first[0][1].dtype == tf.string:
+        # The advice must list every name, not only those in the first batches.
+        names = np.concatenate([np.ravel(batching.split(element)[1]) for element in dataset.take(_NAMED)])
+        checked_labels(names, len(names), form, model.num_classes, "y" if form.parts is None else "x")
+    if model.conditional and not isinstance(first[0][1], tf.Tensor):
+        received = f"labels of type {type(first[0][1]).__name__}"
+        raise invalid("x", "elements `(images, labels)` with one integer label an image", received, DataTypeError)
+    for number, (batch, own) in enumerate(first):
+        if not batch.shape.rank or not len(batch):
+            names = "x, y" if form.parts and form.parts > 1 else "x"
+            expected = f"batches of at least one image: `x.filter(lambda {names}: tf.shape(x)[0] > 0)`"
+            raise invalid("x", expected, f"shape {tuple(batch.shape)}", DataError)
+        _check_shape(batch.shape, model, form, dataset)
+        if model.conditional:
+            argument = "y" if form.parts is None else "x"
+            checked_labels(own, len(batch), form, model.num_classes, argument, f" in batch {number}")
+    later = _for_seconds(batching.split(element)[0] for element in dataset.skip(batching.LOOKED_AT))
+    pixels = [np.asarray(batch, "float32") for batch, _ in first]
+    _check_pixels(pixels, later, model.output_range, batching.of_bytes(dataset), form)
+    _check_sizes([len(batch) for batch, _ in first])
+    if isinstance(spec, tuple) and not model.conditional:
+        dataset = batching.mapped(dataset, lambda *element: element[0])
+    if form.parts is not None and not batching.seekable(dataset):
+        bounds = model.output_range.bounds
+        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape, bounds, model.num_classes))
+    return dataset
+
+
+def _for_seconds(items):
+    """As many of them as come in a few seconds."""
+    begun = time.monotonic()
+    return itertools.takewhile(lambda _: time.monotonic() - begun < _SECONDS, items)
+
+
+def _held(image_shape, bounds, num_classes, images, labels=None):
+    """A batch that nobody has looked at, held to be one of images of this shape and range, and of one class each."""
+    same = tf.cond(
+        tf.equal(tf.rank(images), 1 + len(image_shape)),
+        lambda: tf.reduce_all(tf.equal(tf.shape(images)[1:], image_shape)),
+        lambda: False,
+    )
+    said = [f"Invalid value for argument `x`. Expected batches of images of shape {image_shape}. Received: shape"]
+    checks = [tf.debugging.Assert(same, [*said, tf.shape(images)], summarize=10)]
+    if bounds:
+        slack = _SLACK * (bounds[1] - bounds[0])
+        low, high = tf.reduce_min(images), tf.reduce_max(images)  # NaN is not outside
+        within = ~((low < bounds[0] - slack) | (high > bounds[1] + slack))
+        said = [f"Invalid value for argument `x`. Expected pixels in {shown_range(bounds)}, as in the first batches."]
+        checks.append(tf.debugging.Assert(within, [*said, "Received: pixels from", low, "to", high]))
+    if labels is not None:
+        said = ["Invalid value for argument `x`. Expected one integer label an image. Received: labels of shape"]
+        checks.append(
+            tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
+        )
+        # An encoding makes zeros of what it does not know, and so does an Embedding on a GPU.
+        numbers = tf.cast(labels, tf.int64)
+        known = tf.reduce_all(numbers >= 0) & (num_classes is None or tf.reduce_all(numbers < num_classes))
+        of = f"in [0, {num_classes})" if num_classes else "from 0 up"
+        said = [f"Invalid value for argument `x`. Expected labels {of}. Received: labels"]
+        checks.append(tf.debugging.Assert(known, [*said, labels], summarize=1_000))
+    with tf.control_dependencies(checks):
+        images = tf.ensure_shape(tf.identity(images), (None, *image_shape))
+        return images if labels is None else (images, tf.reshape(labels, (-1,)))
+
+
+def check_range(images, bounds, form=None):
+    """Refuses an array of images, points or batches of them that leave the range of the generator, None for any."""
+    low, high = float(np.min(images)), float(np.max(images))
+    slack = _SLACK * (bounds[1] - bounds[0]) if bounds else 0.0
+    if bounds and not bounds[0] - slack <= low <= high <= bounds[1] + slack:
+        fix = scaled(form or Form(array=images), low, high, images.dtype, bounds, images.ndim)
+        expected = f"numbers in {shown_range(bounds)}, the range of the generator: scale them with {fix}"
+        raise invalid("x", expected, f"numbers from {low:.3g} to {high:.3g}", DataError)
+
+
+def _refuse_type(dataset, images, model, form):
+    """Images that are no floats, with what makes floats of them."""
+    bounds = model.output_range.bounds
+    expected = f"floating-point images in {shown_range(bounds or (-1.0, 1.0))}"
+    if isinstance(images, tf.RaggedTensorSpec):
+        expected = f"images as dense tensors: make them with {form.of_images('x.to_tensor()')}"
+    elif not isinstance(images, tf.TensorSpec):
+        expected = "images as tensors, the first part of an element"
+    elif images.dtype.is_integer or images.dtype.is_bool or images.dtype.is_complex:
+        batches = [batching.split(element)[0].numpy() for element in dataset.take(batching.LOOKED_AT)]
+        of = "tf.abs(x)" if images.dtype.is_complex else "x"
+        batches = [abs(batch) if images.dtype.is_complex else batch for batch in batches if batch.size]
+        if batches:
+            low, high = (float(end([end(batch) for batch in batches])) for end in (np.min, np.max))
+            expected += f": scale them with {scaled(form, low, high, batches[0].dtype, bounds, batches[0].ndim, of)}"
+            received = f"{images.dtype.name} from {low:g} to {high:g} in the first batches"
+            raise invalid("x", expected, received, DataTypeError)
+    raise invalid("x", expected, images.dtype if isinstance(images, tf.TensorSpec) else images, DataTypeError)
+
+
+def _check_sizes(sizes):
+    """The last batch of a dataset may be smaller than the others; other sizes are warned about."""
+    if len(set(sizes[:-1] or sizes)) > 1 or sizes[-1] > sizes[0]:
+        warnings.warn(
+            f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
+            f"them. To have another size, use `x.unbatch().batch({max(sizes)}, drop_remainder=True)`.",
+            stacklevel=4,
+        )
+
+
+def check_divisible(dataset, replicas, pack):
+    """Each replica takes an equal part of every batch, in whole packs."""
+    size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    if size % (replicas * pack):
+        names = [f"the {replicas} replicas"] * (replicas > 1) + [f"pack={pack}"] * (pack > 1)
+        expected = f"a multiple of {' times '.join(names)}"
+        raise invalid("batch_size", expected, f"batches of {size}", DataError)
+
+
+def _check_shape(shape, model, form, dataset):
+    expected = model.image_shape
+    if shape.rank is None:
+        return
+    images = shape[1:]
+    if images.rank == len(expected) and images.is_compatible_with(expected):
+        return
+    received = f"shape {tuple(shape)}"
+    if shape.rank == len(expected) and shape.is_compatible_with(expected) and form.parts is not None:
+        fix = "call `x.batch(64)` on the dataset"
+    elif shape.rank == len(expected) and images.is_compatible_with(expected[:-1]) and expected[-1] == 1:
+        fix = f"add the channel axis with {form.of_images('x[..., None]')}"
+    elif images.is_fully_defined() and math.prod(images) == math.prod(expected) and images.rank != len(expected):
+        fix = f"reshape them with {form.of_images(f'tf.reshape(x, {(-1, *expected)})')}"
+    elif images.rank == len(expected) == 3 and images.is_compatible_with((expected[2], *expected[:2])):
+        fix = f"they look like channels first: transpose them with {form.of_images('tf.transpose(x, [0, 2, 3, 1])')}"
+    elif images.rank == len(expected) and images[:-1].is_compatible_with(expected[:-1]):
+        _refuse_channels(images, model, form)
+    elif images.rank == len(expected) == 3 and images[-1] == expected[-1]:
+        known = (
+            "x"
+            if batching.split(dataset.element_spec)[0].shape.rank
+            else f"tf.ensure_shape(x, {(None, None, None, expected[-1])})"
+        )
+        resized = f"tf.image.resize({known}, {expected[:2]}, antialias=True)"
+        resized = f"tf.cast({resized}, tf.uint8)" if batching.of_bytes(dataset) and form.parts is None else resized
+        fix = f"resize them with {form.of_images(resized)}"
+    else:
+        fix = "read them in this shape, or build the networks for theirs"
+    raise invalid("x", f"batches of images {('batch', *expected)}: {fix}", received, DataError)
+
+
+def _refuse_channels(images, model, form):
+    received, wanted = images[-1], model.image_shape[-1]
+    fixes = {(3, 1): "tf.image.rgb_to_grayscale(x)", (1, 3): "tf.image.grayscale_to_rgb(x)", (4, 3): "x[..., :3]"}
+    fix = fixes.get((received, wanted)) if images.rank == 3 else None
+    how = f" with {form.of_images(fix)}" if fix else ""
+    networks = ", ".join(f"{name} {wanted}" for name in model.networks if name != "ema_generator")
+    raise ModelContractError(
+        f"Images and networks do not fit: the images have {received} channels, {networks}. Read the images with "
+        f"{wanted}{how}, or build the networks for {tuple(images)}."
+    )
+
+
+def _check_pixels(batches, later, output, of_bytes, form):
+    """Looks at the first batches: what would train without a word and never learn is refused here.
+
+    Args:
+        batches: List of float arrays.
+        later: Iterator of those that come after them, looked at where the first ones are bright.
+        output: `ranges.Output` of the generator, which is to make such images.
+        of_bytes: Whether they were bytes, which are scaled as they should be, however bright the images are.
+        form: How they were given.
+    """
+    for number, images in enumerate(batches):
+        finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
+        if not finite.all():
+            kept = form.where(form.all_finite("x", images.ndim), len(batches[0]))
+            expected = f"finite pixels: look for a division by zero in the preprocessing, or leave such out with {kept}"
+            received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
+            raise invalid("x", expected, received, NonFiniteError)
+    bounds, rank = output.bounds, batches[0].ndim
+    given = batches if form.array is None else [np.asarray(form.array)]
+    where = " in the first batches" if form.array is None else ""
+    low, high = (float(end([end(images) for images in given])) for end in (np.min, np.max))
+    bytes_given = given[0].dtype == np.uint8  # they become what the generator makes
+    full = (0, 255) if bytes_given else bounds
+
+    def fix():
+        return scaled(form, low, high, given[0].dtype, bounds, rank)
+
+    slack = _SLACK * (full[1] - full[0]) if full else 0.0
+    beyond = full and not full[0] - slack <= low <= high <= full[1] + slack
+    above = bounds and bounds[0] == -bounds[1] and low >= 0 and high > 0.5 * bounds[1] and not of_bytes
+    if above and form.array is None:
+        above = not any(float(tf.reduce_min(images)) < 0 for images in later)
+    if above and low > _NARROW * bounds[1]:  # pictures in [0, 1] have something that is nearly black
+        warnings.warn(
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
+            f"they bright, or in another range? Of another range, scale them with {fix()}.",
+            stacklevel=4,
+        )
+        above = False
+    if beyond or above:
+        what = "pixels" if rank > 2 else "numbers"
+        expected = f"{what} in {shown_range(bounds)}, the range of the generator: scale them with {fix()}"
+        if rank == 2:
+            expected += ", or build the generator with output_activation=None"
+        raise invalid("x", expected, f"{what} from {low:.3g} to {high:.3g}{where}", DataError)
+    lowest, highest = (float(end([end(images) for images in batches])) for end in (np.min, np.max))
+    if bounds is None and not output.low - _SLACK <= lowest <= highest <= output.high + _SLACK:
+        ends = "with 'tanh'" if rank > 2 and max(-lowest, highest) <= 1.0 + _SLACK else "without an activation"
+        makes = f"[{output.low:g}, {output.high:g}]"
+        expected = f"a generator whose range covers the images, and this one makes {makes}: end it {ends}"
+        received = f"images with numbers from {lowest:.3g} to {highest:.3g}{where}"
+        raise invalid("generator", expected, received, ModelContractError)
+    first = batches[0][0]
+    count = sum(map(len, batches))
+    if count > 1 and all((images == first).all() for images in batches):
+        warnings.warn(
+            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
+        )
+    elif bounds and high - low < _NARROW * (full[1] - full[0]):
+        usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
+        warnings.warn(
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
+            f"Stretch them to the range with {fix()}.",
+            stacklevel=4,
+        )
+    elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
+        stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
+        warnings.warn(
+            f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
+            f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
+            stacklevel=4,
+        )
