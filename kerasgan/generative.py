@@ -77,7 +77,7 @@ class GenerativeModel(Configured, keras.Model):
         self.training = None  # the `Training` that is running
         self._in_float32 = None  # the `Sampler` of `generate`
         self._output_range = None
-        self._made_from = None  # the configuration of when the first `fit` began
+        self._made_from = None  # what `recipe` says of the constructor
         self._compiled_with = None  # what the `compile` of a subclass was given
         self._restoring = False  # whether `compile` is that of a saved model
         self._traced = None  # the constants that the training function was made with
@@ -319,7 +319,6 @@ class GenerativeModel(Configured, keras.Model):
 
         validated = validation_data is not None
         self.retrace_changed()
-        self._made_from = self._made_from or _without_compilation(self.get_config())
         self.training = Training(
             self, dataset, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
         )
@@ -489,9 +488,9 @@ class GenerativeModel(Configured, keras.Model):
         return saving.variables_of(self)
 
     def recipe(self):
-        """What the model was made and compiled from, whatever was set since the first `fit`."""
-        made = self._made_from or _without_compilation(self.get_config())
-        return {"class": type(self).__name__, **made, **self._compiled_more, **self._compiled_optimizers}
+        """What the model was made and compiled from, as it was when this was asked first since `compile`."""
+        self._made_from = self._made_from or _without_compilation(self.get_config())
+        return {"class": type(self).__name__, **self._made_from, **self._compiled_more, **self._compiled_optimizers}
 
     # Compilation
 
