@@ -98,9 +98,9 @@ def _held(image_shape, bounds, num_classes, images, labels=None):
     said = [f"Invalid value for argument `x`. Expected batches of images of shape {image_shape}. Received: shape"]
     checks = [tf.debugging.Assert(same, [*said, tf.shape(images)], summarize=10)]
     if bounds:
-        slack = _SLACK * (bounds[1] - bounds[0])
-        low, high = tf.reduce_min(images), tf.reduce_max(images)  # NaN is not outside
-        within = ~((low < bounds[0] - slack) | (high > bounds[1] + slack))
+        least, most = _with_slack(bounds)
+        low, high = tf.reduce_min(images), tf.reduce_max(images)
+        within = ~((low < least) | (high > most))  # NaN is not outside
         said = [f"Invalid value for argument `x`. Expected pixels in {shown_range(bounds)}, as in the first batches."]
         checks.append(tf.debugging.Assert(within, [*said, "Received: pixels from", low, "to", high]))
     if labels is not None:
@@ -119,12 +119,17 @@ def _held(image_shape, bounds, num_classes, images, labels=None):
         return images if labels is None else (images, tf.reshape(labels, (-1,)))
 
 
-def check_range(images, bounds, form=None):
+def _with_slack(bounds):
+    """A range with what rounding leaves beyond its ends."""
+    slack = _SLACK * (bounds[1] - bounds[0])
+    return bounds[0] - slack, bounds[1] + slack
+
+
+def check_range(images, bounds):
     """Refuses an array of images, points or batches of them that leave the range of the generator, None for any."""
     low, high = float(np.min(images)), float(np.max(images))
-    slack = _SLACK * (bounds[1] - bounds[0]) if bounds else 0.0
-    if bounds and not bounds[0] - slack <= low <= high <= bounds[1] + slack:
-        fix = scaled(form or Form(array=images), low, high, images.dtype, bounds, images.ndim)
+    if bounds and not _with_slack(bounds)[0] <= low <= high <= _with_slack(bounds)[1]:
+        fix = scaled(Form(array=images), low, high, images.dtype, bounds, images.ndim)
         expected = f"numbers in {shown_range(bounds)}, the range of the generator: scale them with {fix}"
         raise invalid("x", expected, f"numbers from {low:.3g} to {high:.3g}", DataError)
 
@@ -239,8 +244,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
     def fix():
         return scaled(form, low, high, given[0].dtype, bounds, rank)
 
-    slack = _SLACK * (full[1] - full[0]) if full else 0.0
-    beyond = full and not full[0] - slack <= low <= high <= full[1] + slack
+    beyond = full and not _with_slack(full)[0] <= low <= high <= _with_slack(full)[1]
     above = bounds and bounds[0] == -bounds[1] and low >= 0 and high > 0.5 * bounds[1] and not of_bytes
     if above and form.array is None:
         above = not any(float(tf.reduce_min(images)) < 0 for images in later)
