@@ -1,18 +1,24 @@
 """What data have to satisfy, checked before the first training step."""
 
-import functools
 import itertools
 import math
 import time
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching
+from kerasgan.arguments import of_keys
+from kerasgan.batching import split
 from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
 
+if TYPE_CHECKING:
+    from kerasgan.data import Batches
+    from kerasgan.model import GenerativeModel
+
+LOOKED_AT = 4  # batches, before the first step
 # A share of the range that images fill at least, and pixels that are not of about 1.
 _NARROW, _LARGE = 0.1, 10.0
 _SLACK = 5e-4  # of the width of a range, for what rounding leaves
@@ -22,25 +28,26 @@ _SECONDS = 4
 _NAMED = 1_000
 
 
-def suited(dataset, model):
-    """The dataset with the elements that `model` takes: checked, and without labels it has no use for.
+def check(batches: "Batches", model: "GenerativeModel") -> None:
+    """Refuses batches that `model` cannot be trained on, and warns of those it would hardly learn from.
 
     Args:
-        dataset: `tf.data.Dataset` of batches of images, or of `(images, labels)`.
+        batches: `kerasgan.data.Batches`.
         model: `GenerativeModel`; its `image_shape`, `generator` and `conditional` are looked at.
 
     Raises:
-        DataError, DataTypeError: The model cannot be trained on it.
+        DataError, DataTypeError, ModelContractError: The model cannot be trained on them.
     """
-    spec, form = dataset.element_spec, batching.form_of(dataset)
+    dataset, form = batches.dataset, batches.form
+    spec = dataset.element_spec
     if isinstance(spec, dict):
-        parts = batching.of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
+        parts = of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
         expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
-    images, labels = batching.split(spec)
+    images, labels = split(spec)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)
-    _check_shape(images.shape, model, form, dataset)
+    _check_shape(images.shape, model, batches)
     if model.conditional and labels is None:
         expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
         raise invalid("x", expected, "images alone", DataError)
@@ -48,38 +55,41 @@ def suited(dataset, model):
         warnings.warn(
             "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
             "build both networks with `num_classes=...`.",
-            stacklevel=3,
+            stacklevel=4,
         )
-    first = [batching.split(element) for element in dataset.take(batching.LOOKED_AT)]
+    first = [split(element) for element in dataset.take(LOOKED_AT)]
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
         raise invalid("x", expected, "a dataset that yields none", DataError)
-    if model.conditional and isinstance(first[0][1], tf.Tensor) and first[0][1].dtype == tf.string:
-        # The advice must list every name, not only those in the first batches.
-        names = np.concatenate([np.ravel(batching.split(element)[1]) for element in dataset.take(_NAMED)])
-        checked_labels(names, len(names), form, model.num_classes, "y" if form.parts is None else "x")
-    if model.conditional and not isinstance(first[0][1], tf.Tensor):
-        received = f"labels of type {type(first[0][1]).__name__}"
-        raise invalid("x", "elements `(images, labels)` with one integer label an image", received, DataTypeError)
-    for number, (batch, own) in enumerate(first):
-        if not batch.shape.rank or not len(batch):
+    if model.conditional:
+        _check_label_type(dataset, first[0][1], model, form)
+    for number, (images, labels) in enumerate(first):
+        if not images.shape.rank or not len(images):
             names = "x, y" if form.parts and form.parts > 1 else "x"
             expected = f"batches of at least one image: `x.filter(lambda {names}: tf.shape(x)[0] > 0)`"
-            raise invalid("x", expected, f"shape {tuple(batch.shape)}", DataError)
-        _check_shape(batch.shape, model, form, dataset)
+            raise invalid("x", expected, f"shape {tuple(images.shape)}", DataError)
+        _check_shape(images.shape, model, batches)
         if model.conditional:
-            argument = "y" if form.parts is None else "x"
-            checked_labels(own, len(batch), form, model.num_classes, argument, f" in batch {number}")
-    later = _for_seconds(batching.split(element)[0] for element in dataset.skip(batching.LOOKED_AT))
-    pixels = [np.asarray(batch, "float32") for batch, _ in first]
-    _check_pixels(pixels, later, model.output_range, batching.of_bytes(dataset), form)
-    _check_sizes([len(batch) for batch, _ in first])
-    if isinstance(spec, tuple) and not model.conditional:
-        dataset = batching.mapped(dataset, lambda *element: element[0])
-    if form.parts is not None and not batching.seekable(dataset):
-        bounds = model.output_range.bounds
-        dataset = batching.mapped(dataset, functools.partial(_held, model.image_shape, bounds, model.num_classes))
-    return dataset
+            checked_labels(labels, len(images), form, model.num_classes, _labels_in(form), f" in batch {number}")
+    later = _for_seconds(split(element)[0] for element in dataset.skip(LOOKED_AT))
+    pixels = [np.asarray(images, "float32") for images, _ in first]
+    _check_pixels(pixels, later, model.output_range, batches.of_bytes, form)
+    _check_sizes([len(images) for images, _ in first])
+
+
+def _labels_in(form):
+    """The argument that labels came in."""
+    return "y" if form.parts is None else "x"
+
+
+def _check_label_type(dataset, labels, model, form):
+    if not isinstance(labels, tf.Tensor):
+        received = f"labels of type {type(labels).__name__}"
+        raise invalid("x", "elements `(images, labels)` with one integer label an image", received, DataTypeError)
+    if labels.dtype == tf.string:
+        # The advice must list every name, not only those in the first batches.
+        names = np.concatenate([np.ravel(split(element)[1]) for element in dataset.take(_NAMED)])
+        checked_labels(names, len(names), form, model.num_classes, _labels_in(form))
 
 
 def _for_seconds(items):
@@ -88,8 +98,14 @@ def _for_seconds(items):
     return itertools.takewhile(lambda _: time.monotonic() - begun < _SECONDS, items)
 
 
-def _held(image_shape, bounds, num_classes, images, labels=None):
-    """A batch that nobody has looked at, held to be one of images of this shape and range, and of one class each."""
+def held(
+    image_shape: tuple[int, ...],
+    bounds: tuple[float, float] | None,
+    num_classes: int | None,
+    images: tf.Tensor,
+    labels: tf.Tensor | None = None,
+) -> Any:
+    """A later batch, asserted to have images of this shape and range, and one class each."""
     same = tf.cond(
         tf.equal(tf.rank(images), 1 + len(image_shape)),
         lambda: tf.reduce_all(tf.equal(tf.shape(images)[1:], image_shape)),
@@ -125,7 +141,7 @@ def _with_slack(bounds):
     return bounds[0] - slack, bounds[1] + slack
 
 
-def check_range(images, bounds):
+def check_range(images: np.ndarray, bounds: tuple[float, float] | None) -> None:
     """Refuses an array of images, points or batches of them that leave the range of the generator, None for any."""
     low, high = float(np.min(images)), float(np.max(images))
     if bounds and not _with_slack(bounds)[0] <= low <= high <= _with_slack(bounds)[1]:
@@ -143,7 +159,7 @@ def _refuse_type(dataset, images, model, form):
     elif not isinstance(images, tf.TensorSpec):
         expected = "images as tensors, the first part of an element"
     elif images.dtype.is_integer or images.dtype.is_bool or images.dtype.is_complex:
-        batches = [batching.split(element)[0].numpy() for element in dataset.take(batching.LOOKED_AT)]
+        batches = [split(element)[0].numpy() for element in dataset.take(LOOKED_AT)]
         of = "tf.abs(x)" if images.dtype.is_complex else "x"
         batches = [abs(batch) if images.dtype.is_complex else batch for batch in batches if batch.size]
         if batches:
@@ -160,11 +176,11 @@ def _check_sizes(sizes):
         warnings.warn(
             f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
             f"them. To have another size, use `x.unbatch().batch({max(sizes)}, drop_remainder=True)`.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
-def check_divisible(dataset, replicas, pack):
+def check_divisible(dataset: tf.data.Dataset, replicas: int, pack: int) -> None:
     """Each replica takes an equal part of every batch, in whole packs."""
     size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
     if size % (replicas * pack):
@@ -173,8 +189,8 @@ def check_divisible(dataset, replicas, pack):
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 
-def _check_shape(shape, model, form, dataset):
-    expected = model.image_shape
+def _check_shape(shape, model, batches):
+    expected, form = model.image_shape, batches.form
     if shape.rank is None:
         return
     images = shape[1:]
@@ -194,11 +210,11 @@ def _check_shape(shape, model, form, dataset):
     elif images.rank == len(expected) == 3 and images[-1] == expected[-1]:
         known = (
             "x"
-            if batching.split(dataset.element_spec)[0].shape.rank
+            if split(batches.dataset.element_spec)[0].shape.rank
             else f"tf.ensure_shape(x, {(None, None, None, expected[-1])})"
         )
         resized = f"tf.image.resize({known}, {expected[:2]}, antialias=True)"
-        resized = f"tf.cast({resized}, tf.uint8)" if batching.of_bytes(dataset) and form.parts is None else resized
+        resized = f"tf.cast({resized}, tf.uint8)" if batches.of_bytes and form.parts is None else resized
         fix = f"resize them with {form.of_images(resized)}"
     else:
         fix = "read them in this shape, or build the networks for theirs"
@@ -252,7 +268,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
         warnings.warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
             f"they bright, or in another range? Of another range, scale them with {fix()}.",
-            stacklevel=4,
+            stacklevel=5,
         )
         above = False
     if beyond or above:
@@ -272,19 +288,19 @@ def _check_pixels(batches, later, output, of_bytes, form):
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
         warnings.warn(
-            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=4
+            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=5
         )
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
         usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
         warnings.warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
             f"Stretch them to the range with {fix()}.",
-            stacklevel=4,
+            stacklevel=5,
         )
     elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
         stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
         warnings.warn(
             f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
             f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -116,6 +117,17 @@ def gathered(strategy, value):
         Int64 array, replicas first.
     """
     return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
+
+
+def on_replicas(model, step: Callable) -> Callable:
+    """A function of an iterator: one step on all replicas of a model, and the means of its values over them."""
+    strategy = model.distribute_strategy
+
+    def function(iterator):
+        values = strategy.run(step, args=(next(iterator),))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
+
+    return function if model.run_eagerly else tf.function(function, reduce_retracing=True)
 
 
 def _kind(strategy):

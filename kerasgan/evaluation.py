@@ -1,15 +1,22 @@
-"""What `evaluate` and validation read, and what quality metrics say of generated images beside it."""
+"""What `evaluate` reports besides the means of a step: the metrics of a subclass, and those of image quality."""
 
 import math
 import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
-from kerasgan import batching, data_checks
+from kerasgan import _keras, batching, distribution
+from kerasgan.data import Batches
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import DataError, checked_integer, invalid
+from kerasgan.errors import invalid
 from kerasgan.images import to_uint8
+from kerasgan.metrics.quality import QualityMetric
+
+if TYPE_CHECKING:
+    from kerasgan.model import GenerativeModel
 
 _NOT_FINITE = (
     "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
@@ -19,34 +26,16 @@ _NOT_FINITE = (
 _GENERATED = 256
 
 
-def batches(model, dataset, steps, argument="steps"):
-    """The batches of an evaluation, and how many; None for all."""
-    steps = None if steps is None else checked_integer(argument, steps)
-    dataset, replicas = data_checks.suited(dataset, model), model.distribute_strategy.num_replicas_in_sync
-    if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
-        raise invalid("steps", expected, "steps=None", DataError)
-    known = getattr(dataset, "digest", None)
-    dataset = batching.in_fixed_order(dataset)
-    if replicas * model.pack > 1:  # shares of every batch have to be equal, so the last, partial one is left out
-        dataset = batching.of_static_size(dataset)
-        data_checks.check_divisible(dataset, replicas, model.pack)
-        # At the end of the data replicas would be given empty batches, which count.
-        steps, dataset = batching.steps_in(dataset, 1, steps), dataset.repeat()
-    dataset.digest = known and f"{known}, {steps} steps"
-    return dataset, steps
-
-
-def measured(model, dataset, steps):
+def measured(model: "GenerativeModel", batches: Batches, steps: int | None) -> dict[str, float]:
     """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
     # Real images that have been seen are not looked at again, where it is known that they are the same.
     bounds = model.output_range.bounds
     other = bounds if bounds != (-1.0, 1.0) and len(model.image_shape) == 3 else None
-    digest = f"{dataset.digest}, in {other}" if other and dataset.digest else dataset.digest
+    digest = f"{batches.digest}, in {other}" if other and batches.digest else batches.digest
     wanting = [metric for metric in model.quality if metric.begin(digest)]
     most = max(metric.most or math.inf for metric in model.quality)
     count, labels = 0, []
-    for element in dataset if steps is None else dataset.take(steps):
+    for element in batches.dataset if steps is None else batches.dataset.take(steps):
         real, own = batching.split(element)
         for metric in wanting:
             metric.update_state(2.0 * (real - other[0]) / (other[1] - other[0]) - 1.0 if other else real)
@@ -56,11 +45,11 @@ def measured(model, dataset, steps):
             break
     for metric in wanting:
         metric.keep_real(digest)
-    labels = np.concatenate(labels) if model.conditional else None
+    classes = np.concatenate(labels) if model.conditional else None
     # In parts of one size, so that they do not depend on that of the batches.
     for number, start in enumerate(range(0, int(min(count, most)), _GENERATED)):
         part = slice(start, int(min(count, most, start + _GENERATED)))
-        own = None if labels is None else labels[part]
+        own = None if classes is None else classes[part]
         fake = model.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
         if not np.isfinite(fake).all():
             warnings.warn(_NOT_FINITE, stacklevel=2)
@@ -72,3 +61,37 @@ def measured(model, dataset, steps):
         for metric in model.quality:
             metric.update_state(fake=fake)
     return {name: value for metric in model.quality for name, value in metric.results().items()}
+
+
+def checked_quality(metrics: Any, trackers: Iterable[str]) -> list[QualityMetric]:
+    """A list of quality metrics, with names that nothing else is logged by.
+
+    Args:
+        metrics: `QualityMetric`, sequence of them, or None.
+        trackers: Names of the means that are logged.
+
+    Raises:
+        ValueError: One is no `QualityMetric`, or has a name that is taken.
+    """
+    metrics = [metrics] if isinstance(metrics, QualityMetric) else list(metrics or ())
+    for metric in metrics:
+        if not isinstance(metric, QualityMetric):
+            expected = "metrics of kerasgan.metrics, e.g. [kerasgan.metrics.FrechetDistance()]"
+            raise invalid("metrics", expected, repr(metric))
+    names = [*trackers, *(name for metric in metrics for name in metric.names)]
+    if len(set(names)) < len(names):
+        raise invalid("metrics", "a different name for each: pass `name`", f"{names}")
+    return metrics
+
+
+def other_metrics(model: "GenerativeModel", own: list[keras.Metric]) -> list[keras.Metric]:
+    """Metrics that a subclass has made, besides `own`: Keras finds them among the attributes."""
+    known = {id(metric) for metric in own}
+    found = (metric for metric in _keras.metrics_in(model) if not isinstance(metric, QualityMetric))
+    return [metric for metric in found if id(metric) not in known]
+
+
+def show_quality(model: "GenerativeModel", values: dict[str, float], verbose: int | str) -> None:
+    """Prints the quality metrics after Keras has shown its own."""
+    if model.quality and verbose and distribution.is_chief(model.distribute_strategy):
+        print(" - ".join(f"{name}: {values[name]:.4g}" for metric in model.quality for name in metric.names))

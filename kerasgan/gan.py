@@ -1,14 +1,16 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
-import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, inference, optimization, papers, stateless
+from kerasgan import batching, contract, inference, optimization, papers, stateless, updates
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
-from kerasgan.generative import GenerativeModel
-from kerasgan.losses import NonSaturating
+from kerasgan.losses import AdversarialLoss, NonSaturating
+from kerasgan.metrics.quality import QualityMetric
+from kerasgan.model import GenerativeModel
 from kerasgan.penalties import Penalty
 from kerasgan.updates import Update
 
@@ -48,21 +50,20 @@ class GAN(GenerativeModel):
     The power of two samples in generative adversarial networks, 2018, section 2.
     """
 
-    # The settings that `compile` begins with.
-    paper = papers.GAN
+    paper = papers.GAN  # the settings that `compile` begins with
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        loss=None,
-        penalties=(),
-        constraint=None,
-        n_critic=papers.GAN.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        loss: AdversarialLoss | None = None,
+        penalties: Sequence[Penalty] = (),
+        constraint: keras.constraints.Constraint | None = None,
+        n_critic: int = papers.GAN.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         contract.check_order(generator, discriminator)
         super().__init__(generator, seed, **kwargs)
@@ -89,18 +90,18 @@ class GAN(GenerativeModel):
         names += [self.loss.distance] if self.loss.distance else []
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
-    def skip_non_finite(self):
+    def skip_non_finite(self) -> None:
         """As that of the base, and the share of updates that are left out is logged as `skipped`."""
         self._trackers.setdefault("skipped", keras.metrics.Mean(name="skipped"))
         super().skip_non_finite()
 
     @property
-    def n_critic(self):
+    def n_critic(self) -> int:
         """Integer >= 1, updates of the discriminator a step. It may be set between two calls of `fit`."""
         return self._n_critic
 
     @n_critic.setter
-    def n_critic(self, value):
+    def n_critic(self, value: int) -> None:
         value = checked_integer("n_critic", value)
         if value != vars(self).get("_n_critic", value) and not self._saves("n_critic"):
             expected = f"what the constructor of {type(self).__name__} decides: make the model again"
@@ -112,42 +113,48 @@ class GAN(GenerativeModel):
         return [*super()._constants(), self.n_critic, self.ema_momentum, *(vars(part) for part in parts)]
 
     @property
-    def batches_per_step(self):
+    def batches_per_step(self) -> int:
         """`n_critic`: one for each update of the discriminator."""
         return self.n_critic
 
     @property
-    def batches_taken(self):
-        """Integer, batches that updates of the discriminator have taken so far."""
+    def batches_taken(self) -> int:
+        """Number of batches that updates of the discriminator have taken so far."""
         return int(self.updates.numpy()) - int(self.step.numpy())
 
     @property
-    def optimizers(self):
-        """Dict of both optimizers by the names of their arguments; empty before `compile`."""
+    def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Both optimizers by the names of their arguments; empty before `compile`."""
         return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer} if self.compiled else {}
 
     @property
-    def sampler(self):
+    def networks(self) -> dict[str, keras.Model]:
+        """The model's networks by the names of their attributes."""
+        average = {} if self.ema_generator is None else {"ema_generator": self.ema_generator}
+        return {"generator": self.generator, "discriminator": self.discriminator, **average}
+
+    @property
+    def sampler(self) -> keras.Model:
         """The averaged generator if there is one, else the generator."""
         return self.generator if self.ema_generator is None else self.ema_generator
 
     # Compilation
 
-    def default_optimizers(self):
+    def default_optimizers(self) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
         """The optimizers of the discriminator and the generator as in `paper`; of GAN, those of DCGAN."""
         return optimization.of_paper(self.paper), optimization.of_paper(self.paper)
 
     def compile(
         self,
-        d_optimizer=None,
-        g_optimizer=None,
+        d_optimizer: keras.optimizers.Optimizer | str | None = None,
+        g_optimizer: keras.optimizers.Optimizer | str | None = None,
         *,
-        metrics=None,
-        run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile="auto",
-        **kwargs,
-    ):
+        metrics: QualityMetric | Sequence[QualityMetric] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Sets the optimizers.
 
         Args:
@@ -172,53 +179,23 @@ class GAN(GenerativeModel):
         if self.penalties:  # layers may have been frozen or set free since
             contract.check_penalized(self.discriminator)
         objective = self.loss
-        self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        self._compile(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         self.loss = objective  # Keras has an attribute of this name and has just reset it.
         defaults = self.default_optimizers()
-        self.d_optimizer = self._prepared("d_optimizer", d_optimizer or defaults[0], self.discriminator)
+        prepared = self.compilation.prepared
+        self.d_optimizer = prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
         # The generator's gradient comes through the discriminator.
-        self.g_optimizer = self._prepared("g_optimizer", g_optimizer or defaults[1], self.generator, self.discriminator)
+        networks = self.generator, self.discriminator
+        self.g_optimizer = prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
         self.optimizer = optimization.Optimizers(self.d_optimizer, self.g_optimizer)
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
-        self._remember_optimizers()
+        self.compilation.remember(self)
         self.quality = metrics
-
-    def _prepared(self, argument, optimizer, network, *others):
-        if not network.trainable_variables:
-            raise ModelContractError(
-                f"Network {network.name!r} has no trainable variables and would never change. Set `trainable = True`; "
-                "each update moves only the variables of its own network."
-            )
-        networks, strategy = (network, *others), self.distribute_strategy
-        return optimization.prepared(
-            argument, optimizer, network.trainable_variables, networks, strategy, self._restoring
-        )
-
-    def critic_updates(self, step):
-        """Updates of the discriminator in this step; rounded up to a multiple of `n_critic`."""
-        return self.n_critic
-
-    def make_train_function(self, force=False):
-        """As that of the base, but some steps hold more updates of the discriminator."""
-        if not self.warmup:
-            return super().make_train_function(force)
-        if self.train_function is None or force:
-            step_function = self._distributed(self.train_step)
-            critic_function = self._distributed(self.critic_step)
-
-            def train_function(iterator):
-                updates = self.critic_updates(int(self.step.numpy()))
-                for _ in range(math.ceil(updates / self.n_critic) - 1):
-                    critic_function(iterator)
-                return step_function(iterator)
-
-            self.train_function = train_function
-        return self.train_function
 
     # The training step
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Algorithm 1 on `(batch, n_critic, ...)` images: `n_critic` critic updates, then one of the generator.
 
         Returns:
@@ -229,23 +206,10 @@ class GAN(GenerativeModel):
         of_generator = self._update_generator(*batches[-1])
         # The share of all updates of the step.
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
-        self._average_generator()
+        if self.ema_momentum is not None:
+            updates.average(self.ema_generator, self.generator, self.ema_momentum, self.step)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
-
-    def critic_step(self, data):
-        """`n_critic` updates of the discriminator alone."""
-        return self._update_discriminator(self._minibatches(data))
-
-    def test_step(self, data):
-        """The same values on held-out images, with both networks as they are for inference."""
-        batch = self._batch(*batching.split(data))
-        random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        latents, noises = self._latents_and_noises(random, *batch)
-        _, values = self._discriminator_loss(*batch, latents, noises, training=False)
-        _, of_generator = self._generator_loss(*batch, latents, training=False)
-        self.evaluated_batches.assign_add(1)
-        return self._log({**values, **of_generator, "skipped": 0.0}, batching.size(batch[0]))
 
     def _update_discriminator(self, batches):
         draw, loss, constraint = self._latents_and_noises, self._discriminator_loss, self.constraint
@@ -256,14 +220,6 @@ class GAN(GenerativeModel):
     def _update_generator(self, *batch):
         update = Update(self, self.generator, self.g_optimizer, self.updates, self._latents, self._generator_loss)
         return update(*batch)
-
-    def _latents(self, random, real, labels):
-        return (random.normal((batching.size(real), self.latent_dim)),)
-
-    def _latents_and_noises(self, random, real, labels):
-        """Latents, and what each penalty draws."""
-        packs = batching.packed(real, self.pack)
-        return *self._latents(random, real, labels), [penalty.sample(packs, random) for penalty in self.penalties]
 
     def _discriminator_loss(self, real, labels, latents, noises, training=True):
         """What the discriminator minimises, and its parts by name."""
@@ -290,6 +246,28 @@ class GAN(GenerativeModel):
         loss = self.loss.generator(real_logits, discriminate(fake))
         return loss, {"g_loss": loss}
 
+    def critic_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """`n_critic` updates of the discriminator alone."""
+        return self._update_discriminator(self._minibatches(data))
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The same values on held-out images, with both networks as they are for inference."""
+        real, labels = self._batch(data)
+        random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
+        latents, noises = self._latents_and_noises(random, real, labels)
+        _, values = self._discriminator_loss(real, labels, latents, noises, training=False)
+        _, of_generator = self._generator_loss(real, labels, latents, training=False)
+        self.evaluated_batches.assign_add(1)
+        return self._log({**values, **of_generator, "skipped": 0.0}, batching.size(real))
+
+    def _latents(self, random, real, labels):
+        return (random.normal((batching.size(real), self.latent_dim)),)
+
+    def _latents_and_noises(self, random, real, labels):
+        """Latents, and what each penalty draws."""
+        packs = batching.packed(real, self.pack)
+        return *self._latents(random, real, labels), [penalty.sample(packs, random) for penalty in self.penalties]
+
     def _discriminate(self, labels, training):
         """The discriminator as a function of images alone: losses and penalties never see labels."""
 
@@ -304,28 +282,17 @@ class GAN(GenerativeModel):
 
     def _minibatches(self, data):
         """List of `n_critic` pairs: images `(batch, ...)`, and labels `(batch,)` or None."""
-        images, labels = self._batch(*batching.split(data))
+        images, labels = self._batch(data)
         if images.shape.rank == len(self.image_shape) + 1:
             images, labels = images[:, None], None if labels is None else labels[:, None]
         if images.shape[1] != self.n_critic:
-            raise ModelContractError(
-                f"A training step takes n_critic={self.n_critic} batches as (batch, n_critic, ...). "
-                f"Received: images of shape {images.shape}. Call `fit`, which groups them."
-            )
+            expected = f"{self.n_critic} batches as (batch, n_critic, ...): call `fit`, which groups them"
+            raise invalid("x", expected, f"images of shape {images.shape}", ModelContractError)
         return [(images[:, k], None if labels is None else labels[:, k]) for k in range(self.n_critic)]
 
-    def _batch(self, images, labels):
+    def _batch(self, data):
+        """Float32 images, and labels or None."""
+        images, labels = batching.split(data)
         if self.conditional and labels is None:
             raise invalid("y", "labels, because the networks take them", "None", DataError)
         return tf.cast(images, tf.float32), tf.convert_to_tensor(labels) if self.conditional else None
-
-    def _average_generator(self):
-        if self.ema_generator is None:
-            return
-        step = tf.cast(self.step.value, tf.float32)
-        momentum = tf.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
-        for average, variable in zip(self.ema_generator.weights, self.generator.weights, strict=True):
-            if variable.trainable:
-                average.assign(average + (1.0 - tf.cast(momentum, average.dtype)) * (variable - average))
-            else:  # moving statistics are averages already
-                average.assign(variable)

@@ -11,6 +11,7 @@ import zipfile
 import h5py
 
 from kerasgan import _keras, files
+from kerasgan.compilation import own_optimizers
 
 _COUNTED = re.compile(r"(_\d+)+$")
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
@@ -49,16 +50,17 @@ def variables_of(model):
     def named(variable, group, index):
         # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
         name = _COUNTED.sub("", variable.name)
-        unnamed = group in model.optimizers or group in model.own_optimizers
+        unnamed = group in model.optimizers or group in own
         return f"{group}/{index:03d}" + ("" if unnamed else f"/{name}")
 
+    own = own_optimizers(model)
     groups = {name: network.weights for name, network in model.networks.items()}
     of_networks = {id(variable) for variables in groups.values() for variable in variables}
     groups["model"] = [variable for variable in model.weights if id(variable) not in of_networks]
     # By name: a callback may log one more.
     groups |= {f"metrics/{metric.name}": metric.variables for metric in model.metrics}
     groups |= {name: optimizer.variables for name, optimizer in model.optimizers.items()}
-    groups |= {name: optimizer.variables for name, optimizer in model.own_optimizers.items()}
+    groups |= {name: optimizer.variables for name, optimizer in own.items()}
     groups["seeds"] = [generator.state for generator in _keras.seed_generators_of(model)]
     return {
         named(variable, group, index): variable

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, batching, buffers, data_checks, distribution, iterators
+from kerasgan import _keras, buffers, data_checks, distribution, iterators
 from kerasgan.errors import CheckpointMismatchError, invalid
 
 # What Keras's own callbacks remember from epoch to epoch.
@@ -36,7 +36,7 @@ class Training:
 
     Args:
         model: Compiled `GenerativeModel`.
-        dataset: `tf.data.Dataset` of batches, as `fit` was given it.
+        batches: `Batches` that fit the model.
         rewind: Function that undoes what looking at the dataset has changed in it (`iterators.rewinder`).
         steps_per_epoch: Integer >= 1, a multiple of the steps an execution.
         epochs, initial_epoch, verbose: As in Keras.
@@ -46,10 +46,10 @@ class Training:
     """
 
     def __init__(
-        self, model, dataset, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
+        self, model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
     ):
         self.model = model
-        self.dataset = dataset
+        self.batches = batches
         self._rewind = rewind
         self.steps_per_epoch = steps_per_epoch
         self.epochs = epochs
@@ -120,8 +120,8 @@ class Training:
             steps=self.steps_per_epoch,
             model=model,
         )
-        if self._companions and not batching.seekable(self.dataset) and not self._several:
-            self.too_large = buffers.too_large(self.dataset, _READ_AHEAD * self._bytes_of_step())
+        if self._companions and not self.batches.seekable and not self._several:
+            self.too_large = buffers.too_large(self.batches.dataset, _READ_AHEAD * self._bytes_of_step())
         with contextlib.ExitStack() as stack:
             for callback in self._companions:
                 stack.enter_context(callback.running(self))
@@ -217,7 +217,7 @@ class Training:
         Raises:
             CheckpointMismatchError: This dataset has no such position.
         """
-        if batching.seekable(self.dataset) or self._several:
+        if self.batches.seekable or self._several:
             return None
         iterator = self._read()
         try:
@@ -240,7 +240,7 @@ class Training:
         self._epoch_logs, self._first, self._restored = state["epoch_logs"], state["first"], state
         self._logs = state.get("logs", {})
         kind = state["data"]
-        if not batching.seekable(self.dataset) and kind == EXACT and iterator is None:
+        if not self.batches.seekable and kind == EXACT and iterator is None:
             kind = REPLAYED  # the number of replicas has changed since
         self._iterator = iterator or self._read(replay=kind != EXACT)
         return kind
@@ -253,7 +253,7 @@ class Training:
         """An iterator over training steps, from the model's position where the dataset is seekable."""
         model = self.model
         taken = model.batches_taken
-        dataset = batching.for_training(self.dataset, model.batches_per_step, taken)
+        dataset = self.batches.for_training(model.batches_per_step, taken)
         if replay:
             dataset = dataset.skip((taken - self._first) // model.batches_per_step)
         strategy = model.distribute_strategy
@@ -263,10 +263,10 @@ class Training:
 
     def _bytes_of_step(self):
         """Bytes of the batches of one step, 0 where their shapes do not tell."""
-        return self.model.batches_per_step * (buffers.bytes_in(self.dataset.element_spec) or 0)
+        return self.model.batches_per_step * (buffers.bytes_in(self.batches.dataset.element_spec) or 0)
 
     def _data_state(self):
-        if batching.seekable(self.dataset):
+        if self.batches.seekable:
             return EXACT, None
         if self._several or self.too_large:
             return REPLAYED, None

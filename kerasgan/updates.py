@@ -1,7 +1,9 @@
 """One update: a network's variables moved by its optimizer along the gradient of an objective."""
 
 import warnings
+from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from kerasgan import optimization, stateless
@@ -29,13 +31,22 @@ class Update:
         constraint: `keras.constraints.Constraint` on every variable, or None.
     """
 
-    def __init__(self, model, network, optimizer, counter, draw, objective, constraint=None):
+    def __init__(
+        self,
+        model: keras.Model,
+        network: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        counter: keras.Variable,
+        draw: Callable,
+        objective: Callable,
+        constraint: keras.constraints.Constraint | None = None,
+    ):
         self.model, self.network, self.optimizer, self.counter = model, network, optimizer, counter
         self.draw, self.objective, self.constraint = draw, objective, constraint
-        self._gradients = model.compiled_gradients(self._pure_gradients)  # one graph for all updates of this kind
-        self._written = []
+        self._gradients = model.compilation.gradients(self._pure_gradients)  # one graph for all updates of this kind
+        self._written: list[keras.Variable] = []
 
-    def __call__(self, *batch):
+    def __call__(self, *batch: tf.Tensor | None) -> dict[str, tf.Tensor]:
         """Makes the update; returns the objective's values, and as `skipped` whether it was left out (1.0) or not."""
         stream = stateless.Stream(self.model.seed, stateless.training_position(self.counter))
         stateless.advance_spectral_norms(self.network)
@@ -46,8 +57,9 @@ class Update:
         variables = self.network.trainable_variables
         skipped = optimization.apply(self.optimizer, gradients, variables, written, self.model.skips_non_finite)
         # Not as `variable.constraint`, which would stay on a network that is used again elsewhere.
-        for variable in variables if self.constraint else ():
-            variable.assign(self.constraint(variable.value))
+        if self.constraint is not None:
+            for variable in variables:
+                variable.assign(self.constraint(variable.value))
         self.counter.assign_add(1)
         return {**values, "skipped": skipped}
 
@@ -66,3 +78,21 @@ class Update:
         gradients = optimization.gradients(tape, loss, variables)
         self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]
+
+
+def average(averaged: keras.Model, network: keras.Model, momentum: float, step: keras.Variable) -> None:
+    """Moves an average of a network's weights by one step: averaged += (1 - m) (weight - averaged).
+
+    Args:
+        averaged, network: Keras models of the same architecture.
+        momentum: Float in [0, 1).
+        step: Integer variable, the number of steps so far. The first steps average faster, with
+            m = min(momentum, (1 + step) / (10 + step)).
+    """
+    step = tf.cast(step.value, tf.float32)
+    momentum = tf.minimum(momentum, (1.0 + step) / (10.0 + step))
+    for mean, variable in zip(averaged.weights, network.weights, strict=True):
+        if variable.trainable:
+            mean.assign(mean + (1.0 - tf.cast(momentum, mean.dtype)) * (variable - mean))
+        else:  # moving statistics are averages already
+            mean.assign(variable)

@@ -1,6 +1,8 @@
 """The variational autoencoder that the article compares GANs with."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,7 +10,8 @@ from keras import ops
 
 from kerasgan import batching, contract, optimization, papers, stateless
 from kerasgan.errors import ModelContractError, invalid
-from kerasgan.generative import GenerativeModel
+from kerasgan.metrics.quality import QualityMetric
+from kerasgan.model import GenerativeModel
 from kerasgan.updates import Update
 
 
@@ -34,17 +37,17 @@ class VAE(GenerativeModel):
     Reference: Kingma, Welling, Auto-Encoding Variational Bayes, 2013, eq. 10 and appendix C.2.
     """
 
-    def __init__(self, encoder, generator, seed=0, **kwargs):
+    def __init__(self, encoder: keras.Model, generator: keras.Model, seed: int = 0, **kwargs: Any):
         super().__init__(generator, seed, **kwargs)
         contract.check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")
         if self.conditional:
             expected = "a decoder of latents alone: build it with `num_classes=None`"
             raise invalid("generator", expected, "one that takes labels", ModelContractError)
-        expected = (self.image_shape, (2 * self.latent_dim,))
+        shapes = (self.image_shape, (2 * self.latent_dim,))
         received = (tuple(encoder.inputs[0].shape[1:]), tuple(encoder.outputs[0].shape[1:]))
-        if received != expected:
+        if received != shapes:
             raise ModelContractError(
-                f"The networks do not fit: for this generator the encoder maps {expected[0]} to {expected[1]}, twice "
+                f"The networks do not fit: for this generator the encoder maps {shapes[0]} to {shapes[1]}, twice "
                 f"latent_dim. Received: one from {received[0]} to {received[1]}. Build both for one image_shape and "
                 "latent_dim."
             )
@@ -52,26 +55,39 @@ class VAE(GenerativeModel):
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}
 
-    def compile(self, optimizer=None, *, metrics=None, run_eagerly=False, steps_per_execution=1, jit_compile="auto"):
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        metrics: QualityMetric | Sequence[QualityMetric] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+    ) -> None:
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
-        self._compile_steps(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        self._compile(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         optimizer = optimization.of_paper(papers.VAE) if optimizer is None else optimizer
-        strategy, variables = self.distribute_strategy, self.trainable_variables
-        self.optimizer = optimization.prepared("optimizer", optimizer, variables, [self], strategy, self._restoring)
-        self._remember_optimizers()
+        self.optimizer = self.compilation.prepared(self, "optimizer", optimizer, self)
+        self.compilation.remember(self)
         self.quality = metrics
 
-    def train_step(self, data):
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """The model's networks by the names of their attributes."""
+        return {"generator": self.generator, "encoder": self.encoder}
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update of both networks."""
         images = self._images(data)
         update = Update(self, self, self.optimizer, self.step, self._noise, self._negative_elbo)
         return self._log(update(images), batching.size(images))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The same values on held-out images."""
         images = self._images(data)
         random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        _, values = self._negative_elbo(images, *self._noise(random, images), training=False)
+        (noise,) = self._noise(random, images)
+        _, values = self._negative_elbo(images, noise, training=False)
         self.evaluated_batches.assign_add(1)
         return self._log(values, batching.size(images))
 

@@ -1,8 +1,12 @@
 """The papers' models: each is a `GAN` with that paper's objective and optimizers as defaults."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
-from kerasgan import constraints, losses, papers, penalties
+from kerasgan import constraints, distribution, losses, papers, penalties
 from kerasgan.errors import checked_boolean
 from kerasgan.gan import GAN
 
@@ -28,28 +32,45 @@ class WGAN(GAN):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        clip=papers.WGAN.clip,
-        warmup=False,
-        n_critic=papers.WGAN.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        clip: float = papers.WGAN.clip,
+        warmup: bool = False,
+        n_critic: int = papers.WGAN.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         objective = losses.Wasserstein(), (), constraints.Clip(clip)
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
         self.warmup = checked_boolean("warmup", warmup)
 
     @property
-    def clip(self):
-        """Float, `c` in the paper."""
+    def clip(self) -> float:
+        """`c` in the paper."""
         return self.constraint.clip
 
-    def critic_updates(self, step):
-        """`n_critic`; with `warmup` 100 in each of the first 25 steps and in every 500th."""
+    def critic_updates(self, step: int) -> int:
+        """Updates of the critic in this step: `n_critic`; with `warmup` 100 in the first 25 steps and every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """As that of the base; with `warmup` some steps are preceded by more updates of the critic."""
+        if not self.warmup:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            step_function = distribution.on_replicas(self, self.train_step)
+            critic_function = distribution.on_replicas(self, self.critic_step)
+
+            def train_function(iterator):
+                updates = self.critic_updates(int(self.step.numpy()))
+                for _ in range(math.ceil(updates / self.n_critic) - 1):
+                    critic_function(iterator)
+                return step_function(iterator)
+
+            self.train_function = train_function
+        return self.train_function
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -70,21 +91,21 @@ class WGANGP(GAN):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        weight=papers.WGAN_GP.penalty,
-        n_critic=papers.WGAN_GP.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        weight: float = papers.WGAN_GP.penalty,
+        n_critic: int = papers.WGAN_GP.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         objective = losses.Wasserstein(), [self.penalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
     @property
-    def weight(self):
-        """Float, `lambda` in the paper."""
+    def weight(self) -> float:
+        """`lambda` in the paper."""
         return self.penalties[0].weight
 
 
@@ -117,21 +138,21 @@ class DRAGAN(GAN):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        weight=papers.DRAGAN.penalty,
-        n_critic=papers.DRAGAN.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        weight: float = papers.DRAGAN.penalty,
+        n_critic: int = papers.DRAGAN.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         objective = losses.NonSaturating(), [penalties.DRAGANPenalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
     @property
-    def weight(self):
-        """Float, `lambda` in the paper."""
+    def weight(self) -> float:
+        """`lambda` in the paper."""
         return self.penalties[0].weight
 
 
@@ -150,13 +171,13 @@ class LSGAN(GAN):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        n_critic=papers.LSGAN.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        n_critic: int = papers.LSGAN.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         objective = losses.LeastSquares(), (), None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
@@ -178,19 +199,19 @@ class R3GAN(GAN):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        gamma=papers.R3GAN.penalty,
-        n_critic=papers.R3GAN.n_critic,
-        pack=1,
-        ema_momentum=None,
-        seed=0,
-        **kwargs,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        gamma: float = papers.R3GAN.penalty,
+        n_critic: int = papers.R3GAN.n_critic,
+        pack: int = 1,
+        ema_momentum: float | None = None,
+        seed: int = 0,
+        **kwargs: Any,
     ):
         objective = losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
 
     @property
-    def gamma(self):
-        """Float, of both penalties."""
+    def gamma(self) -> float:
+        """The weight of both penalties."""
         return self.penalties[0].gamma

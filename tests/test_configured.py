@@ -226,7 +226,7 @@ def test_what_the_compile_of_a_subclass_was_given_is_saved(make, arguments, tmp_
     model.d_optimizer.learning_rate = 0.3125
     again = through_a_file(model, tmp_path)
     assert getattr(again, "style", None) == getattr(model, "style", None)
-    assert again.compile_arguments == model.compile_arguments
+    assert again.compilation.arguments == model.compilation.arguments
     for name, optimizer in model.optimizers.items():
         assert type(again.optimizers[name]) is type(optimizer)
         assert float(again.optimizers[name].learning_rate) == float(optimizer.learning_rate)

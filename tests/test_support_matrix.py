@@ -15,7 +15,7 @@ import tensorflow as tf
 from processes import WORKER, Cluster
 
 import kerasgan as kg
-from kerasgan.generative import GenerativeModel
+from kerasgan.model import GenerativeModel
 
 SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")

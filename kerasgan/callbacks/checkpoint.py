@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, checkpoint, distribution, optimization, saving
+from kerasgan import checkpoint, distribution, optimization, saving
 from kerasgan._version import __version__
 from kerasgan.callbacks.base import ModelCallback
+from kerasgan.compilation import own_optimizers
 from kerasgan.errors import (
     CheckpointMismatchError,
     CheckpointWriteError,
@@ -124,7 +125,7 @@ class Checkpoint(ModelCallback):
     def on_train_begin(self, logs=None):
         model = self._training.model
         self._check_names(model.state())
-        for name, optimizer in model.own_optimizers.items():
+        for name, optimizer in own_optimizers(model).items():
             if not optimizer.built:
                 expected = f"optimizers that are built before a checkpoint is read: call `self.{name}.build(variables)`"
                 raise invalid("callbacks", f"{expected} in `compile`", f"an unbuilt {type(optimizer).__name__}")
@@ -319,7 +320,7 @@ class Checkpoint(ModelCallback):
         differences = list(_differences(values["configuration"], self._configuration()))
         if differences:
             checkpoint.mismatch(path, differences)
-        rates = training.model.learning_rates_set()
+        rates = training.model.compilation.learning_rates_set(training.model)
         kind = self._read(path, values)
         self.restored = path
         for name, rate in rates.items():
@@ -371,13 +372,13 @@ class Checkpoint(ModelCallback):
     def _configuration(self):
         """What must be the same for a training to go on."""
         training = self._training
-        dataset = training.dataset
+        batches = training.batches
         data = {
-            "elements": str(dataset.element_spec),
+            "elements": str(batches.dataset.element_spec),
             "steps_per_epoch": training.steps_per_epoch,
-            "fingerprint": getattr(dataset, "digest", None) if batching.seekable(dataset) else None,
+            "fingerprint": batches.digest if batches.seekable else None,
         }
-        return _canonical({"model": training.model.recipe(), "data": data})
+        return _canonical({"model": training.model.compilation.recipe(training.model), "data": data})
 
     def _machine(self):
         """What must be the same for a training to go on bit for bit."""
@@ -390,7 +391,7 @@ class Checkpoint(ModelCallback):
             "cpus": os.cpu_count(),
             "gpus": len(tf.config.list_physical_devices("GPU")),
             "replicas": model.distribute_strategy.num_replicas_in_sync,
-            **{name: str(value) for name, value in model.compile_arguments.items()},
+            **{name: str(value) for name, value in model.compilation.arguments.items()},
         }
 
 

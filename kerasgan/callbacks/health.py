@@ -184,7 +184,7 @@ class Health(ModelCallback):
     def _some_real(self):
         """Real examples `(n, d)`, and their labels where the model takes them."""
         batches, count = [], 0
-        for element in batching.in_fixed_order(self._training.dataset):
+        for element in self._training.batches.in_fixed_order():
             batches.append([part.numpy() for part in batching.split(element) if part is not None])
             count += len(batches[-1][0])
             if count >= self.num_images:
@@ -216,13 +216,13 @@ class Health(ModelCallback):
 
     def _batches(self):
         """Which batches of the data the step has taken, and whether the fault is in them."""
-        dataset, model = self._training.dataset, self.model
+        batches, model = self._training.batches, self.model
         last, count = model.batches_taken, model.batches_per_step
         numbers = f"number {last - 1}" if count == 1 else f"numbers {last - count} to {last - 1}"
         which = f"; of the data it has taken batch {numbers}"
-        if not batching.seekable(dataset):
+        if not batches.seekable:
             return f"{which}, which may hold such values"
-        for number, element in enumerate(dataset.starting_at(last - count).take(count), last - count):
+        for number, element in enumerate(batches.starting_at(last - count).take(count), last - count):
             if not _finite(batching.split(element)[0].numpy()):
                 return f"; batch {number} of the data holds such values itself"
         return f"{which}, and finite"

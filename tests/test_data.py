@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import kerasgan as kg
-from kerasgan import batching
+from kerasgan import data
 from kerasgan.errors import DataError
 
 SHAPE = (4, 4, 1)
@@ -81,7 +81,7 @@ def test_the_advice_for_batches_of_several_sizes_works():
 
 
 def test_counting_an_endless_dataset_ends_within_seconds_with_advice(monkeypatch):
-    monkeypatch.setattr(batching, "_COUNTED_SECONDS", 0.2)
+    monkeypatch.setattr(data, "_COUNTED_SECONDS", 0.2)
     pulled = itertools.count()
 
     def endless():

@@ -1,0 +1,90 @@
+"""What `fit` and `evaluate` are given: the kinds of data they accept, and the arguments of Keras that they refuse."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
+
+if TYPE_CHECKING:
+    from kerasgan.model import GenerativeModel
+
+
+def checked_kind(x: Any, model: "GenerativeModel") -> Any:
+    """What can be read as one array of images; refuses all else, and says how to make a dataset or an array of it."""
+    if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
+        dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
+        raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
+    if isinstance(x, dict):
+        parts = of_keys(x, np.ndim, model.conditional)
+        expected = f"one array of images, and labels as `y`: take `{parts}` out of the dictionary"
+        raise invalid("x", expected, f"a dictionary with the keys {sorted(x)}", DataTypeError)
+    if isinstance(x, tuple | list):
+        raise invalid("x", _of_parts(x, model.image_shape), f"x of type {type(x).__name__}", DataTypeError)
+    if hasattr(x, "__array__"):  # tensors, and arrays of pandas, torch and JAX
+        return x
+    made = "lambda: x"
+    if callable(x):
+        made = "x"
+    elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):  # keras.utils.PyDataset
+        made = "lambda: (x[i] for i in range(len(x)))"
+    elif hasattr(x, "__next__"):  # it is used up after one pass
+        made = "make"
+    elif not hasattr(x, "__iter__"):
+        raise invalid("x", "a tf.data.Dataset of batches, or an array", f"x of type {type(x).__name__}", DataTypeError)
+    signature = f"tf.TensorSpec({(None, *model.image_shape)}, tf.float32)"
+    if model.conditional:
+        signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"
+    how = f"`tf.data.Dataset.from_generator({made}, output_signature={signature})`"
+    where = ", where make is a function that returns such a generator" if made == "make" else ""
+    expected = f"a tf.data.Dataset of batches, or an array: wrap it with {how}{where}"
+    raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
+
+
+def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:
+    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted."""
+    keys = sorted(parts, key=lambda key: rank(parts[key]) or 0, reverse=True)
+    images, *others = (f"{each}[{key!r}]" for key in keys)
+    return f"({images}, {others[0]})" if labelled and others else images
+
+
+def _of_parts(x, shape):
+    """What to make of a tuple or a list."""
+    ranks = [np.ndim(part) for part in x]
+    if isinstance(x, tuple) and len(x) in (2, 3) and ranks[1] < ranks[0]:
+        return "images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `x[0], x[1]`"
+    of_batches = set(ranks) == {len(shape) + 1}
+    return f"one array of images: make it with `{'np.concatenate' if of_batches else 'np.stack'}(x)`"
+
+
+def held_out(x: Any, y: Any, share: float, model: "GenerativeModel") -> tuple[Any, Any, Any]:
+    """Arrays `x, y` without their last examples, and these, as Keras divides them."""
+    x = checked_kind(x, model)
+    kept = int(len(x) * (1.0 - share))
+    if not 0 < kept < len(x):
+        expected = "a fraction that leaves at least one image for training and one for validation"
+        raise invalid("validation_split", expected, f"validation_split={share} of {len(x)} images", DataError)
+    if y is None:
+        return x[:kept], None, x[kept:]
+    return x[:kept], y[:kept], (x[kept:], y[kept:])
+
+
+def refuse_weights(**weights: Any) -> None:
+    """The losses weigh all images alike, so what counts more has to be there more often."""
+    for name, value in weights.items():
+        if value is not None:
+            fix = "leave it out"
+            if name == "sample_weight":
+                p = "np.asarray(sample_weight) / np.sum(sample_weight)"
+                fix = f"draw more often what counts more, as in `x[np.random.choice(len(x), len(x), p={p})]`"
+            expected = f"None, because the losses weigh all images alike: {fix}"
+            raise invalid(name, expected, f"{name} of type {type(value).__name__}")
+
+
+def checked_epochs(argument: str, value: Any) -> int | list[int]:
+    """A positive integer, or a list of them: every so many epochs, or these."""
+    if isinstance(value, list | tuple | set | range) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return [checked_integer(argument, one) for one in value]
+    return checked_integer(argument, value, advice=", or a list of epochs")

@@ -1,0 +1,96 @@
+"""From the arguments of `fit` to a `Training`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from kerasgan import _keras, arguments, batching, iterators
+from kerasgan.data import Batches
+from kerasgan.errors import (
+    DataError,
+    DataTypeError,
+    NonFiniteError,
+    checked_boolean,
+    checked_integer,
+    checked_number,
+    invalid,
+)
+from kerasgan.training import Training
+
+if TYPE_CHECKING:
+    from kerasgan.model import GenerativeModel
+
+
+def training_of(
+    model: "GenerativeModel",
+    x: Any,
+    y: Any,
+    batch_size: int | None,
+    epochs: int,
+    verbose: int | str,
+    callbacks: Any,
+    validation_split: float,
+    validation_data: Any,
+    shuffle: bool,
+    initial_epoch: int,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+    validation_batch_size: int | None,
+    validation_freq: int | Sequence[int],
+) -> Training:
+    """The run that `fit` describes; the arguments are those of `GenerativeModel.fit`.
+
+    Raises:
+        DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
+    """
+    epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
+    validation_freq = arguments.checked_epochs("validation_freq", validation_freq)
+    validation_split = checked_number("validation_split", validation_split, "[0, 1)")
+    shuffle = checked_boolean("shuffle", shuffle)
+    if validation_split and isinstance(x, tf.data.Dataset):
+        expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
+        raise invalid("validation_split", expected, f"validation_split={validation_split}")
+    if validation_split and validation_data is None:
+        x, y, validation_data = arguments.held_out(x, y, validation_split, model)
+    batches = Batches.of(x, y, batch_size, model=model, training=True, shuffle=shuffle)
+    rewind = (lambda: None) if batches.seekable else iterators.rewinder(batches.dataset)
+    batches = batches.fitted_to(model)
+    by_default = steps_per_epoch is None
+    steps_per_epoch = batches.steps(model.batches_per_step, steps_per_epoch)
+    steps_per_epoch = _whole_executions(steps_per_epoch, model.steps_per_execution, by_default)
+    held_out = None
+    if validation_data is not None:
+        held_out = _held_out(model, validation_data, validation_batch_size, batch_size, validation_steps)
+
+    def validate(epoch, callbacks):
+        if held_out is None or not _keras.validates_after(model, epoch, validation_freq):
+            return {}
+        values = model.evaluate_batches(*held_out, callbacks=callbacks, verbose=0)
+        return {f"val_{name}": value for name, value in values.items()}
+
+    validated = held_out is not None
+    return Training(
+        model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
+    )
+
+
+def _held_out(model, data, batch_size, batch_size_of_training, steps):
+    """Held-out batches, and how many; None for all."""
+    x, y = batching.split(data, "validation_data", "`validation_data[:2]`")
+    if batch_size is None and not isinstance(x, tf.data.Dataset):
+        batch_size = batch_size_of_training
+    try:
+        batches = Batches.of(x, y, batch_size, model=model, training=False)
+        return batches.for_evaluation(model, steps, "validation_steps")
+    except (DataError, DataTypeError, NonFiniteError) as error:
+        raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
+
+
+def _whole_executions(steps_per_epoch, steps_per_execution, by_default):
+    """Steps an epoch as a multiple of the steps an execution."""
+    over = steps_per_epoch % steps_per_execution
+    if over and not by_default:
+        expected = f"a multiple of steps_per_execution={steps_per_execution}"
+        raise invalid("steps_per_epoch", expected, f"steps_per_epoch={steps_per_epoch}")
+    return max(steps_per_epoch - over, steps_per_execution)

@@ -1,0 +1,182 @@
+"""`SamplingModel`: a Keras model that maps latents to images, for whoever wants images of it."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasgan import contract, distribution, inference, ranges
+from kerasgan.configured import Configured
+from kerasgan.errors import ModelContractError, checked_integer, invalid
+
+
+class SamplingModel(Configured, keras.Model):
+    """What maps latents to images: base of `GenerativeModel`, without what training needs.
+
+    Args:
+        generator: Keras model, `latents` `(batch, latent_dim)` [, `labels`] -> images; `latent_dim` is read from it.
+    """
+
+    def __init__(self, generator: keras.Model, **kwargs: Any):
+        distribution.check_scope()
+        super().__init__(**kwargs)
+        contract.check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
+        self.generator = generator
+        self._float32_sampler: inference.Sampler | None = None
+        self._output_range: ranges.Output | None = None
+
+    @property
+    def sampler(self) -> keras.Model:
+        """The network that images come from: the average of the generator's weights, if there is one."""
+        return self.generator
+
+    @property
+    def latent_dim(self) -> int:
+        """Size of a latent vector."""
+        return self.generator.inputs[0].shape[-1]
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image."""
+        return tuple(self.generator.outputs[0].shape[1:])
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator takes labels."""
+        return len(self.generator.inputs) == 2
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of classes of a conditional generator that embeds its labels; None where it is unknown."""
+        return contract.num_classes(self.generator)
+
+    @property
+    def output_range(self) -> ranges.Output:
+        """What the generator can put out, as of the last `compile` or `fit`."""
+        if self._output_range is None:
+            self._output_range = ranges.of(self.generator)
+        return self._output_range
+
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Images of `sampler` for `latents`, or for `[latents, labels]`."""
+        return self.sampler(inputs, training=training)
+
+    def generate(
+        self,
+        num_images: int | None = None,
+        labels: ArrayLike | None = None,
+        seed: int | None = None,
+        batch_size: int = 64,
+        *,
+        seeds: ArrayLike | None = None,
+        truncation: ArrayLike | None = None,
+    ) -> np.ndarray:
+        """Generates images, in float32 whatever the policy of the training is.
+
+        Args:
+            num_images: Integer >= 0. May be left out where `seeds` or `labels` tell it.
+            labels: Integer array `(num_images,)`, or one integer for all, for a conditional model; by default the
+                classes in turn.
+            seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
+            batch_size: Integer >= 1, how many are made at a time.
+            seeds: Integer array `(num_images,)`, each >= 0, instead of `seed`: one an image, which then does not depend
+                on the others. It is the first image of `generate(seed=...)`, and that of the exported model.
+            truncation: Float > 0, or array `(num_images,)`: latents are cut off at so many standard deviations, for
+                more usual images of fewer kinds. Defaults to none.
+
+        Returns:
+            Float32 array `(num_images, ...)`, in the generator's range: [-1, 1] for images.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        if num_images is None and seeds is not None:
+            num_images = np.size(seeds)
+        elif num_images is None and labels is not None and np.ndim(labels) == 1:
+            num_images = np.size(labels)
+        num_images = checked_integer("num_images", num_images, 0)
+        if seeds is None:
+            seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed
+            (seed,) = inference.checked_seeds("seed", [seed])
+            keys = np.stack([np.full(num_images, seed), np.arange(num_images)], axis=1)
+            latents = tf.random.stateless_normal((num_images, self.latent_dim), [seed, 0], alg="philox")
+        elif seed is not None or np.size(seeds) != num_images:
+            expected = f"{num_images} seeds, one per image, without `seed`"
+            raise invalid("seeds", expected, f"{np.size(seeds)} seeds, seed={seed!r}")
+        else:
+            seeds = inference.checked_seeds("seeds", seeds)
+            keys = np.stack([seeds, np.zeros_like(seeds)], axis=1)
+            latents = inference.latents_of(tf.constant(seeds), self.latent_dim)
+        if truncation is not None:
+            latents = inference.truncated(latents, tf.constant(inference.checked_truncation(truncation, num_images)))
+        return self._sampled(latents, keys, labels, batch_size)
+
+    def interpolate(
+        self,
+        seeds: ArrayLike,
+        other_seeds: ArrayLike,
+        positions: ArrayLike,
+        labels: ArrayLike | None = None,
+        batch_size: int = 64,
+    ) -> np.ndarray:
+        """Generates images on the way from one to another, along the great circle of their latents.
+
+        Args:
+            seeds, other_seeds: Integer arrays `(n,)`, as in `generate`, or one integer for all.
+            positions: Float array `(n,)` in [0, 1], or one number for all: 0 gives the image of `seeds`, 1 that of
+                `other_seeds`.
+            labels: As in `generate`, those of the images: both ends have them.
+            batch_size: Integer >= 1, how many are made at a time.
+
+        Returns:
+            Float32 array `(n, ...)`, in the generator's range.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        seeds, other_seeds, positions = inference.checked_walk(seeds, other_seeds, positions)
+        start, end = (inference.latents_of(tf.constant(one), self.latent_dim) for one in (seeds, other_seeds))
+        latents = inference.interpolated(start, end, tf.constant(positions))
+        keys = np.stack([seeds, np.zeros_like(seeds)], axis=1)
+        return self._sampled(latents, keys, labels, batch_size)
+
+    def _sampled(self, latents, keys, labels, batch_size):
+        batch_size = checked_integer("batch_size", batch_size)
+        labels = inference.checked_labels(labels, len(latents), self.conditional, self.num_classes)
+        labels = None if labels is None else tf.convert_to_tensor(labels)
+        if self._float32_sampler is None:
+            self._float32_sampler = inference.Sampler(self.sampler)
+        images = [np.zeros((0, *self.image_shape), "float32")]
+        for start in range(0, len(latents), batch_size):
+            part = slice(start, start + batch_size)
+            of_part = None if labels is None else labels[part]
+            images.append(self._float32_sampler(latents[part], of_part, tf.constant(keys[part])).numpy())
+        return np.concatenate(images)
+
+    def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
+        """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
+        latents = x[0] if isinstance(x, list | tuple) else x
+        shape = getattr(latents, "shape", None)  # Keras takes datasets and generators, too
+        if shape is not None and tuple(shape[1:]) != (self.latent_dim,):
+            what = "images of " if tuple(shape[1:]) == self.image_shape else ""
+            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
+            raise invalid("x", expected, f"{what}shape {tuple(shape)}", ModelContractError)
+        return super().predict(x, **kwargs)
+
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        also: Sequence[str] = (),
+        max_batch_size: int = 4_096,
+        score: bool = True,
+        card: dict | None = None,
+        bounds: tuple[float, float] | None = None,
+    ) -> Any:
+        """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
+        from kerasgan import serving
+
+        return serving.export(self, filepath, also, max_batch_size, score, card, bounds)

@@ -1,0 +1,340 @@
+"""`GenerativeModel`: how every model here is trained, evaluated and saved."""
+
+import functools
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgan import (
+    _keras,
+    arguments,
+    compilation,
+    data_checks,
+    distribution,
+    evaluation,
+    fitting,
+    saving,
+)
+from kerasgan.configured import is_ours
+from kerasgan.data import Batches, stretched
+from kerasgan.datasets.pipeline import scale
+from kerasgan.errors import checked_integer, invalid
+from kerasgan.generation import SamplingModel
+from kerasgan.metrics.quality import QualityMetric
+
+
+class GenerativeModel(SamplingModel):
+    """Base of `GAN` and `VAE`.
+
+    Args:
+        generator: Keras model, `latents` `(batch, latent_dim)` [, `labels`] -> images; `latent_dim` is read from it.
+        seed: Integer >= 0. With the step it determines every random number of a run.
+    """
+
+    warmup = False  # whether some steps take more of them
+    pack = 1  # images that are judged together
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if not is_ours(cls, "compile") and not hasattr(cls.compile, "records"):  # of a user's subclass, once
+            cls.compile = compilation.recorded(cls.compile)
+
+    def __init__(self, generator: keras.Model, seed: int = 0, **kwargs: Any):
+        super().__init__(generator, **kwargs)
+        seed = checked_integer("seed", seed, 0)
+        if seed >= 2**63:
+            raise invalid("seed", "an integer below 2**63", f"seed={seed!r}")
+        self.seed = seed
+        self.step = self._counter("step")
+        self.evaluated_batches = self._counter("evaluated_batches")
+        self.skips_non_finite = False
+        self.compilation: Any = None  # the `Compilation` of the last `compile`
+        self.training: Any = None  # the `Training` that is running
+        self._trackers: dict[str, keras.metrics.Mean] = {}
+        self._quality: list[QualityMetric] = []
+        self.is_restored = False  # whether `compile` is that of a saved model
+        self.train_function: Callable | None = None
+        self.test_function: Callable | None = None
+        self._traced: str | None = None  # the constants that the training function was made with
+        self.built = True  # the networks are; Keras would build by calling the model on images
+
+    def _counter(self, name):
+        return self.add_weight(
+            name=name, shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica"
+        )
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """The model's networks by the names of their attributes."""
+        raise NotImplementedError
+
+    @property
+    def num_replicas(self) -> int:
+        """Number of replicas that take each step together."""
+        return self.distribute_strategy.num_replicas_in_sync
+
+    # Training and evaluation
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: None = None,
+        sample_weight: None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> keras.callbacks.History:
+        """Trains the model; the arguments are those of `keras.Model.fit`.
+
+        Args:
+            x: `tf.data.Dataset` of batches of images or of `(images, labels)`, or an array of images.
+            y: Integer array of labels, with an array of images.
+            batch_size: Integer, with an array of images. Defaults to 64.
+            shuffle: Whether an array is read in a new order each epoch. Datasets are read as they are.
+            class_weight, sample_weight: Not supported: None.
+            steps_per_epoch: Integer, training steps an epoch. Defaults to what the dataset holds.
+            epochs, verbose, callbacks, validation_split, validation_data, initial_epoch, validation_steps,
+                validation_batch_size, validation_freq: As in Keras.
+
+        Raises:
+            DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
+        """
+        _keras.assert_compiled(self, "fit")
+        self.compilation.check_unfrozen(self)
+        self._output_range = None  # layers may have been changed
+        arguments.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
+        self.training = fitting.training_of(
+            self,
+            x,
+            y,
+            batch_size,
+            epochs,
+            verbose,
+            callbacks,
+            validation_split,
+            validation_data,
+            shuffle,
+            initial_epoch,
+            steps_per_epoch,
+            validation_steps,
+            validation_batch_size,
+            validation_freq,
+        )
+        try:
+            self.retrace_changed()
+            return self.training.run()
+        finally:
+            self.training = None
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: None = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> list[float] | dict[str, float]:
+        """The metrics on held-out images; the arguments are those of `keras.Model.evaluate`.
+
+        Latents and interpolation weights are the same at every call.
+
+        Returns:
+            List of floats, in the order of `metrics_names`, or dict by name when `return_dict`.
+        """
+        _keras.assert_compiled(self, "evaluate")
+        arguments.refuse_weights(sample_weight=sample_weight)
+        batches = Batches.of(x, y, batch_size, model=self, training=False)
+        batches, steps = batches.for_evaluation(self, steps)
+        values = self.evaluate_batches(batches, steps, verbose=verbose, callbacks=callbacks, **kwargs)
+        evaluation.show_quality(self, values, verbose)
+        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values])}
+        return values if return_dict else list(values.values())
+
+    def evaluate_batches(self, batches: Batches, steps: int | None, **kwargs: Any) -> dict[str, float]:
+        """Keras's `evaluate` on what `Batches.for_evaluation` returned, and the quality metrics."""
+        self.evaluated_batches.assign(0)
+        values = super().evaluate(batches.dataset, steps=steps, return_dict=True, **kwargs)
+        return {**values, **(evaluation.measured(self, batches, steps) if self.quality else {})}
+
+    def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+        """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""
+        if self.warmup:
+            raise invalid("warmup", "False, because `train_on_batch` has no warm-up: use `fit`", "warmup=True")
+        return super().train_on_batch(self._checked_batch(x, "fit"), y, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+        """The metrics of a batch of images, on one replica."""
+        return super().test_on_batch(self._checked_batch(x, "evaluate"), y, **kwargs)
+
+    def _checked_batch(self, x, instead):
+        """A batch as `fit` would take it: bytes are scaled, and another range is refused."""
+        if self.num_replicas > 1:
+            raise invalid("strategy", f"one with one replica: use `{instead}`", f"{self.num_replicas} replicas")
+        bounds, images = self.output_range.bounds, np.asarray(x)
+        if images.dtype == np.uint8:
+            return stretched(scale(images), bounds)
+        data_checks.check_range(images, bounds)
+        return x
+
+    @property
+    def batches_per_step(self) -> int:
+        """Number of batches of data that one training step takes."""
+        return 1
+
+    @property
+    def batches_taken(self) -> int:
+        """Number of batches of data that the model has been trained on."""
+        return int(self.step.numpy())
+
+    def skip_non_finite(self) -> None:
+        """From now on skips an update whose gradient is not finite, as loss scaling does."""
+        self.skips_non_finite = True
+        self.make_train_function(force=True)
+
+    def retrace_changed(self) -> None:
+        """Traces the training function again if anything that it holds as a constant has changed."""
+        constants = repr(self._constants())
+        self.make_train_function(force=self._traced not in (None, constants))
+        self._traced = constants
+
+    def _constants(self):
+        """What a traced training step holds besides variables."""
+        return [layer.trainable for network in self.networks.values() for layer in _keras.layers_of(network)]
+
+    # Keras's functions of an iterator fail on several workers.
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        if self.num_replicas == 1:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = distribution.on_replicas(self, self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        if self.num_replicas == 1:
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = distribution.on_replicas(self, self.test_step)
+        return self.test_function
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Keras would build what is built already, and cannot under every strategy."""
+
+    # Metrics
+
+    @property
+    def quality(self) -> list[QualityMetric]:
+        """`kerasgan.metrics.QualityMetric`s that `evaluate` reports as well; not saved with the model."""
+        return self._quality
+
+    @quality.setter
+    def quality(self, metrics: QualityMetric | Sequence[QualityMetric] | None) -> None:
+        self._quality = evaluation.checked_quality(metrics, self._trackers)
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """The means that are logged, and the metrics of a subclass; not Keras's unused `loss`."""
+        own = list(self._trackers.values())
+        return [*own, *evaluation.other_metrics(self, own)]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns."""
+        own = sorted(metric.name for metric in self.metrics)  # as Keras sorts the values
+        return [*own, *(name for metric in self.quality for name in metric.names)]
+
+    def _get_metrics_result_or_logs(self, logs):
+        """What Keras's `evaluate` returns: it would drop the means where a `test_step` returns more."""
+        means = self.get_metrics_result()
+        return {**means, **{name: value for name, value in logs.items() if name not in means}}
+
+    def _log(self, values, weight):
+        """Updates the means of the epoch, and returns the values of this step."""
+        for name, tracker in self._trackers.items():
+            value, count = values[name], weight
+            if self.skips_non_finite:  # a skipped step does not count
+                value = tf.cast(value, tf.float32)
+                finite = tf.math.is_finite(value)
+                value, count = tf.where(finite, value, 0.0), tf.where(finite, tf.cast(weight, tf.float32), 0.0)
+            tracker.update_state(value, sample_weight=count)
+        return {name: values[name] for name in self._trackers}
+
+    # Compilation and saving
+
+    @property
+    def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Optimizers by the names of their attributes; empty before `compile`."""
+        return {"optimizer": self.optimizer} if self.compiled else {}
+
+    def _compile(self, **arguments):
+        """The part of `compile` that is not about optimizers. XLA is ours: it compiles the gradients only."""
+        self.compilation = compilation.Compilation(self, **arguments)
+        super().compile(optimizer=None, loss=None, **{**self.compilation.arguments, "jit_compile": False})
+        self._output_range = None
+
+    def get_compile_config(self) -> dict[str, Any]:
+        return self.compilation.config(self) if self.compiled else {}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.is_restored = True
+        try:
+            compilation.restore(self, config)
+        finally:
+            self.is_restored = False
+
+    def state(self) -> dict[str, keras.Variable]:
+        """Everything that training changes, by names that are the same in every process."""
+        return saving.variables_of(self)
+
+    def save(
+        self, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            expected = "a name that ends in .keras, the format of Keras 3"
+            raise invalid("filepath", expected, f"filepath={str(filepath)!r}")
+        frozen = self.compilation.frozen_since(self) if self.compiled else []
+        if frozen:
+            warnings.warn(
+                f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
+                "Call `compile()` after freezing.",
+                stacklevel=2,
+            )
+        whole = str(filepath).endswith(".keras") and zipped is not False
+        saving.save_whole(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
+        """As `keras.Model.save_weights`, but a `.weights.h5` file appears whole or not at all."""
+        saving.save_whole(super().save_weights, str(filepath).endswith(".weights.h5"), filepath, overwrite, **kwargs)
+
+    def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """As `keras.Model.load_weights`, but optimizers are not dropped, and nothing is half loaded.
+
+        Raises:
+            ValueError: The file and the model do not fit: other weights, or optimizers that only one of them has. With
+                `skip_mismatch` what fits is loaded.
+        """
+        load = functools.partial(super().load_weights, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        if skip_mismatch:
+            load()
+        else:
+            saving.load_whole(load, filepath, self)
