@@ -64,10 +64,8 @@ class Compilation:
     ) -> keras.optimizers.Optimizer:
         """The optimizer, built for the variables of `network`; its gradients come through the `others`, too."""
         if not network.trainable_variables:
-            raise ModelContractError(
-                f"Network {network.name!r} has no trainable variables and would never change. Set `trainable = True`; "
-                "each update moves only the variables of its own network."
-            )
+            expected = "trainable variables: set `trainable = True`; each update moves only its own network"
+            raise invalid(network.name, expected, "none, so that it would never change", ModelContractError)
         networks, strategy = (network, *others), model.distribute_strategy
         return optimization.prepared(
             argument, optimizer, network.trainable_variables, networks, strategy, model.is_restored

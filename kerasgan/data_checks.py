@@ -226,11 +226,9 @@ def _refuse_channels(images, model, form):
     fixes = {(3, 1): "tf.image.rgb_to_grayscale(x)", (1, 3): "tf.image.grayscale_to_rgb(x)", (4, 3): "x[..., :3]"}
     fix = fixes.get((received, wanted)) if images.rank == 3 else None
     how = f" with {form.of_images(fix)}" if fix else ""
-    networks = ", ".join(f"{name} {wanted}" for name in model.networks if name != "ema_generator")
-    raise ModelContractError(
-        f"Images and networks do not fit: the images have {received} channels, {networks}. Read the images with "
-        f"{wanted}{how}, or build the networks for {tuple(images)}."
-    )
+    expected = f"images with {wanted} channels, as the networks have: read them with {wanted}{how}, or build the "
+    expected += f"networks for {tuple(images)}"
+    raise invalid("x", expected, f"images with {received} channels", ModelContractError)
 
 
 def _check_pixels(batches, later, output, of_bytes, form):

@@ -46,11 +46,8 @@ class VAE(GenerativeModel):
         shapes = (self.image_shape, (2 * self.latent_dim,))
         received = (tuple(encoder.inputs[0].shape[1:]), tuple(encoder.outputs[0].shape[1:]))
         if received != shapes:
-            raise ModelContractError(
-                f"The networks do not fit: for this generator the encoder maps {shapes[0]} to {shapes[1]}, twice "
-                f"latent_dim. Received: one from {received[0]} to {received[1]}. Build both for one image_shape and "
-                "latent_dim."
-            )
+            wanted = f"{shapes[0]} -> {shapes[1]}, twice latent_dim: build both for one image_shape and latent_dim"
+            raise invalid("encoder", wanted, f"{received[0]} -> {received[1]}", ModelContractError)
         self.encoder = encoder
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}

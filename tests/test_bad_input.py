@@ -112,7 +112,7 @@ FIT = {
     "other channels": (
         lambda: fit(batches(images(shape=(4, 4, 3)))),
         ModelContractError,
-        r"images have 3 channels, generator 1, discriminator 1. Read the images with 1 with `x.map.*, or build",
+        r"images with 1 channels.*: read them with 1 with `x.map.*, or build.*Received: images with 3 channels",
     ),
     "other size": (
         lambda: fit(batches(images(shape=(5, 4, 1)))),

@@ -228,7 +228,7 @@ def test_metrics_of_predictions_are_refused(given, message):
 
 
 def test_two_metrics_have_two_names():
-    with pytest.raises(ValueError, match=r"`metrics`. Expected a name of its own for each: pass `name`"):
+    with pytest.raises(ValueError, match=r"`metrics`. Expected a different name for each: pass `name`"):
         compiled(metrics.FrechetDistance(), metrics.FrechetDistance(print))
 
 
