@@ -34,6 +34,7 @@ from kerasgan.errors import (
     CheckpointVersionError,
     CheckpointWriteError,
     RunDirError,
+    invalid,
 )
 
 try:
@@ -43,7 +44,34 @@ except ImportError:  # not on Windows, where a directory is not locked
 
 FORMAT = 1
 _ARRAYS, _VALUES, _MANIFEST, _LOCK = "state.npz", "training.json", "manifest.json", ".lock"
+_MOST_VALUES = 100_000  # of an array among the values, which are text
 _NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
+
+
+def plain(argument, value):
+    """The value as JSON holds it: NumPy numbers and tensors become numbers, arrays and tuples lists.
+
+    Args:
+        argument: String, what holds the value.
+        value: Anything.
+
+    Raises:
+        TypeError: It holds something that JSON does not give back.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(argument, one) for one in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(argument, one) for key, one in value.items()}
+    if not isinstance(value, dict) and hasattr(value, "dtype") and np.asarray(value).dtype.kind in "biufU":
+        array = np.asarray(value)
+        if array.size > _MOST_VALUES:
+            expected = f"arrays of at most {_MOST_VALUES:,} values in a checkpoint: keep what is larger in a file"
+            raise invalid(argument, expected, f"one of shape {array.shape}")
+        return array.tolist()
+    expected = "numbers, strings, lists, and dicts whose keys are strings, which a checkpoint can hold"
+    raise invalid(argument, expected, f"{type(value).__name__} {value!r:.80}", TypeError)
 
 
 def write(directory, step, epoch, arrays, values):

@@ -4,8 +4,7 @@ import shutil
 import sys
 import time
 
-import keras
-
+from kerasgan.callbacks.base import Callback
 from kerasgan.errors import checked_integer
 
 # Shown in this order where there are any of them; otherwise all metrics of the model.
@@ -15,7 +14,7 @@ _SECONDS = 2.0
 _SECONDS_ON_TERMINAL = 0.2
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(Callback):
     """Steps, metrics, time gone and time left: one line, rewritten on a terminal, else about 20 lines in all.
 
     step 1200/3500  34%  wasserstein 1.23  gradient_norm 0.98  g_loss -0.41  0:41 elapsed, 1:17 left

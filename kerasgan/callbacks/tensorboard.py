@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import images
+from kerasgan.callbacks.base import Callback
 from kerasgan.errors import checked_integer
 
 
@@ -19,7 +20,7 @@ class _Summary:
         return tf.summary.scalar(name, np.float32(data), step=np.int64(int(step)))
 
 
-class TensorBoard(keras.callbacks.TensorBoard):
+class TensorBoard(Callback, keras.callbacks.TensorBoard):
     """Keras's `TensorBoard`, for trainings of any length, and with pictures: arguments and scalars are the same.
 
     After each epoch `samples` shows what the model makes of the same latents: a grid of images, or a scatter plot of
@@ -37,6 +38,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         ValueError: An argument is out of its range.
     """
 
+    chief_only = True
     summary = _Summary()
 
     def __init__(self, *args, num_images=64, **kwargs):

@@ -1,0 +1,122 @@
+"""The batches of a run: read from any step on, and the position in them saved."""
+
+from collections.abc import Callable, Iterator
+
+import keras
+import tensorflow as tf
+
+from kerasgan import batching, buffers, data_checks, iterators
+from kerasgan.errors import CheckpointMismatchError
+
+# How exact a position is: exact; exact if the dataset gives the same batches each time it is read; approximate.
+EXACT, REPLAYED, APPROXIMATE = "exact", "replayed", "approximate"
+_READ_AHEAD = 4  # training steps of which batches are read ahead, one to be safe
+
+
+class Reader:
+    """Reads the dataset of a run, training step by training step.
+
+    The position in a dataset of ours is a number, that of the batches which the model has taken. In a pipeline of the
+    user's it is the state of its iterator, if that can be saved; otherwise the batches are read again.
+
+    Args:
+        model: `GenerativeModel`.
+        dataset: `tf.data.Dataset` of batches, as `fit` was given it.
+        rewind: Function that undoes what looking at the dataset has changed in it (`iterators.rewinder`).
+
+    Attributes:
+        iterator: Iterator over training steps; None before `begin` or `restore`.
+        too_large: String, what keeps the state of the iterator from being saved; None where nothing does.
+    """
+
+    def __init__(self, model: keras.Model, dataset: tf.data.Dataset, rewind: Callable[[], None]):
+        self._model = model
+        self._dataset = dataset
+        self._rewind = rewind
+        self._seekable = batching.seekable(dataset)
+        self._replicas = model.distribute_strategy.num_replicas_in_sync
+        self._first = model.batches_taken
+        self.iterator: Iterator | None = None
+        self.too_large: str | None = None
+
+    def begin(self, anew: bool = False) -> None:
+        """Makes the iterator, from the model's position on where the dataset is seekable.
+
+        Args:
+            anew: Whether to replace an iterator that was made or restored before.
+        """
+        if self.iterator is None or anew:
+            self.iterator = self._read()
+
+    def look_for_large_buffers(self) -> None:
+        """Sets `too_large`. To be called before the first step, because it may read from the dataset."""
+        if self._has_state:
+            step = self._model.batches_per_step * (buffers.bytes_in(self._dataset.element_spec) or 0)
+            self.too_large = buffers.too_large(self._dataset, _READ_AHEAD * step)
+
+    def state(self) -> tuple[dict, bytes | None]:
+        """Returns the position: what JSON can hold of it, and the state of the iterator where that is part of it."""
+        kind, data = self._position()
+        return {"first": self._first, "data": kind}, data
+
+    def iterator_at(self, data: bytes) -> Iterator | None:
+        """An iterator in the state that `state` returned; None where steps are counted instead.
+
+        Raises:
+            CheckpointMismatchError: The dataset has no such state.
+        """
+        if not self._has_state:
+            return None
+        iterator = self._read()
+        try:
+            iterators.move(iterator, data)
+        except tf.errors.OpError as error:
+            raise CheckpointMismatchError(
+                "The checkpoint's position in the data does not fit this dataset, which has other transformations: "
+                "build it as it was, or name another directory to begin anew."
+            ) from error
+        return iterator
+
+    def restore(self, state: dict, iterator: Iterator | None) -> str:
+        """Resumes from a state, with the iterator of `iterator_at`; the model has to be restored before.
+
+        Returns:
+            How exact the position is: `EXACT`, `REPLAYED` or `APPROXIMATE`.
+        """
+        self._first, kind = state["first"], state["data"]
+        if kind == EXACT and not self._seekable and iterator is None:
+            kind = REPLAYED  # the number of replicas has changed since
+        self.iterator = iterator or self._read(replay=kind != EXACT)
+        return kind
+
+    @property
+    def _has_state(self):
+        """Whether the iterator has a state that could be saved: those over several replicas have none."""
+        return not self._seekable and self._replicas == 1
+
+    def _read(self, replay=False):
+        model = self._model
+        dataset = batching.for_training(self._dataset, model.batches_per_step, model.batches_taken)
+        if replay:
+            dataset = dataset.skip((model.batches_taken - self._first) // model.batches_per_step)
+        data_checks.check_divisible(dataset, self._replicas, model.pack)
+        self._rewind()
+        if self._replicas > 1:
+            dataset = model.distribute_strategy.experimental_distribute_dataset(dataset)
+        return iter(dataset)
+
+    def _position(self):
+        if self._seekable:
+            return EXACT, None
+        if not self._has_state or self.too_large:
+            return REPLAYED, None
+        self.begin()
+        try:
+            data = iterators.position(self.iterator)
+        except tf.errors.FailedPreconditionError:  # a random op with a state, or Python
+            return APPROXIMATE, None
+        read_ahead = _READ_AHEAD * buffers.bytes_in(self.iterator.element_spec)
+        if len(data) > buffers.LIMIT + read_ahead:  # an autotuned `prefetch` has grown
+            self.too_large = f"the batches that are read ahead hold {buffers.shown(len(data))}"
+            return REPLAYED, None
+        return EXACT, data
