@@ -1,6 +1,7 @@
 """The batches of a run: read from any step on, and the position in them saved."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -36,7 +37,7 @@ class Reader:
         self._seekable = batching.seekable(dataset)
         self._replicas = model.distribute_strategy.num_replicas_in_sync
         self._first = model.batches_taken
-        self.iterator: Iterator | None = None
+        self.iterator: Any = None
         self.too_large: str | None = None
 
     def begin(self, anew: bool = False) -> None:
@@ -115,7 +116,7 @@ class Reader:
             data = iterators.position(self.iterator)
         except tf.errors.FailedPreconditionError:  # a random op with a state, or Python
             return APPROXIMATE, None
-        read_ahead = _READ_AHEAD * buffers.bytes_in(self.iterator.element_spec)
+        read_ahead = _READ_AHEAD * (buffers.bytes_in(self.iterator.element_spec) or 0)
         if len(data) > buffers.LIMIT + read_ahead:  # an autotuned `prefetch` has grown
             self.too_large = f"the batches that are read ahead hold {buffers.shown(len(data))}"
             return REPLAYED, None

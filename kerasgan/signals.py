@@ -31,7 +31,7 @@ class Signals:
         self._strategy = strategy
         self._may_end = may_end
         self._announce = announce
-        self._ending = False
+        self._ending: int | None = None  # the signal that ends the process
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
@@ -43,8 +43,8 @@ class Signals:
         try:
             yield
         except Exception:
-            if self._ending:  # TensorFlow has wrapped what the handler raised in the middle of its own code
-                _end(self.received)
+            if self._ending is not None:  # TensorFlow has wrapped what the handler raised in the middle of its own code
+                _end(self._ending)
             raise
         finally:
             for number, handler in before.items():
@@ -64,7 +64,7 @@ class Signals:
     def end(self, number: int) -> NoReturn:
         """Ends the process with the exit status of the signal."""
         self._announce(signal.Signals(number).name)
-        self._ending = True
+        self._ending = number
         _end(number)
 
     def _handle(self, number, frame):
@@ -73,7 +73,7 @@ class Signals:
             self.end(number)
 
 
-def _end(number):
+def _end(number: int) -> NoReturn:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)

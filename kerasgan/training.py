@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import _keras, checkpoint
-from kerasgan.callbacks.collection import Callbacks
+from kerasgan import _keras
+from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
 from kerasgan.errors import invalid
 from kerasgan.reading import Reader
@@ -55,7 +55,9 @@ class Training:
         self.epochs = epochs
         self.verbose = verbose
         self.validate = validate
-        self.callbacks = Callbacks(callbacks, model)
+        self.callbacks = adapters.of_run(callbacks, model)
+        originals = [callback.original for callback in self.callbacks]
+        self.history = next(one for one in originals if isinstance(one, keras.callbacks.History))
         self.reader = Reader(model, dataset, rewind)
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
         self._epoch_logs: dict[str, float] | None = None  # those of the epoch, while it is validated
@@ -63,11 +65,6 @@ class Training:
         self._validated = validated
         self._warned_of_nan = False
         self._restored: dict[str, Any] | None = None
-
-    @property
-    def history(self) -> keras.callbacks.History:
-        """What `fit` returns."""
-        return self.callbacks.history
 
     @property
     def position(self) -> tuple[int, int]:
@@ -84,26 +81,26 @@ class Training:
     @property
     def logs_more(self) -> bool:
         """Whether the logs may hold more than `metric_names`: callbacks and a user's own steps may add to them."""
-        kind = type(self.model)
-        return self.callbacks.add_logs or not (is_ours(kind, "train_step") and is_ours(kind, "test_step"))
+        steps = (is_ours(type(self.model), "train_step"), is_ours(type(self.model), "test_step"))
+        return not all(steps) or any(callback.adds_logs for callback in self.callbacks if not callback.saves_run)
 
     @property
     def was_stopped_early(self) -> bool:
         """Whether EarlyStopping, with the same patience, had ended the run that resumes."""
-        return self._restored is not None and self.callbacks.ended(self._restored["callbacks"])
+        return any(callback.ended(state) for callback, state in self._remembered())
 
     def run(self) -> keras.callbacks.History:
         """Trains; returns the history."""
         # Callbacks may give the model metrics and variables in `set_model`: before a checkpoint is read or written.
         callbacks = keras.callbacks.CallbackList(
-            self.callbacks.originals,
+            [callback.original for callback in self.callbacks],
             add_progbar=self.verbose != 0,
             verbose=self.verbose,
             epochs=self.epochs,
             steps=self.steps_per_epoch,
             model=self.model,
         )
-        if self.callbacks.save_run:
+        if any(callback.saves_run for callback in self.callbacks):
             self.reader.look_for_large_buffers()
         with contextlib.ExitStack() as stack:
             for callback in self.callbacks:
@@ -121,7 +118,8 @@ class Training:
             history = self._restored["history"]
             self.history.epoch = list(history["epoch"])
             self.history.history = {name: list(values) for name, values in history["history"].items()}
-            self.callbacks.set_state(self._restored["callbacks"])
+            for callback, state in self._remembered():
+                callback.set_state(state)
         if _keras.initial_epoch(model):  # Keras's BackupAndRestore has loaded weights
             self.epoch, self.step = _keras.initial_epoch(model), int(model.step.numpy())
             self.reader.begin(anew=True)
@@ -155,18 +153,19 @@ class Training:
             means = {name: float(value) for name, value in model.get_metrics_result().items()}
             last = _scalars(self._logs)
             self._epoch_logs = {**means, **{name: last[name] for name in last if name not in means}}
-        self._warn_of_nan()
+        self._warn_of_nan(self._epoch_logs)
         logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
         callbacks.on_epoch_end(self.epoch - 1, logs)
         return logs
 
-    def _warn_of_nan(self):
+    def _warn_of_nan(self, logs):
         """Warns once where no callback does: from outside, a run that has diverged looks like any other."""
-        broken = [name for name, value in self._epoch_logs.items() if math.isnan(value)]
+        broken = [name for name, value in logs.items() if math.isnan(value)]
         # Under loss scaling updates that overflow are left out, and what they logged is in the means.
-        skipped = self._epoch_logs.get("skipped", 0.0)
-        if not broken or self.callbacks.find_nan or self._warned_of_nan or 0.0 < skipped < _MANY_SKIPPED:
+        skipped = logs.get("skipped", 0.0)
+        watched = any(callback.finds_nan for callback in self.callbacks)
+        if not broken or watched or self._warned_of_nan or 0.0 < skipped < _MANY_SKIPPED:
             return
         self._warned_of_nan = True
         what = f"{broken[0]} is NaN in epoch {self.epoch + 1}"
@@ -191,8 +190,8 @@ class Training:
             "epoch_logs": self._epoch_logs,
             "logs": _scalars(self._logs),
             **reading,
-            "history": checkpoint.plain("history", history),
-            "callbacks": self.callbacks.state(),
+            "history": adapters.plain("history", history),
+            "callbacks": adapters.states(self.callbacks),
         }, data
 
     def restore(self, state: dict[str, Any], iterator: Iterator | None) -> str:
@@ -204,6 +203,10 @@ class Training:
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._epoch_logs, self._logs, self._restored = state["epoch_logs"], state.get("logs", {}), state
         return self.reader.restore(state, iterator)
+
+    def _remembered(self):
+        """Pairs of a callback and its state in the run that resumes."""
+        return adapters.with_states(self.callbacks, self._restored["callbacks"] if self._restored else ())
 
 
 def _scalars(logs):

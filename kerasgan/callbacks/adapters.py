@@ -1,9 +1,12 @@
-"""The callbacks of Keras and of users, with the interface of ours."""
+"""The callbacks of Keras and of users, with the interface of ours; those of one run."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
+from kerasgan import distribution
 from kerasgan.callbacks.base import Callback
 from kerasgan.errors import invalid
 
@@ -71,6 +74,7 @@ class _TerminateOnNaN(Adapter):
             raise invalid("callbacks", expected, "keras.callbacks.TerminateOnNaN")
 
 
+_MOST_VALUES = 100_000  # of an array in a checkpoint, which holds it as text
 _ADAPTERS = {
     keras.callbacks.EarlyStopping: _EarlyStopping,
     keras.callbacks.ReduceLROnPlateau: _ReduceLROnPlateau,
@@ -81,9 +85,80 @@ _ADAPTERS = {
 }
 
 
-def adapted(callback: keras.callbacks.Callback) -> Callback:
-    """The callback itself if it is one of ours, otherwise its adapter."""
+def of_run(callbacks: Any, model: keras.Model) -> list[Callback]:
+    """Returns the callbacks of a run of the model, with a `History`; those that save the run are last.
+
+    Args:
+        callbacks: What `fit` was given: a callback, a structure of them, a `keras.callbacks.CallbackList`, or None.
+        model: `GenerativeModel`.
+    """
+    given = []
+    for leaf in keras.tree.flatten(callbacks or []):
+        for callback in leaf.callbacks if isinstance(leaf, keras.callbacks.CallbackList) else [leaf]:
+            # Keras, too, calls whatever has the methods of a callback.
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
+                expected = "objects of keras.callbacks.Callback, e.g. [TerminateOnNaN()]"
+                raise invalid("callbacks", expected, repr(callback))
+            given.append(_adapted(callback))
+    if not distribution.is_chief(model.distribute_strategy):
+        given = [callback for callback in given if not callback.chief_only]
+    if not any(isinstance(callback.original, keras.callbacks.History) for callback in given):
+        given.append(Adapter(keras.callbacks.History()))
+    for callback in given:
+        callback.check(model)
+    return sorted(given, key=lambda callback: callback.saves_run)
+
+
+def _adapted(callback):
     if isinstance(callback, Callback):
         return callback
     adapters = (adapter for kind, adapter in _ADAPTERS.items() if isinstance(callback, kind))
     return next(adapters, Adapter)(callback)
+
+
+def states(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:
+    """Returns what callbacks keep across a resume, in values that JSON can hold, or raises a TypeError."""
+    states = []
+    for callback in callbacks:
+        name = type(callback.original).__name__
+        state = plain(f"{name}.get_state()", callback.get_state())
+        if state:
+            states.append({"class": name, "state": state})
+    return states
+
+
+def with_states(callbacks: Iterable[Callback], states: Iterable[dict[str, Any]]) -> Iterator[tuple[Callback, dict]]:
+    """Yields the callbacks that have a state, and the state: the first that is left of their class."""
+    left = list(states)
+    for callback in callbacks:
+        found = next((state for state in left if state["class"] == type(callback.original).__name__), None)
+        if found is not None:
+            left.remove(found)
+            yield callback, found["state"]
+
+
+def plain(argument: str, value: Any) -> Any:
+    """Returns the value as JSON holds it: NumPy numbers and tensors as numbers, arrays and tuples as lists.
+
+    Args:
+        argument: What holds the value.
+        value: Anything.
+
+    Raises:
+        TypeError: It holds something that JSON does not give back.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(argument, part) for part in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(argument, part) for key, part in value.items()}
+    # Arrays and tensors, of whatever package.
+    if not isinstance(value, dict) and hasattr(value, "dtype") and np.asarray(value).dtype.kind in "biufU":
+        array = np.asarray(value)
+        if array.size > _MOST_VALUES:
+            expected = f"arrays of at most {_MOST_VALUES:,} values in a checkpoint: keep what is larger in a file"
+            raise invalid(argument, expected, f"one of shape {array.shape}")
+        return array.tolist()
+    expected = "numbers, strings, lists, and dicts whose keys are strings, which a checkpoint can hold"
+    raise invalid(argument, expected, f"{type(value).__name__} {value!r:.80}", TypeError)

@@ -99,7 +99,8 @@ class Checkpoint(ModelCallback):
         self._workers = distribution.has_workers(self._strategy)
         self._signals = Signals(self._strategy, self._may_end, self._say_stopped)
         self._best = _Best(self.monitor, self.mode, training)
-        self._saved = self._names = None
+        self._saved: tuple[int, int] | None = None  # the position of the last checkpoint
+        self._names: set[str] = set()
         self._saving = self._warned = False
         with contextlib.ExitStack() as stack:
             if self._writes:

@@ -92,7 +92,9 @@ class Health(ModelCallback):
         self._real_spread = _spread(self._real)  # 0 where most are one image: then collapse is not looked for
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
         self._seen: dict[str, int] = {}  # looks in a row
-        self._sums, self._counted, self._latest = {}, 0, {}
+        self._sums: dict[str, float] = {}
+        self._latest: dict[str, float] = {}  # the means of the last look
+        self._counted = 0
         self._looked = self._training.step
         self._left_out = 0  # updates in a row
 
@@ -115,7 +117,7 @@ class Health(ModelCallback):
         logs = logs or {}
         distance = self.model.loss.distance if "discriminator" in self.model.networks else None
         held_out = logs.get(f"val_{distance}")
-        if held_out is None:
+        if distance is None or held_out is None:
             return
         # The mean of the epoch may be far away, where the epoch began.
         training = self._latest.get(distance, logs.get(distance, held_out))

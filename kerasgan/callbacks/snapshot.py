@@ -6,7 +6,6 @@ import pathlib
 import platform
 import textwrap
 import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import keras
@@ -219,7 +218,7 @@ def _canonical(value):
     return replaced(value)
 
 
-def _differences(there, here, path="") -> Iterator[str]:
+def _differences(there, here, path=""):
     """Sentences on where two configurations differ."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in dict.fromkeys([*there, *here]):
