@@ -51,16 +51,13 @@ _NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
 def write(
     directory: str | os.PathLike, step: int, epoch: int, arrays: dict[str, np.ndarray], values: dict[str, Any]
 ) -> pathlib.Path:
-    """Writes a checkpoint.
+    """Writes a checkpoint, and returns its path.
 
     Args:
         directory: Where the checkpoints are kept; it is made if it does not exist.
         step, epoch: Training steps and epochs done, >= 0, by which it is named.
         arrays: Dict from name to array.
         values: Dict that JSON can hold.
-
-    Returns:
-        Path of the checkpoint.
 
     Raises:
         CheckpointWriteError: It cannot be written; nothing of it is left.

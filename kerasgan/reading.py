@@ -21,9 +21,7 @@ class Reader:
     user's it is the state of its iterator, if that can be saved; otherwise the batches are read again.
 
     Args:
-        model: `GenerativeModel`.
-        dataset: `tf.data.Dataset` of batches, as `fit` was given it.
-        rewind: Function that undoes what looking at the dataset has changed in it (`iterators.rewinder`).
+        model, dataset, rewind: As in `training.Training`.
 
     Attributes:
         iterator: Iterator over training steps; None before `begin` or `restore`.
@@ -41,11 +39,7 @@ class Reader:
         self.too_large: str | None = None
 
     def begin(self, anew: bool = False) -> None:
-        """Makes the iterator, from the model's position on where the dataset is seekable.
-
-        Args:
-            anew: Whether to replace an iterator that was made or restored before.
-        """
+        """Makes the iterator, unless there is one and it need not be made `anew`, because the model has moved."""
         if self.iterator is None or anew:
             self.iterator = self._read()
 
@@ -61,11 +55,7 @@ class Reader:
         return {"first": self._first, "data": kind}, data
 
     def iterator_at(self, data: bytes) -> Iterator | None:
-        """An iterator in the state that `state` returned; None where steps are counted instead.
-
-        Raises:
-            CheckpointMismatchError: The dataset has no such state.
-        """
+        """An iterator in the state that `state` returned, which must fit; None where steps are counted instead."""
         if not self._has_state:
             return None
         iterator = self._read()
@@ -79,11 +69,7 @@ class Reader:
         return iterator
 
     def restore(self, state: dict, iterator: Iterator | None) -> str:
-        """Resumes from a state, with the iterator of `iterator_at`; the model has to be restored before.
-
-        Returns:
-            How exact the position is: `EXACT`, `REPLAYED` or `APPROXIMATE`.
-        """
+        """Resumes from a state, with the iterator of `iterator_at`, after the model; returns how exact that is."""
         self._first, kind = state["first"], state["data"]
         if kind == EXACT and not self._seekable and iterator is None:
             kind = REPLAYED  # the number of replicas has changed since

@@ -30,8 +30,7 @@ class Training:
         dataset: `tf.data.Dataset` of batches, as `fit` was given it.
         rewind: Function that undoes what looking at the dataset has changed in it (`iterators.rewinder`).
         steps_per_epoch: Integer >= 1, a multiple of the steps per execution.
-        epochs, initial_epoch, verbose: As in Keras.
-        callbacks: As in Keras.
+        epochs, initial_epoch, verbose, callbacks: As in Keras.
         validate: Function of an epoch and the callbacks that returns the `val_` metrics, empty where there are none.
         validated: Whether there is validation data.
     """
@@ -195,11 +194,7 @@ class Training:
         }, data
 
     def restore(self, state: dict[str, Any], iterator: Iterator | None) -> str:
-        """Resumes from a state, with the iterator of `Reader.iterator_at`; the model has to be restored before.
-
-        Returns:
-            How exact the position in the data is, one of the constants of `reading`.
-        """
+        """Resumes from a state, after the model; as in `Reader.restore`."""
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._epoch_logs, self._logs, self._restored = state["epoch_logs"], state.get("logs", {}), state
         return self.reader.restore(state, iterator)

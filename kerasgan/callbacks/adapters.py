@@ -86,12 +86,7 @@ _ADAPTERS = {
 
 
 def of_run(callbacks: Any, model: keras.Model) -> list[Callback]:
-    """Returns the callbacks of a run of the model, with a `History`; those that save the run are last.
-
-    Args:
-        callbacks: What `fit` was given: a callback, a structure of them, a `keras.callbacks.CallbackList`, or None.
-        model: `GenerativeModel`.
-    """
+    """Returns the callbacks that `fit` was given, in any form, and a `History`; those that save the run are last."""
     given = []
     for leaf in keras.tree.flatten(callbacks or []):
         for callback in leaf.callbacks if isinstance(leaf, keras.callbacks.CallbackList) else [leaf]:
@@ -140,12 +135,8 @@ def with_states(callbacks: Iterable[Callback], states: Iterable[dict[str, Any]])
 def plain(argument: str, value: Any) -> Any:
     """Returns the value as JSON holds it: NumPy numbers and tensors as numbers, arrays and tuples as lists.
 
-    Args:
-        argument: What holds the value.
-        value: Anything.
-
     Raises:
-        TypeError: It holds something that JSON does not give back.
+        TypeError: The value, of `argument`, holds something that JSON does not give back.
     """
     if value is None or isinstance(value, str | bool | int | float):
         return value

@@ -31,11 +31,10 @@ class Checkpoint(ModelCallback):
     - Before the first step a checkpoint is written and read: what would fail at three in the morning fails now.
     - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
     - An incomplete or changed checkpoint is passed over with a warning; the newest intact one is used.
-    - A checkpoint of another configuration or other data is refused, with what differs.
-    - A model that has been trained further than the checkpoint is refused: resuming would throw its steps away.
+    - A checkpoint of another configuration or other data is refused, with what differs; so is one of fewer steps than
+      the model has been trained for.
     - With several workers the first one writes; all read, from a directory that all of them see.
-
-    Unless `fit` has `verbose=0`, a line says where a run resumes, that it is complete, or where it was stopped.
+    - Unless `fit` has `verbose=0`, a line says where a run resumes, that it is complete, or where it was stopped.
 
     Call `fit` with the same arguments to resume: `epochs` counts from the beginning; a run that EarlyStopping has ended
     stays so. Learning rates are those of the checkpoint: to change them, use `keras.callbacks.LearningRateScheduler`.
@@ -44,14 +43,13 @@ class Checkpoint(ModelCallback):
     (`restore_best_weights=True`) are not kept.
 
     Args:
-        directory: Where the checkpoints of this run, and no other, are kept; it is made if it does not exist.
+        directory: For the checkpoints of this run only; it is made if it does not exist.
         every: Integer >= 1, steps between two checkpoints; None for one at the end of each epoch.
         keep: Integer >= 1, how many of the newest checkpoints are kept.
         monitor: A metric in the logs, e.g. `"val_wasserstein"`: the generator with its best value at the end of an
             epoch, the averaged one if there is one, is kept as `best.keras`. None for no such file.
         mode: `"min"` or `"max"`, which value is best.
-        on_error: `"raise"`, or `"warn"` to train on when a checkpoint cannot be written, and try again at the next.
-            The first one always raises.
+        on_error: `"raise"`, or `"warn"` to train on when a checkpoint, but not the first, cannot be written.
 
     Attributes:
         restored: Path of the checkpoint that the run has resumed from; None where there was none.
@@ -109,7 +107,9 @@ class Checkpoint(ModelCallback):
             self._restore()
             self._last = training.step
             if self._saved is None:
-                self._write_first()
+                self._write()
+                if self._writes:  # what cannot be read is found before hours are spent
+                    checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
             if self.restored:
                 self._say(_where(training, self.restored))
             stack.enter_context(self._signals.handled())
@@ -200,12 +200,6 @@ class Checkpoint(ModelCallback):
                 warnings.warn(inexact, stacklevel=2)
             checkpoint.prune(path, self.keep)
         self._saved = training.position
-
-    def _write_first(self):
-        """Writes one real checkpoint, and reads it, before hours are spent."""
-        self._write()
-        if self._writes:
-            checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
 
     def _check_names(self, variables):
         """Refuses variables that are made after the first checkpoint: a run that resumes would not have them yet."""

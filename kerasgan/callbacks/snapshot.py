@@ -46,12 +46,7 @@ def first_non_finite(arrays: dict[str, np.ndarray]) -> str | None:
 
 
 def inexact(kind: str, too_large: str | None) -> str | None:
-    """Returns in words how inexact a run that resumes from a checkpoint will be; None where it is exact.
-
-    Args:
-        kind: How exact the position in the data is, one of the constants of `reading`.
-        too_large: What keeps the position from being saved, as in `reading.Reader`.
-    """
+    """Says how inexact a run that resumes from a checkpoint will be, by what `Reader` found; None where it is exact."""
     if kind == APPROXIMATE:
         return f"A run that resumes from a checkpoint will be {_INEXACT[APPROXIMATE]}"
     if too_large:
@@ -65,16 +60,9 @@ def inexact(kind: str, too_large: str | None) -> str | None:
 def write(
     directory: pathlib.Path, training: "Training", arrays: dict[str, np.ndarray], best: float | None
 ) -> tuple[pathlib.Path, str]:
-    """Writes a checkpoint of a run.
+    """Writes a checkpoint of a run and the `arrays_of` its model.
 
-    Args:
-        directory: Where the checkpoints are.
-        training: The run.
-        arrays: Those of `arrays_of` its model.
-        best: The best value of the metric that is monitored.
-
-    Returns:
-        The path, and how exact the position in the data is, one of the constants of `reading`.
+    Returns its path, and how exact the position in the data is: one of the constants of `reading`.
     """
     state, data = training.state()
     if data is not None:
@@ -84,14 +72,9 @@ def write(
 
 
 def restore(path: pathlib.Path, training: "Training") -> tuple[float | None, str]:
-    """Resumes a run from a checkpoint that verifies.
+    """Resumes a run from a checkpoint that verifies; nothing of the run is changed where the checkpoint is refused.
 
-    Args:
-        path: Path of the checkpoint.
-        training: The run; nothing of it is changed where the checkpoint is refused.
-
-    Returns:
-        The best value of the metric that is monitored, and how exact the position in the data is.
+    Returns the best value of the metric that is monitored, and how exact the position in the data is.
 
     Raises:
         CheckpointMismatchError: The checkpoint is of another run, or the model has been trained further.
@@ -109,7 +92,14 @@ def restore(path: pathlib.Path, training: "Training") -> tuple[float | None, str
         checkpoint.mismatch(path, differences)
     rates = training.model.learning_rates_set()
     kind = _read(path, training, values["training"])
-    _warn_of_rates(rates, training.model)
+    for name, rate in rates.items():
+        restored = optimization.learning_rate(training.model.optimizers[name])
+        if rate != restored:
+            warnings.warn(
+                f"The learning rate {rate:.7g} that was set on `{name}` is replaced by the checkpoint's, "
+                f"{restored:.7g}. To change it pass keras.callbacks.LearningRateScheduler to `fit`.",
+                stacklevel=2,
+            )
     if kind != EXACT:
         warnings.warn(f"Resuming from {path.name}: {_INEXACT[kind]}", stacklevel=2)
     machine = _machine(training.model)
@@ -120,11 +110,7 @@ def restore(path: pathlib.Path, training: "Training") -> tuple[float | None, str
 
 
 def check_agreement(directory: pathlib.Path, path: pathlib.Path | None, strategy: tf.distribute.Strategy) -> None:
-    """Refuses workers that have found different checkpoints in the directory. All of them have to call it.
-
-    Raises:
-        CheckpointMismatchError: In each worker.
-    """
+    """Raises a CheckpointMismatchError where workers have found different checkpoints. All of them have to call it."""
     if not distribution.has_workers(strategy):
         return
     numbers = distribution.gathered(strategy, checkpoint.number(path) if path else (-1, -1))
@@ -150,18 +136,6 @@ def _read(path, training, state):
     for name, array in arrays.items():
         variables[name].assign(array)
     return training.restore(state, iterator)
-
-
-def _warn_of_rates(rates, model):
-    """Warns of the learning rates, set by hand, that the checkpoint has replaced."""
-    for name, rate in rates.items():
-        restored = optimization.learning_rate(model.optimizers[name])
-        if rate != restored:
-            warnings.warn(
-                f"The learning rate {rate:.7g} that was set on `{name}` is replaced by the checkpoint's, "
-                f"{restored:.7g}. To change it pass keras.callbacks.LearningRateScheduler to `fit`.",
-                stacklevel=2,
-            )
 
 
 def _configuration(training):
