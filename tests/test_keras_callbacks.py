@@ -165,6 +165,13 @@ def test_our_tensorboard_shows_what_the_model_makes(num_images, tmp_path):
     assert [picture.tolist() for picture in pictures] == [picture.tolist() for picture in expected]
 
 
+def test_our_tensorboard_writes_evaluations_on_replicas(tmp_path, mirrored):
+    with mirrored.scope():
+        gan = model(kg.GAN)
+    fit(gan, kg.callbacks.TensorBoard(tmp_path, write_graph=False, num_images=0), epochs=1)
+    assert "evaluation_g_loss_vs_iterations" in {tag for _, tag, _ in events(tmp_path)}
+
+
 def test_swap_ema_weights_says_that_no_optimizer_keeps_an_average():
     with pytest.raises(ValueError, match="use_ema=True"):
         fit(model(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True))

@@ -189,7 +189,7 @@ class Checkpoint(ModelCallback):
             reason = f"{broken} holds NaN or infinity at step {training.step}"
             if self._saved is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
-            warnings.warn(f"No checkpoint was written: {reason}. Go on from the one before.", stacklevel=2)
+            warnings.warn(f"No checkpoint was written: {reason}. Resume from the one before.", stacklevel=2)
             return
         self._check_names(arrays)
         if self._writes:
