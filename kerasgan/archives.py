@@ -1,4 +1,4 @@
-"""Arrays in `.npz` files, looked at before any memory is taken for them."""
+"""Arrays in `.npz` files, inspected before any memory is allocated for them."""
 
 import tokenize
 import zipfile
@@ -21,17 +21,12 @@ DAMAGED = (
     EOFError,
     OSError,
 )
-# What the header of an array may take.
-_HEADER_BYTES = 4096
+_HEADER_BYTES = 4096  # the most that the header of an array may take
 _PREAMBLE = 12  # up to the length of the header, which has two bytes in version 1 and four since
 
 
-def header(archive, entry):
-    """Shape and dtype of an array in a zip file, which holds what it declares.
-
-    Args:
-        archive: `zipfile.ZipFile`.
-        entry: `zipfile.ZipInfo` of the array.
+def header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
+    """Returns shape and dtype of an array in a zip file.
 
     Raises:
         ValueError: It holds more or less than it declares, or objects, which could run code of whoever wrote them.
@@ -52,8 +47,8 @@ def header(archive, entry):
     return shape, dtype
 
 
-def read(archive, entry):
-    """The array whose header has been looked at."""
+def read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    """Returns an array whose `header` was accepted."""
     with archive.open(entry) as file:
         # allow_pickle=False: a pickle could run code of whoever made the file.
         return np.lib.format.read_array(file, allow_pickle=False)

@@ -6,6 +6,7 @@ and ends the process where that exceeds 2 GiB. A new iterator is small whatever 
 
 import math
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,36 +20,35 @@ LIMIT = 8 * 1024**2
 _MOST_SAVED = 1024**3
 # Datasets that keep elements, by a part of the name of their class, or of their op inside a function.
 _UNBOUNDED = ("Cache", "Shuffle", "Prefetch", "Unique", "GroupBy", "Window", "Snapshot")
-_READ_AHEAD = 16  # elements that an autotuned `prefetch` is taken to hold; it may grow beyond
+_READ_AHEAD = 16  # elements that an autotuned `prefetch` is assumed to hold; it may grow beyond
 _SAMPLED = 8
 
 
-def too_large(dataset, read_ahead):
-    """Why the iterator of a dataset cannot be saved in a checkpoint.
+def too_large(dataset: tf.data.Dataset, read_ahead: int) -> str | None:
+    """Returns why the iterator of a dataset cannot be saved in a checkpoint; None where all its buffers stay small.
 
     Args:
-        dataset: `tf.data.Dataset`, as the user made it.
-        read_ahead: Integer, bytes that are held besides.
+        dataset: The pipeline, as the user made it.
+        read_ahead: Bytes that are held besides.
 
     Returns:
-        String, the transformations that hold most and how much, e.g. `"shuffle(2000) can hold 24.6 MB"`; None where
-        all of them stay small.
+        The transformations that hold most and how much, e.g. `"shuffle(2000) can hold 24.6 MB"`.
     """
     held = sorted(((size, what) for size, what in _held(dataset) if size), reverse=True)
-    parallel = sum(map(_in_parallel, stages(dataset)))
-    if sum(size for size, _ in held) > LIMIT:
+    total, parallel = sum(size for size, _ in held), sum(map(_in_parallel, stages(dataset)))
+    if total > LIMIT:
         return ", ".join(f"{what} can hold {shown(size)}" for size, what in held[:2])
-    if sum(size for size, _ in held) + parallel + read_ahead > _MOST_SAVED:
+    if total + parallel + read_ahead > _MOST_SAVED:
         return f"the batches that are read ahead can hold {shown(parallel + read_ahead)}"
     return None
 
 
-def shown(size):
-    """A number of bytes for people."""
+def shown(size: float) -> str:
+    """A number of bytes for people; infinity is an unknown one."""
     return "an unknown part of the data" if size == math.inf else f"{size / 1e6:,.1f} MB"
 
 
-def bytes_in(spec):
+def bytes_in(spec: Any) -> int | None:
     """Bytes of a tensor, or a structure of them, of static shapes; None where the specification does not tell."""
     parts = tf.nest.flatten(spec, expand_composites=True)
     if not all(isinstance(part, tf.TensorSpec) and part.shape.is_fully_defined() for part in parts):
@@ -60,20 +60,20 @@ def bytes_in(spec):
 
 def _held(dataset):
     """Pairs of the most bytes that a transformation keeps, and its name."""
-    for one in stages(dataset):
-        kind = type(one).__name__
-        number = _keras.buffer_size_of(one) if "Shuffle" in kind or "Prefetch" in kind else -1
+    for stage in stages(dataset):
+        kind = type(stage).__name__
+        number = _keras.buffer_size_of(stage) if "Shuffle" in kind or "Prefetch" in kind else -1
         if kind.endswith("GlobalShuffleDataset"):  # of indices
             continue
         if kind == "CacheDataset":
-            yield _elements(one, math.inf) if _keras.is_cached_in_memory(one) else 0, "cache()"
+            yield _elements(stage, math.inf) if _keras.is_cached_in_memory(stage) else 0, "cache()"
         elif "Shuffle" in kind:
-            yield _elements(one, number if number >= 0 else math.inf), f"shuffle({number if number >= 0 else ''})"
+            yield _elements(stage, number if number >= 0 else math.inf), f"shuffle({number if number >= 0 else ''})"
         elif "Prefetch" in kind:
-            yield _elements(one, max(number, 0)), f"prefetch({number})"
+            yield _elements(stage, max(number, 0)), f"prefetch({number})"
         elif any(part in kind for part in _UNBOUNDED):
             yield math.inf, kind.strip("_").removesuffix("Dataset").lower()
-        for function in _keras.functions_of(one):
+        for function in _keras.functions_of(stage):
             kinds = {name.split("Dataset")[0] for name in _ops_of(function) if "Dataset" in name}
             for name in sorted(kinds):
                 if name.endswith(_UNBOUNDED):
@@ -81,7 +81,7 @@ def _held(dataset):
 
 
 def _elements(dataset, number):
-    """Bytes of so many elements of a dataset, or of all if it has fewer."""
+    """Bytes of this many elements of a dataset, or of all if it has fewer."""
     cardinality = int(dataset.cardinality())
     number = min(number, cardinality) if cardinality >= 0 else number
     return number * _bytes_of_element(dataset) if number else 0
@@ -109,7 +109,8 @@ def _in_parallel(dataset):
         most = _READ_AHEAD
     else:
         most = _keras.parallel_calls_of(dataset) or 0
-    most = most if most >= 0 else os.cpu_count()
+    if most < 0:  # TensorFlow decides
+        most = os.cpu_count() or 1
     return most * (bytes_in(dataset.element_spec) or 0)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: directories of arrays and JSON, complete and unchanged or not taken for checkpoints.
+"""Checkpoints on disk: directories of arrays and JSON, complete and unchanged, or else not taken for checkpoints.
 
 step-00001200-epoch-0004/
   state.npz        every array
@@ -22,6 +22,8 @@ import socket
 import uuid
 import warnings
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -39,24 +41,23 @@ from kerasgan.errors import (
 try:
     import fcntl
 except ImportError:  # not on Windows, where a directory is not locked
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 FORMAT = 1
 _ARRAYS, _VALUES, _MANIFEST, _LOCK = "state.npz", "training.json", "manifest.json", ".lock"
 _NAME = re.compile(r"step-(\d{8,})-epoch-(\d{4,})")
 
 
-def write(directory, step, epoch, arrays, values):
-    """Writes a checkpoint.
+def write(
+    directory: str | os.PathLike, step: int, epoch: int, arrays: dict[str, np.ndarray], values: dict[str, Any]
+) -> pathlib.Path:
+    """Writes a checkpoint, and returns its path.
 
     Args:
-        directory: Where the checkpoints are; it is made if it is not there.
-        step, epoch: Integers >= 0 that name it: the training steps and the epochs that are done.
-        arrays: Dict from name to NumPy array.
+        directory: Where the checkpoints are kept; it is made if it does not exist.
+        step, epoch: Training steps and epochs done, >= 0, by which it is named.
+        arrays: Dict from name to array.
         values: Dict that JSON can hold.
-
-    Returns:
-        `pathlib.Path` of the checkpoint.
 
     Raises:
         CheckpointWriteError: It cannot be written; nothing of it is left.
@@ -67,7 +68,7 @@ def write(directory, step, epoch, arrays, values):
         directory.mkdir(parents=True, exist_ok=True)
         with files.temporary_directory(directory) as temporary:
             with _flushed(temporary / _ARRAYS) as file:
-                np.savez(file, **arrays)
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes them for its `allow_pickle`
             with _flushed(temporary / _VALUES) as file:
                 file.write(json.dumps(values).encode())
             written = {name: _described(temporary / name) for name in (_ARRAYS, _VALUES)}
@@ -75,7 +76,7 @@ def write(directory, step, epoch, arrays, values):
                 manifest = {"format": FORMAT, "kerasgan": __version__, "step": step, "epoch": epoch, "files": written}
                 file.write(_signed(manifest))
             files.flush_directory(temporary)
-            if path.exists():  # and was passed over, or it would not be written again
+            if path.exists():  # damaged: it was passed over, or it would not be written again
                 shutil.rmtree(path)
             os.replace(temporary, path)
         files.flush_directory(directory)
@@ -84,15 +85,14 @@ def write(directory, step, epoch, arrays, values):
     return path
 
 
-def newest(directory):
-    """The newest checkpoint that verifies.
+def newest(directory: str | os.PathLike) -> pathlib.Path | None:
+    """Returns the newest checkpoint that verifies; None where there is no checkpoint at all.
 
-    Returns:
-        Its path; None where there is no checkpoint at all. Each one that is passed over is warned of, with the reason.
+    Warns of each checkpoint that is passed over, with the reason.
 
     Raises:
         CheckpointCorruptError: There are checkpoints and none verifies.
-        CheckpointVersionError: The newest has a format that is not read here.
+        CheckpointVersionError: The newest has a format that this version does not read.
     """
     rejected = []
     for path in checkpoints(directory):
@@ -112,46 +112,33 @@ def newest(directory):
     return None
 
 
-def checkpoints(directory):
-    """Paths of the checkpoints in a directory, newest first."""
+def checkpoints(directory: str | os.PathLike) -> list[pathlib.Path]:
+    """Returns the paths of the checkpoints in a directory, newest first."""
     directory = pathlib.Path(directory)
     found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)] if directory.is_dir() else []
     return sorted(found, key=number, reverse=True)
 
 
-def number(path):
-    """(step, epoch) of a checkpoint, by its name."""
-    return tuple(int(part) for part in _NAME.fullmatch(path.name).groups())
+def number(path: pathlib.Path) -> tuple[int, int]:
+    """Returns (step, epoch) of a checkpoint, by its name."""
+    _, step, _, epoch = path.name.split("-")
+    return int(step), int(epoch)
 
 
-def verify(path):
+def verify(path: pathlib.Path) -> None:
     """Compares a checkpoint with its manifest.
 
     Raises:
         CheckpointCorruptError: A file is missing or changed.
-        CheckpointVersionError: The format is not read here.
+        CheckpointVersionError: This version does not read the format.
     """
     try:
-        with files.open_file(path / _MANIFEST) as file:
-            content = file.read()
-        manifest = json.loads(content)
-        del manifest["sha256"]
-        if content != _signed(manifest):
-            raise CheckpointCorruptError(f"{path}: {_MANIFEST} is not what was written: its SHA-256 is another.")
-        version, described = manifest["format"], manifest["files"]
-        if version != FORMAT:
-            raise CheckpointVersionError(
-                f"{path} has format {version}; kerasgan {__version__} reads format {FORMAT}. Go on with kerasgan "
-                f"{manifest.get('kerasgan')}, which wrote it."
-            )
-        if number(path) != (manifest["step"], manifest["epoch"]):
-            raise CheckpointCorruptError(f"{path}: the manifest is that of step {manifest['step']}.")
-        expected = {name: (described[name]["bytes"], described[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
+        expected = _read_manifest(path)
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
         raise CheckpointCorruptError(f"{path}: {_MANIFEST} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointCorruptError(f"{path}: {_MANIFEST} cannot be read ({error}).") from error
     for name, (size, digest) in expected.items():
         try:
@@ -165,50 +152,65 @@ def verify(path):
             )
 
 
-def read_values(path):
-    """The values of a checkpoint that verifies, as they were written."""
+def _read_manifest(path):
+    """Dict by file of its size and SHA-256. Whatever a manifest may hold, this raises one of the errors of `verify`."""
+    with files.open_file(path / _MANIFEST) as file:
+        content = file.read()
+    manifest = json.loads(content)
+    del manifest["sha256"]
+    if content != _signed(manifest):
+        raise CheckpointCorruptError(f"{path}: {_MANIFEST} is not what was written: its SHA-256 differs.")
+    version, described = manifest["format"], manifest["files"]
+    if version != FORMAT:
+        raise CheckpointVersionError(
+            f"{path} has format {version}; kerasgan {__version__} reads format {FORMAT}. Resume with kerasgan "
+            f"{manifest.get('kerasgan')}, which wrote it."
+        )
+    if number(path) != (manifest["step"], manifest["epoch"]):
+        raise CheckpointCorruptError(f"{path}: the manifest is that of step {manifest['step']}.")
+    return {name: (described[name]["bytes"], described[name]["sha256"]) for name in (_ARRAYS, _VALUES)}
+
+
+def read_values(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the values of a checkpoint that verifies, as they were written."""
     try:
         return json.loads((path / _VALUES).read_bytes())
     except (ValueError, RecursionError) as error:
         raise CheckpointCorruptError(f"{path}: {_VALUES} cannot be read ({error}).") from error
 
 
-def read_arrays(path, specs, optional=(), ignored=None):
-    """The arrays of a checkpoint.
+def read_arrays(
+    path: pathlib.Path, specs: dict[str, Any], optional: Iterable[str] = (), ignored: str | None = None
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of a checkpoint, in the order of `specs`.
 
     Args:
         path: Path of a checkpoint that verifies.
-        specs: Dict from name to (shape, NumPy dtype) of what is wanted, or to None for any shape and dtype.
+        specs: Dict from name to the (shape, NumPy dtype) that is wanted, or to None for any shape and dtype.
         optional: Names that may be missing.
-        ignored: String, how the names of further arrays may begin; these are not read.
-
-    Returns:
-        Dict from name to array, in the order of `specs`.
+        ignored: What the names of further arrays may begin with; these are not read.
 
     Raises:
-        CheckpointMismatchError: The arrays are other ones, or of other shapes; none has been read then.
-        CheckpointCorruptError: The archive is not one.
+        CheckpointMismatchError: Names, shapes or dtypes differ; nothing has been read then.
+        CheckpointCorruptError: The archive is damaged or crafted.
     """
     try:
         with zipfile.ZipFile(path / _ARRAYS) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             headers = {name: _header(archive, entry) for name, entry in entries.items()}
             _match(path, headers, specs, optional, ignored)
-            arrays = {}
-            for name, spec in specs.items():
-                if name not in entries:
-                    continue
-                array = archives.read(archive, entries[name])
-                # bfloat16 is written as two bytes without a meaning.
-                arrays[name] = array.view(spec[1]) if spec and array.dtype != spec[1] else array
-            return arrays
+            arrays = {name: archives.read(archive, entries[name]) for name in specs if name in entries}
+    except CheckpointError:
+        raise
     except archives.DAMAGED as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointCorruptError(f"{path}: {_ARRAYS} cannot be read ({error}).") from error
+    for name, array in arrays.items():
+        if specs[name] and array.dtype != specs[name][1]:  # bfloat16 is written as two bytes without a meaning
+            arrays[name] = array.view(specs[name][1])
+    return arrays
 
 
-def prune(path, keep):
+def prune(path: pathlib.Path, keep: int) -> None:
     """Removes all but the newest `keep` checkpoints up to `path`, which was written last.
 
     Those of later steps, too: they were damaged, and passed over.
@@ -218,7 +220,7 @@ def prune(path, keep):
     remove(one for one in found if one not in kept)
 
 
-def remove(paths):
+def remove(paths: Iterable[pathlib.Path]) -> None:
     """Removes checkpoints."""
     for path in paths:
         # Renamed first: what is half removed is no checkpoint.
@@ -227,15 +229,15 @@ def remove(paths):
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def sweep(directory):
-    """Removes what killed processes have left half written; only for who has locked the directory."""
+def sweep(directory: str | os.PathLike) -> None:
+    """Removes what killed processes have left half written; only for whoever has locked the directory."""
     for path in pathlib.Path(directory).glob(f"{files.TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def locked(directory):
-    """Holds a directory, which is made if it is not there; the system lets go of it when the process ends.
+def locked(directory: str | os.PathLike) -> Iterator[None]:
+    """Holds a directory, which is made if it does not exist; the system releases it when the process ends.
 
     Raises:
         RunDirError: Another process holds it.
@@ -263,6 +265,17 @@ def locked(directory):
         file.truncate(0)
         print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
         yield
+
+
+def mismatch(path: pathlib.Path, differences: Sequence[str]) -> NoReturn:
+    """Raises the error for a checkpoint of another run."""
+    changed = any("learning_rate" in difference for difference in differences)
+    rates = " and change rates by keras.callbacks.LearningRateScheduler" if changed else ""
+    more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
+    raise CheckpointMismatchError(
+        f"{path} is a checkpoint of another training:\n  " + "\n  ".join(differences[:5]) + more + "\n"
+        f"Build the model and the data as they were{rates}, or name another directory to begin anew."
+    )
 
 
 @contextlib.contextmanager
@@ -297,7 +310,7 @@ def _write_error(error, path, needed=None):
 
 
 def _header(archive, entry):
-    """Shape and dtype of an array in the archive, which is stored as it is."""
+    """Shape and dtype of an array in the archive, which is stored uncompressed."""
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{entry.filename} does not hold the array that it declares: it is compressed")
     return archives.header(archive, entry)
@@ -322,14 +335,3 @@ def _match(path, headers, specs, optional, ignored):
 
 def _shown(shape, dtype):
     return f"{dtype} {tuple(shape)}"
-
-
-def mismatch(path, differences):
-    """Raises the error for a checkpoint of another training."""
-    changed = any("learning_rate" in difference for difference in differences)
-    rates = " and change rates by keras.callbacks.LearningRateScheduler" if changed else ""
-    more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
-    raise CheckpointMismatchError(
-        f"{path} is a checkpoint of another training:\n  " + "\n  ".join(differences[:5]) + more + "\n"
-        f"Build the model and the data as they were{rates}, or name another directory to begin anew."
-    )

@@ -11,28 +11,28 @@ import stat
 import time
 import uuid
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
-# What directories that are not complete begin with, and after how many seconds they are taken for left over.
+# Prefix of directories that are not complete, and the age in seconds at which they count as left over.
 TEMPORARY = ".tmp-"
 _LEFT_OVER = 24 * 3_600
-# Temporary files are named by what tells whether the process that writes them still lives.
+# The names of temporary files tell whether the process that writes them still lives.
 _OF_A_WRITER = re.compile(r"\.tmp\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}\..*")
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-_LONGEST = 60  # characters of the name of a file, at its end, that are in that of the temporary one
+_LONGEST = 60  # characters at the end of a file's name that are in that of the temporary one
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """A temporary path beside `path`, which takes its place when the block ends well and is removed when it does not.
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path, which replaces `path` when the block succeeds and is removed when it does not.
 
-    Each writer has one of its own: of several at once the last to finish leaves its file, and all of them see it whole.
-    What a killed process has left is removed by the next that writes in the directory.
+    It has the suffixes of `path`, and there is nothing at it. Each writer has its own: of several at once the last to
+    finish leaves its file, and all of them see it whole. What a killed process has left is removed by the next that
+    writes in the directory.
 
     Args:
-        path: Where the file is wanted; its directory is made if it is not there.
-
-    Yields:
-        `pathlib.Path` with the suffixes of `path`. There is nothing at it.
+        path: Where the file is wanted; its directory is made if it does not exist.
 
     Raises:
         OSError: The file cannot be written; its `filename` is `path`.
@@ -60,16 +60,16 @@ def _sweep(directory):
     with contextlib.suppress(OSError):
         for entry in os.scandir(directory):
             writer = _OF_A_WRITER.fullmatch(entry.name)
-            if writer and _has_ended(*writer.groups(), entry):
+            if writer and _has_ended(writer[1], int(writer[2]), entry):
                 os.unlink(entry.path)
 
 
 def _has_ended(host, process, entry):
-    """Whether the writer of a temporary file is gone; one on another machine is taken to be after a day."""
+    """Whether the writer of a temporary file has ended; on another machine it counts as ended after a day."""
     if host != _HOST or os.name != "posix":
         return time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_OVER
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:  # it is another user's
@@ -77,8 +77,8 @@ def _has_ended(host, process, entry):
     return False
 
 
-def open_file(path, mode="rb"):
-    """Opens a file that is one: no link, which may lead anywhere, and no pipe, which would be waited for.
+def open_file(path: str | os.PathLike, mode: str = "rb") -> Any:
+    """Opens a regular file; refuses links, which may lead anywhere, and pipes, which would block.
 
     Raises:
         OSError: It is something else, or cannot be opened.
@@ -94,16 +94,10 @@ def open_file(path, mode="rb"):
 
 
 @contextlib.contextmanager
-def temporary_directory(parent):
-    """A new directory in `parent`, to be filled, flushed and renamed; it is removed if it has not been.
+def temporary_directory(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a new directory in `parent`, to be filled, flushed and renamed; it is removed if it has not been.
 
-    What killed processes have left of them is removed after a day.
-
-    Args:
-        parent: Directory, which is there.
-
-    Yields:
-        `pathlib.Path`.
+    Those that killed processes have left are removed after a day.
     """
     parent = pathlib.Path(parent)
     for left in parent.glob(f"{TEMPORARY}{'[0-9a-f]' * 32}"):
@@ -118,8 +112,8 @@ def temporary_directory(parent):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def flush_tree(directory):
-    """Sees to it that all files below a directory are on the disk, which may only now be found to be full."""
+def flush_tree(directory: str | os.PathLike) -> None:
+    """Flushes all files below a directory to the disk, which may only now turn out to be full."""
     for path in pathlib.Path(directory).rglob("*"):
         if path.is_file():
             _flush_file(path)
@@ -133,8 +127,8 @@ def _flush_file(path):
         os.fsync(file.fileno())
 
 
-def flush_directory(path):
-    """Renamed files survive a loss of power once their directory is flushed, where it can be."""
+def flush_directory(path: str | os.PathLike) -> None:
+    """Flushes a directory, where the system can: until then renamed files may not survive a loss of power."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,6 +1,7 @@
 """The position of an iterator over a `tf.data` pipeline, as bytes."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -9,12 +10,12 @@ from kerasgan.datasets.pipeline import untuned
 
 # tf.data's policies for an iterator whose state is partly elsewhere, in a random op or in Python.
 _IGNORE, _FAIL = 1, 2
-# Parts of the names of datasets that draw.
+# Parts of the names of datasets that draw random numbers.
 _DRAW = ("Shuffle", "Random")
 
 
-def position(iterator):
-    """Bytes that `move` takes.
+def position(iterator: Iterator) -> bytes:
+    """Returns the position, for `move`.
 
     Raises:
         tf.errors.FailedPreconditionError: Part of the state is elsewhere.
@@ -22,8 +23,8 @@ def position(iterator):
     return tf.io.serialize_tensor(_state(iterator, _FAIL)).numpy()
 
 
-def move(iterator, position):
-    """Puts an iterator where another one of the same pipeline was.
+def move(iterator: Iterator, position: bytes) -> None:
+    """Moves an iterator to where another one of the same pipeline was.
 
     Raises:
         tf.errors.OpError: The position does not fit this pipeline.
@@ -31,13 +32,13 @@ def move(iterator, position):
     _set_state(iterator, tf.io.parse_tensor(position, tf.variant))
 
 
-def rewinder(dataset):
-    """A function that undoes what reading the dataset changes in it, as far as TensorFlow can save that.
+def rewinder(dataset: tf.data.Dataset) -> Callable[[], None]:
+    """Returns a function that undoes what reading the dataset changes in it, as far as TensorFlow can save that.
 
     All iterators of a dataset share the state that seeds the next order of a `shuffle`. A pipeline that reads ahead
     begins epochs that nobody asked for, one more or one less by chance, so even looking at the first batch would make
-    the order of a training a matter of luck. Every transformation that draws is set back by itself, because a new
-    iterator knows nothing of those below it; a cache that the look has filled stays full.
+    the order of a run a matter of luck. Every transformation that draws is set back by itself, because a new iterator
+    knows nothing of those below it; a cache that the look has filled stays full.
     """
     states = []
     for stage in stages(dataset):
@@ -53,8 +54,8 @@ def rewinder(dataset):
     return rewind
 
 
-def stages(dataset):
-    """The dataset and all that it is made from."""
+def stages(dataset: tf.data.Dataset) -> Iterator[tf.data.Dataset]:
+    """Yields the dataset and all that it is made from."""
     yield dataset
     for source in _keras.inputs_of(dataset):
         yield from stages(source)

@@ -1,14 +1,18 @@
-"""What Keras's files of models and weights hold, and what is said where they do not fit."""
+"""Keras's files of models and weights: written whole or not at all, and checked before they are loaded."""
 
 import contextlib
 import errno
 import os
+import pathlib
 import re
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import h5py
+import keras
 
 from kerasgan import _keras, files
 from kerasgan.compilation import own_optimizers
@@ -19,10 +23,10 @@ _OR = ", or load what fits by `skip_mismatch=True`."
 
 
 @contextlib.contextmanager
-def replacing(filepath):
-    """As `files.replacing`, for a file that Keras writes: where temporary files have no room, they are beside it.
+def replacing(filepath: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """As `files.replacing`, for a file that Keras writes.
 
-    Keras 3.15 makes a directory of them for each save.
+    Keras 3.15 makes a temporary directory for each save: beside the file, where the usual place has no room.
     """
     with files.replacing(filepath) as temporary, contextlib.ExitStack() as stack:
         try:
@@ -34,9 +38,9 @@ def replacing(filepath):
         yield temporary
 
 
-def save_whole(save, whole, filepath, overwrite, **kwargs):
-    """Calls `save` of Keras, so that a file, if `whole`, appears whole or not at all."""
-    # Keras asks before it overwrites; directories and remote paths are its own.
+def save_whole(save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any) -> None:
+    """Calls `save` of Keras so that the file, if `whole`, appears whole or not at all."""
+    # Keras asks before it overwrites, and handles directories and remote paths itself.
     if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
         save(filepath, overwrite=overwrite, **kwargs)
         return
@@ -44,38 +48,35 @@ def save_whole(save, whole, filepath, overwrite, **kwargs):
         save(temporary, overwrite=True, **kwargs)
 
 
-def variables_of(model):
-    """Everything that training changes: dict of variables by a name that is the same in every process."""
-
-    def named(variable, group, index):
-        # Keras counts layers, variables without a name, and names an optimizer's variables after theirs.
-        name = _COUNTED.sub("", variable.name)
-        unnamed = group in model.optimizers or group in own
-        return f"{group}/{index:03d}" + ("" if unnamed else f"/{name}")
-
-    own = own_optimizers(model)
+def variables_of(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns everything that training changes, by names that are the same in every process."""
     groups = {name: network.weights for name, network in model.networks.items()}
     of_networks = {id(variable) for variables in groups.values() for variable in variables}
     groups["model"] = [variable for variable in model.weights if id(variable) not in of_networks]
     # By name: a callback may log one more.
     groups |= {f"metrics/{metric.name}": metric.variables for metric in model.metrics}
-    groups |= {name: optimizer.variables for name, optimizer in model.optimizers.items()}
-    groups |= {name: optimizer.variables for name, optimizer in own.items()}
+    optimizers = {**model.optimizers, **own_optimizers(model)}
+    groups |= {name: optimizer.variables for name, optimizer in optimizers.items()}
     groups["seeds"] = [generator.state for generator in _keras.seed_generators_of(model)]
+
+    def named(group, index, variable):
+        # Keras numbers layers and variables without a name, and names an optimizer's variables after theirs.
+        return f"{group}/{index:03d}" + ("" if group in optimizers else f"/{_COUNTED.sub('', variable.name)}")
+
     return {
-        named(variable, group, index): variable
+        named(group, index, variable): variable
         for group, variables in groups.items()
         for index, variable in enumerate(variables)
     }
 
 
-def load_whole(load, filepath, model):
-    """Calls `load` of Keras: all of the file is loaded, or nothing.
+def load_whole(load: Callable[[], None], filepath: str | os.PathLike, model: keras.Model) -> None:
+    """Calls `load` of Keras so that all of the file is loaded, or nothing.
 
     Raises:
         ValueError: The file and the model do not fit.
     """
-    check_weights(filepath, model)
+    _check_weights(filepath, model)
     before = {name: variable.numpy() for name, variable in model.state().items()}
     try:
         with warnings.catch_warnings():
@@ -88,12 +89,8 @@ def load_whole(load, filepath, model):
         raise
 
 
-def check_weights(filepath, model):
-    """What Keras would drop from a file of weights without an error, or refuse without a reason one can act on.
-
-    Args:
-        filepath: A `.weights.h5` or `.keras` file; others are left to Keras.
-        model: The `GenerativeModel` that is to load it.
+def _check_weights(filepath, model):
+    """Refuses what Keras would drop from a file of weights in silence, or refuse without a reason one can act on.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -104,15 +101,11 @@ def check_weights(filepath, model):
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)
-    there, here = "ema_generator" in shapes, "ema_generator" in model.networks
-    if there and not here:
+    if ("ema_generator" in shapes) != ("ema_generator" in model.networks):
+        there, here, fix = ("an", "none", "with") if "ema_generator" in shapes else ("no", "one", "without")
         raise ValueError(
-            f"{filepath} holds an average of the generator, and the model keeps none. Build it with `ema_momentum`{_OR}"
-        )
-    if here and not there:
-        raise ValueError(
-            f"{filepath} holds no average of the generator, and the model keeps one. Build it without `ema_momentum`"
-            f"{_OR}"
+            f"{filepath} holds {there} average of the generator, and the model keeps {here}. Build it {fix} "
+            f"`ema_momentum`{_OR}"
         )
     saved = [name for name in _OPTIMIZERS if shapes.get(name)]
     if saved and not model.compiled:
@@ -135,7 +128,7 @@ def check_weights(filepath, model):
 
 def _shapes_in(filepath):
     """The shapes of all arrays in a file of weights, sorted, by the first part of their names."""
-    shapes = {}
+    shapes: dict[str, list[tuple[int, ...]]] = {}
 
     def collect(name, item):
         group = shapes.setdefault(name.split("/")[0], [])

@@ -1,15 +1,67 @@
-"""What the callbacks share that look into a model."""
+"""What `fit` asks of a callback beyond Keras's hooks."""
+
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasgan.configured import Configured
 from kerasgan.errors import invalid
 
+if TYPE_CHECKING:
+    from kerasgan.training import Training
 
-class ModelCallback(keras.callbacks.Callback):
-    """A callback for the models of kerasgan alone: it asks them for their steps, images and optimizers."""
+# Packages whose callbacks log nothing that the model does not.
+_KNOWN = ("keras", "kerasgan")
 
-    def set_model(self, model):
-        if not hasattr(model, "recipe"):
+
+class Callback(keras.callbacks.Callback):
+    """Base of the callbacks of kerasgan; `adapters.py` gives those of Keras and of users the same interface.
+
+    Attributes:
+        chief_only: Whether it writes files or prints: with several workers, only the chief runs it.
+        finds_nan: Whether it reports metrics that are NaN, so that `fit` need not.
+        saves_run: Whether it saves `Training.state()`: it is called after the others, whose state it saves.
+    """
+
+    chief_only = False
+    finds_nan = False
+    saves_run = False
+
+    @property
+    def original(self) -> keras.callbacks.Callback:
+        """The callback that Keras calls."""
+        return self
+
+    @property
+    def adds_logs(self) -> bool:
+        """Whether it may log values that the model does not."""
+        return type(self.original).__module__.split(".")[0] not in _KNOWN
+
+    def check(self, model: keras.Model) -> None:
+        """Refuses a model that the callback cannot work with."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns what to keep across a resume, in values that JSON can hold."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores what `get_state` returned; called after `on_train_begin`."""
+
+    def ended(self, state: dict[str, Any]) -> bool:
+        """Whether this callback had ended the run that was saved with this state."""
+        return False
+
+    def running(self, training: "Training") -> contextlib.AbstractContextManager[None]:
+        """What `fit` enters before the first hook, and leaves after the last one, whatever happens."""
+        return contextlib.nullcontext()
+
+
+class ModelCallback(Callback):
+    """A callback for the models of kerasgan only: it needs their steps, images and optimizers."""
+
+    def set_model(self, model: keras.Model) -> None:
+        if not isinstance(model, Configured):
             expected = f"{type(self).__name__} with a model of kerasgan, e.g. kerasgan.GAN: take it out of `callbacks`"
             raise invalid("callbacks", expected, f"{type(self).__name__} with a model of type {type(model).__name__}")
         super().set_model(model)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import time
 import warnings
+from typing import Any
 
 from kerasgan import files, plots
 from kerasgan.callbacks.base import ModelCallback
@@ -19,13 +20,12 @@ class MetricsLog(ModelCallback):
 
     Columns are `step` (generator steps since the model was new), `epoch` (from 1), `seconds` of training, then the
     metrics by name, and `val_` ones where there is validation data, in the row at the end of each epoch. Every row is
-    flushed: a crash loses at most one. The log of a model that has trained before is
-    continued, less the rows after the step that the model has come to; that of a new model begins anew, and replaces a
-    file that is there.
+    flushed: a crash loses at most one. The log of a model that has trained before is continued, without rows of later
+    steps than the model's; that of a new model replaces a file that exists.
 
     Args:
         path: Name of the file.
-        every: Integer >= 1, steps per row. Defaults to `1`.
+        every: Integer >= 1, steps per row.
 
     Raises:
         ValueError: `every` is not positive; when a run resumes, the file there is not a log.
@@ -37,11 +37,12 @@ class MetricsLog(ModelCallback):
         super().__init__()
         self.path = pathlib.Path(path)
         self.every = checked_integer("every", every)
-        self._file = None
-        self._sums, self._counted = {}, 0
-        self._last = None  # step of the last row
+        self._file: Any = None
+        self._sums: dict[str, float] = {}
+        self._counted = 0
+        self._last: int | None = None  # step of the last row
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
         self._sums, self._counted = {}, 0
         self._step = int(self.model.step.numpy())
@@ -51,11 +52,11 @@ class MetricsLog(ModelCallback):
         self._last = _last(rows)
         self._start = time.monotonic() - (float(rows[-1].get("seconds") or 0.0) if rows else 0.0)
 
-    def get_state(self):
-        """The row that is not full yet, and the step of the last that is, for `Checkpoint`."""
+    def get_state(self) -> dict[str, Any]:
+        """The row that is not full yet, and the step of the last that is."""
         return {"sums": self._sums, "counted": self._counted, "last": self._last}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self._sums, self._counted = dict(state["sums"]), state["counted"]
         self._step = int(self.model.step.numpy())
         # A row of steps that are in the sums was written after the checkpoint.
@@ -69,30 +70,25 @@ class MetricsLog(ModelCallback):
             )
         self._rewrite(rows)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch + 1
-        self._first = None
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch, self._step = epoch + 1, self.model.training.step
 
-    def on_train_batch_begin(self, batch, logs=None):
-        if self._first is None:  # the first batch of an epoch, or that at which the run resumes
-            self._first = self._step - batch
-
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # A full row is written when the next one begins: the last of an epoch waits for the values of the validation.
         if self._counted >= self.every:
             self._write({})
-        step = self._first + batch + 1
+        step = self.model.training.step
         steps, self._step = step - self._step, step  # more than one where Keras runs several in an execution
-        for name, value in logs.items():
+        for name, value in (logs or {}).items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * steps
         self._counted += steps
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
         if validation or self._counted >= self.every:
             self._write(validation)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._counted:
             self._write({})
         if self._file:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,18 +21,18 @@ _STAGES = 8
 
 
 class SampleGrid(ModelCallback):
-    """Saves a picture of what the model makes of the same latents, before the training and after each epoch.
+    """Saves a picture of what the model makes of the same latents, before training and after each epoch.
 
     Black and white are the ends of the range of the generator's last activation, [-1, 1] where that has none. The
-    pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. At the end of
-    the training come `contact_sheet.png`, a few stages side by side, and `training.gif`.
+    pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. `on_train_end`
+    adds `contact_sheet.png`, a few stages side by side, and `training.gif`.
 
     Args:
-        directory: Where to; it is made if it is not there.
-        num_images: Integer >= 1. Defaults to `64`.
-        every: Integer >= 1, epochs per picture; the last is always there. Defaults to `1`.
-        seed: Integer >= 0, of the latents. Defaults to `0`.
-        labels: Integer array `(num_images,)` for a conditional model. Defaults to the classes in turn, one a column.
+        directory: Where the pictures go; it is made if it does not exist.
+        num_images: Integer >= 1.
+        every: Integer >= 1, epochs per picture; there is always one of the last epoch.
+        seed: Integer >= 0, of the latents.
+        labels: Integer array `(num_images,)` for a conditional model. Defaults to the classes in turn, one per column.
         real: Float array of real points `(n, 2)` to draw below generated ones. Defaults to none.
 
     Raises:
@@ -47,8 +48,8 @@ class SampleGrid(ModelCallback):
         num_images: int = 64,
         every: int = 1,
         seed: int = 0,
-        labels=None,
-        real=None,
+        labels: np.ndarray | None = None,
+        real: np.ndarray | None = None,
     ):
         super().__init__()
         self.directory = pathlib.Path(directory)
@@ -57,9 +58,10 @@ class SampleGrid(ModelCallback):
         self.seed = checked_integer("seed", seed, 0)
         self.labels = labels
         self.real = real
-        self._epoch, self._steps = None, {}  # the step of each picture, by epoch
+        self._epoch: Any = None  # epochs done; None before the first
+        self._steps: dict[int, int] = {}  # the step of each picture, by epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         shape = self.model.image_shape
         if len(shape) != 3 and shape != (2,):
             expected = (
@@ -69,24 +71,24 @@ class SampleGrid(ModelCallback):
             raise invalid("callbacks", expected, f"examples of shape {shape}", DataError)
         self._epoch, self._steps = None, {}
 
-    def get_state(self):
-        """Which pictures there are, for `Checkpoint`."""
+    def get_state(self) -> dict[str, Any]:
+        """Which pictures there are."""
         return {"epoch": self._epoch, "steps": list(self._steps.items())}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self._epoch, self._steps = state["epoch"], dict(state["steps"])
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._epoch is None:
             self._epoch = epoch
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch + 1
         if self._epoch % self.every == 0:
             self._save()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._epoch is None:
             return
         if self._epoch not in self._steps:
@@ -94,7 +96,7 @@ class SampleGrid(ModelCallback):
         summarize(self.directory, self._row_height(), self._steps)
 
     def picture(self) -> np.ndarray:
-        """What the model makes of the latents now, as uint8 `(height, width, 1 or 3)`."""
+        """What the model makes of the latents now, as a uint8 array `(height, width, 1 or 3)`."""
         examples = self.model.generate(self.num_images, labels=self.labels, seed=self.seed)
         if examples.ndim == 2:
             return images.picture(examples, self.real)
@@ -116,16 +118,17 @@ class SampleGrid(ModelCallback):
         images.save_picture(self.directory / f"epoch_{self._epoch:04d}.png", self.picture())
 
 
-def summarize(directory, row_height=None, steps=()):
+def summarize(directory: pathlib.Path, row_height: int | None = None, steps: dict[int, int] | None = None) -> None:
     """Makes `contact_sheet.png` and `training.gif` of the pictures in a directory; neither, if none can be read.
 
     Args:
         directory: Where the pictures are and the results go.
-        row_height: Integer, pixels of a row of the grids, of which the sheet shows the first; None for all of them.
+        row_height: Pixels of a row of the grids, of which the sheet shows the first; None for all of them.
         steps: Dict from epoch to step, for the captions.
     """
+    steps = steps or {}
     paths = {int(path.stem.split("_")[1]): path for path in sorted(directory.glob("epoch_[0-9]*.png"))}
-    # Those after the first of `steps` that are not in it are of another training in the same directory.
+    # Those after the first of `steps` that are not in it are of another run in the same directory.
     epochs = [epoch for epoch in paths if not steps or epoch in steps or epoch < min(steps)]
     shapes = {epoch: shape for epoch in epochs if (shape := _shape(paths[epoch]))}
     if not shapes:

@@ -1,0 +1,155 @@
+"""The callbacks of Keras and of users, with the interface of ours; those of one run."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasgan import distribution
+from kerasgan.callbacks.base import Callback
+from kerasgan.errors import invalid
+
+
+class Adapter(Callback):
+    """A callback that does not derive from ours. It may have methods `get_state` and `set_state` all the same."""
+
+    remembered: tuple[str, ...] = ()  # numbers that it keeps as attributes from epoch to epoch
+
+    def __init__(self, callback: keras.callbacks.Callback):
+        super().__init__()
+        self.callback = callback
+
+    @property
+    def original(self) -> keras.callbacks.Callback:
+        return self.callback
+
+    @property
+    def adds_logs(self) -> bool:
+        return super().adds_logs or isinstance(self.callback, keras.callbacks.LambdaCallback)
+
+    def get_state(self) -> dict[str, Any]:
+        if hasattr(self.callback, "get_state"):  # a user's
+            return self.callback.get_state()
+        # Keras makes some of them in `on_train_begin` only.
+        values = {name: vars(self.callback).get(name) for name in self.remembered}
+        return {name: value if isinstance(value, int | None) else float(value) for name, value in values.items()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        if hasattr(self.callback, "set_state"):  # a user's
+            self.callback.set_state(state)
+            return
+        for name in self.remembered:
+            value = state.get(name)
+            if isinstance(value, int | float | None):
+                setattr(self.callback, name, value)
+
+
+class _EarlyStopping(Adapter):
+    remembered = ("best", "wait", "best_epoch", "stopped_epoch")
+
+    def ended(self, state: dict[str, Any]) -> bool:
+        """With more patience than before, the run continues."""
+        return bool(state.get("stopped_epoch")) and state.get("wait", 0) >= self.callback.patience
+
+
+class _ReduceLROnPlateau(Adapter):
+    remembered = ("best", "wait", "cooldown_counter")
+
+
+class _Writer(Adapter):
+    chief_only = True
+
+
+class _ModelCheckpoint(_Writer):
+    remembered = ("best",)
+
+
+class _TerminateOnNaN(Adapter):
+    def check(self, model: keras.Model) -> None:
+        # A subclass may look at more.
+        looks_at_loss_only = type(self.callback) is keras.callbacks.TerminateOnNaN
+        if looks_at_loss_only and "loss" not in [metric.name for metric in model.metrics]:
+            expected = "kerasgan.callbacks.TerminateOnNaN, because Keras's looks at `loss` alone, which is not logged"
+            raise invalid("callbacks", expected, "keras.callbacks.TerminateOnNaN")
+
+
+_MOST_VALUES = 100_000  # of an array in a checkpoint, which holds it as text
+_ADAPTERS = {
+    keras.callbacks.EarlyStopping: _EarlyStopping,
+    keras.callbacks.ReduceLROnPlateau: _ReduceLROnPlateau,
+    keras.callbacks.ModelCheckpoint: _ModelCheckpoint,
+    keras.callbacks.CSVLogger: _Writer,
+    keras.callbacks.TensorBoard: _Writer,
+    keras.callbacks.TerminateOnNaN: _TerminateOnNaN,
+}
+
+
+def of_run(callbacks: Any, model: keras.Model) -> list[Callback]:
+    """Returns the callbacks that `fit` was given, in any form, and a `History`; those that save the run are last."""
+    given = []
+    for leaf in keras.tree.flatten(callbacks or []):
+        for callback in leaf.callbacks if isinstance(leaf, keras.callbacks.CallbackList) else [leaf]:
+            # Keras, too, calls whatever has the methods of a callback.
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
+                expected = "objects of keras.callbacks.Callback, e.g. [TerminateOnNaN()]"
+                raise invalid("callbacks", expected, repr(callback))
+            given.append(_adapted(callback))
+    if not distribution.is_chief(model.distribute_strategy):
+        given = [callback for callback in given if not callback.chief_only]
+    if not any(isinstance(callback.original, keras.callbacks.History) for callback in given):
+        given.append(Adapter(keras.callbacks.History()))
+    for callback in given:
+        callback.check(model)
+    return sorted(given, key=lambda callback: callback.saves_run)
+
+
+def _adapted(callback):
+    if isinstance(callback, Callback):
+        return callback
+    adapters = (adapter for kind, adapter in _ADAPTERS.items() if isinstance(callback, kind))
+    return next(adapters, Adapter)(callback)
+
+
+def states(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:
+    """Returns what callbacks keep across a resume, in values that JSON can hold, or raises a TypeError."""
+    states = []
+    for callback in callbacks:
+        name = type(callback.original).__name__
+        state = plain(f"{name}.get_state()", callback.get_state())
+        if state:
+            states.append({"class": name, "state": state})
+    return states
+
+
+def with_states(callbacks: Iterable[Callback], states: Iterable[dict[str, Any]]) -> Iterator[tuple[Callback, dict]]:
+    """Yields the callbacks that have a state, and the state: the first that is left of their class."""
+    left = list(states)
+    for callback in callbacks:
+        found = next((state for state in left if state["class"] == type(callback.original).__name__), None)
+        if found is not None:
+            left.remove(found)
+            yield callback, found["state"]
+
+
+def plain(argument: str, value: Any) -> Any:
+    """Returns the value as JSON holds it: NumPy numbers and tensors as numbers, arrays and tuples as lists.
+
+    Raises:
+        TypeError: The value, of `argument`, holds something that JSON does not give back.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(argument, part) for part in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(argument, part) for key, part in value.items()}
+    # Arrays and tensors, of whatever package.
+    if not isinstance(value, dict) and hasattr(value, "dtype") and np.asarray(value).dtype.kind in "biufU":
+        array = np.asarray(value)
+        if array.size > _MOST_VALUES:
+            expected = f"arrays of at most {_MOST_VALUES:,} values in a checkpoint: keep what is larger in a file"
+            raise invalid(argument, expected, f"one of shape {array.shape}")
+        return array.tolist()
+    expected = "numbers, strings, lists, and dicts whose keys are strings, which a checkpoint can hold"
+    raise invalid(argument, expected, f"{type(value).__name__} {value!r:.80}", TypeError)

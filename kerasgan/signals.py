@@ -1,0 +1,79 @@
+"""SIGTERM and Ctrl-C while a model trains: noted, so that the run can be saved before the process ends."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import tensorflow as tf
+
+from kerasgan import distribution
+
+_AGREED_EVERY = 10  # steps after which several workers tell one another of signals
+
+
+class Signals:
+    """Notes a signal, and ends the process as the signal would have.
+
+    Args:
+        strategy: Strategy of the run.
+        may_end: Function that returns whether the process may end at once, because everything is saved. A second
+            signal ends it anyway.
+        announce: Function that is called with the name of the signal before the process ends.
+
+    Attributes:
+        received: Integer, the number of the signal that this process has received; None where there was none.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, may_end: Callable[[], bool], announce: Callable[[str], None]):
+        self.received: int | None = None
+        self._strategy = strategy
+        self._may_end = may_end
+        self._announce = announce
+        self._ending: int | None = None  # the signal that ends the process
+
+    @contextlib.contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handles signals, in the main thread: others cannot."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        except Exception:
+            if self._ending is not None:  # TensorFlow has wrapped what the handler raised in the middle of its own code
+                _end(self._ending)
+            raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def agreed(self, step: int, batch: int) -> int | None:
+        """Returns the signal after which to save and end; with several workers, one that any of them has received.
+
+        All workers have to call it, at the same step. They ask one another at every tenth, and between two epochs.
+        """
+        if not distribution.has_workers(self._strategy):
+            return self.received
+        if step % _AGREED_EVERY and batch:
+            return None
+        return int(distribution.gathered(self._strategy, self.received or 0).max()) or None
+
+    def end(self, number: int) -> NoReturn:
+        """Ends the process with the exit status of the signal."""
+        self._announce(signal.Signals(number).name)
+        self._ending = number
+        _end(number)
+
+    def _handle(self, number, frame):
+        again, self.received = self.received is not None, number
+        if again or self._may_end():
+            self.end(number)
+
+
+def _end(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
