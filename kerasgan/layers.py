@@ -187,7 +187,7 @@ class _SpectralNormalization(keras.layers.Layer):
 
     In a kerasgan model `u` advances by one power iteration at each update of the discriminator, elsewhere at each
     training call. A kernel of zeros stays as it is, as in `keras.layers.SpectralNormalization`. LoRA and quantized
-    dtypes, which would bypass the normalisation, raise NotImplementedError.
+    dtypes would bypass the normalisation: they raise NotImplementedError.
 
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, algorithm 1.
     """

@@ -48,7 +48,7 @@ class Output:
     Args:
         low, high: Infinite where nothing bounds the output.
         bounds: `(low, high)` if these are the range of the images, i.e. of a saturating activation (tanh, sigmoid),
-            scaled or not. Clipping is no range.
+            scaled or not. Clipping does not count.
         squashed_by: What squashes the output last, in words, if anything does.
     """
 
@@ -109,7 +109,7 @@ def _moved(tensor):
 
 
 def _constant(tensor, held):
-    """Its value as a float64 array; None where it is not constant."""
+    """Its value as a float64 array; None if it is not constant."""
     value = held[id(tensor)] if id(tensor) in held else tf.get_static_value(tensor)
     return None if value is None else np.asarray(value, np.float64)
 

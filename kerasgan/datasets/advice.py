@@ -16,7 +16,7 @@ class Form:
     Args:
         images, labels: Names of the arguments, for arrays.
         labelled: Whether there are labels.
-        parts: Length of an element of a `tf.data.Dataset`, 0 if it is no tuple; None for arrays.
+        parts: Length of an element of a `tf.data.Dataset`, 0 if it is not a tuple; None for arrays.
         array: The images, if they were given as an array.
     """
 
@@ -133,7 +133,7 @@ def checked_labels(
         argument, place: What to call them in an error, and where they are.
 
     Raises:
-        DataError, DataTypeError: They are no class numbers.
+        DataError, DataTypeError: They are not class numbers.
     """
     labels = np.asarray(labels)
     received = f"labels of dtype {labels.dtype} and shape {labels.shape}{place}"

@@ -116,11 +116,11 @@ def finish_batch(
 
 
 def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset with nothing that TensorFlow would add of its own."""
+    """The dataset without what TensorFlow would add unasked."""
     options = tf.data.Options()
-    # There are no files to divide among workers; without this each of them warns about it.
+    # There are no files to divide among workers; without this each of them warns.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    # Both would read ahead over the end of an epoch, unasked.
+    # Both would read ahead over the end of an epoch.
     options.experimental_optimization.map_parallelization = False
     options.experimental_optimization.inject_prefetch = False
     return untuned(dataset.with_options(options))

@@ -144,7 +144,7 @@ def _num_examples(builder: Builder, split: str) -> int:
 
 
 def _feature(builder, key):
-    """A feature of the examples; None if there is none, or if they are no dictionaries."""
+    """A feature of the examples; None without it, or if examples are not dictionaries."""
     features = builder.info.features
     return features[key] if hasattr(features, "keys") and key in features else None
 
@@ -167,7 +167,7 @@ def _examples(builder: Builder, split: str, shape: tuple[int, int, int], *, labe
 
     keys = ["image", "label"] if labels and _class_names(builder) else ["image"]
     verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # 4.9.10 warns of its own use of what it has deprecated
+    logging.set_verbosity(logging.ERROR)  # 4.9.10 warns of its own deprecated calls
     try:
         dataset = builder.as_dataset(
             split=split,
