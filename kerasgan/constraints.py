@@ -1,6 +1,7 @@
 """Constraints on the discriminator's variables."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from kerasgan.errors import checked_number
@@ -13,17 +14,14 @@ class Clip(keras.constraints.Constraint):
     Args:
         clip: Float > 0, `c` in the paper. Defaults to `0.01`.
 
-    Raises:
-        ValueError: `clip` is not such a number.
-
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1, line 7.
     """
 
-    def __init__(self, clip=0.01):
+    def __init__(self, clip: float = 0.01) -> None:
         self.clip = checked_number("clip", clip, "(0, inf)", ", e.g. 0.01")
 
-    def __call__(self, value):
+    def __call__(self, value: tf.Tensor) -> tf.Tensor:
         return ops.clip(value, -self.clip, self.clip)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, float]:
         return {"clip": self.clip}

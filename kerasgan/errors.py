@@ -1,7 +1,8 @@
-"""Errors a user can act on: each message names the argument, what was expected, what was received and one fix."""
+"""Errors that users can act on: each message names the argument, what was expected, one fix, and what was received."""
 
 import numbers
 import operator
+from typing import Any
 
 
 class DataError(ValueError):
@@ -20,26 +21,51 @@ class ModelContractError(ValueError):
     """The generator, the discriminator and the data do not fit one another."""
 
 
-def invalid(argument, expected, received, kind=ValueError):
-    """The error for an argument that cannot be used.
+class CheckpointError(Exception):
+    """Base class of what can be wrong with a checkpoint."""
+
+
+class CheckpointWriteError(CheckpointError, OSError):
+    """A checkpoint cannot be written; `errno` and `filename` say why and where. Earlier ones are untouched."""
+
+
+class CheckpointCorruptError(CheckpointError, ValueError):
+    """The files are not what was written."""
+
+
+class CheckpointVersionError(CheckpointError, ValueError):
+    """The checkpoint has a format that this version does not read."""
+
+
+class CheckpointMismatchError(CheckpointError, ValueError):
+    """The checkpoint belongs to another run than the one to resume."""
+
+
+class ExportError(Exception):
+    """The exported model does not compute what the model computes."""
+
+
+class RunDirError(FileExistsError):
+    """Another run is using the directory."""
+
+
+def invalid(argument: str, expected: str, received: object, kind: type[Exception] = ValueError) -> Exception:
+    """The error, of class `kind`, for an argument that cannot be used.
 
     Args:
-        argument: String, its name.
-        expected: String, what would do, and one thing to do about it.
-        received: String, what came.
-        kind: Class of the error. Defaults to `ValueError`.
+        argument: Its name.
+        expected: What would do, and one way to get there.
+        received: What came.
     """
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
 
 
-def checked_integer(argument, value, least=1, advice=""):
-    """Returns the value as an `int`. Integers of NumPy and scalar tensors are accepted, booleans are not.
+def checked_integer(argument: str, value: Any, least: int = 1, advice: str = "") -> int:
+    """Returns the value as an `int`. NumPy integers and scalar tensors are accepted, booleans are not.
 
     Args:
-        argument: String, its name.
-        value: The value received.
-        least: Integer, the lowest that is accepted.
-        advice: String, appended to what is expected.
+        argument: Its name.
+        advice: Appended to what is expected.
 
     Raises:
         ValueError: The value is not an integer, or below `least`.
@@ -54,53 +80,39 @@ def checked_integer(argument, value, least=1, advice=""):
     return number
 
 
-def checked_number(argument, value, interval="[0, inf)", advice=""):
+def checked_number(argument: str, value: Any, interval: str = "[0, inf)", advice: str = "") -> float:
     """Returns the value as a `float`. NumPy numbers and scalar tensors are accepted; booleans, strings and NaN are not.
 
     Args:
-        argument: String, its name.
-        value: The value received.
-        interval: String, the interval that it has to be in, e.g. `"(0, inf)"` or `"[0, 1)"`.
-        advice: String, appended to what is expected, e.g. `", e.g. 0.999"`.
+        argument: Its name.
+        interval: Where it has to lie, e.g. `"(0, inf)"` or `"[0, 1)"`.
+        advice: Appended to what is expected, e.g. `", e.g. 0.999"`.
 
     Raises:
-        ValueError: The value is not a number, or outside of the interval.
+        ValueError: The value is not a number, or outside the interval.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
+    # Numbers of NumPy and TensorFlow have a dtype and a shape, those of Python do not.
     numeric = any(kind in str(getattr(value, "dtype", "")) for kind in ("int", "float"))
     scalar = isinstance(value, numbers.Real) or (numeric and getattr(value, "shape", None) == ())
     number = float(value) if scalar and not _is_boolean(value) else float("nan")
     above = low <= number if interval[0] == "[" else low < number
     below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):
-        named = {"[0, inf)": "a finite number >= 0", "(0, inf)": "a finite number > 0"}.get(
-            interval, f"a number in {interval}"
-        )
-        raise invalid(argument, named + advice, f"{argument}={value!r}")
+        words = {"[0, inf)": "a finite number >= 0", "(0, inf)": "a finite number > 0"}
+        raise invalid(argument, words.get(interval, f"a number in {interval}") + advice, f"{argument}={value!r}")
     return number
 
 
-def checked_boolean(argument, value):
-    """Returns the value as a `bool`. NumPy booleans are accepted, numbers are not.
-
-    Args:
-        argument: String, its name.
-        value: The value received.
-
-    Raises:
-        ValueError: The value is not a boolean.
-    """
+def checked_boolean(argument: str, value: Any) -> bool:
+    """Returns the value as a `bool`. NumPy booleans are accepted, numbers are not; raises ValueError."""
     if not (isinstance(value, bool) or (_is_boolean(value) and getattr(value, "shape", None) == ())):
         raise invalid(argument, "True or False", f"{argument}={value!r}")
     return bool(value)
 
 
-def checked_range(argument, value):
-    """Returns the value as a tuple of floats `(low, high)`, what is black and white.
-
-    Args:
-        argument: String, its name.
-        value: The value received.
+def checked_range(argument: str, value: Any) -> tuple[float, float]:
+    """Returns the values of black and white as `(low, high)`.
 
     Raises:
         ValueError: The value is not two finite numbers of which the second is higher.
@@ -117,31 +129,3 @@ def checked_range(argument, value):
 
 def _is_boolean(value):
     return "bool" in str(getattr(value, "dtype", type(value).__name__))
-
-
-class CheckpointError(Exception):
-    """Base of what can be wrong with a checkpoint."""
-
-
-class CheckpointWriteError(CheckpointError, OSError):
-    """A checkpoint cannot be written; `errno` and `filename` say why and where. The ones before it are untouched."""
-
-
-class CheckpointCorruptError(CheckpointError, ValueError):
-    """What is on the disk is not what was written."""
-
-
-class CheckpointVersionError(CheckpointError, ValueError):
-    """The checkpoint was written in a format that this version does not read."""
-
-
-class CheckpointMismatchError(CheckpointError, ValueError):
-    """The checkpoint is of another training than the one that is to go on."""
-
-
-class ExportError(Exception):
-    """What was exported does not compute what the model computes."""
-
-
-class RunDirError(FileExistsError):
-    """Another training is using the directory."""

@@ -1,35 +1,35 @@
-"""Layers that are exact to second order, usable in anyone's Keras model.
+"""Layers that are exact to second order, usable in any Keras model.
 
-A gradient penalty differentiates twice, and on TensorFlow several stock layers are then wrong without a word:
+A gradient penalty differentiates twice, and on TensorFlow several stock layers are then silently wrong:
 `tf.nn.moments` stops the gradient of the mean inside the variance, the gradient of a bilinear resize is declared not
 differentiable, and `keras.layers.SpectralNormalization` overwrites its kernel instead of differentiating through it.
-Those here take the arguments of the Keras layers they replace and give the same outputs.
+These layers take the arguments of the Keras layers they replace and give the same outputs.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from kerasgan import _keras, stateless
-from kerasgan.errors import checked_integer, checked_number
-
-
-def _moments(x, axes):
-    """Mean and variance, kept dimensions, whose gradient goes through the mean: `tf.nn.moments` stops it there."""
-    mean = ops.mean(x, axis=axes, keepdims=True)
-    return mean, ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
+from kerasgan.errors import checked_integer, checked_number, invalid
 
 
 def _normalize(layer, inputs, axes, shape):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, at least in float32.
 
+    The moments are written out, because `tf.nn.moments` stops the gradient of the mean inside the variance.
+
     Args:
         layer: Has `epsilon`, `gamma` and `beta`; the last two may be None.
-        axes: Integers, what the moments are taken over.
+        axes: What the moments are taken over.
         shape: Of gamma and beta, to broadcast.
     """
     x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-    mean, variance = _moments(x, axes)
+    mean = ops.mean(x, axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
     outputs = (x - mean) * ops.rsqrt(variance + layer.epsilon)
     if layer.gamma is not None:
         outputs = outputs * ops.cast(ops.reshape(layer.gamma, shape), x.dtype)
@@ -45,7 +45,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
     Reference: Ba, Kiros, Hinton, Layer Normalization, 2016.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.rms_scaling:
             return super().call(inputs)
         axes = [axis % len(inputs.shape) for axis in self.axis]
@@ -58,7 +58,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
     """`keras.layers.GroupNormalization`, exact to second order.
 
     `groups=-1` is instance normalisation. `groups=1` normalises over height, width and channels, with a gain and a
-    bias for each channel: the "layer normalisation" of the WGAN-GP authors' critics.
+    bias for each channel: the "layer normalisation" of the critics of the WGAN-GP authors.
 
     Reference: Wu, He, Group Normalization, 2018.
     """
@@ -102,28 +102,25 @@ class LeakyReLU(keras.layers.Layer):
     y = x * slope(x),  slope(x) = 1 where x > 0, else negative_slope
 
     TensorFlow's second derivative of `leaky_relu` and `relu` is a tensor of zeros, not "none", so a gradient penalty
-    through them runs one whole backward pass to no effect. The values and gradients are the same, the work is not.
+    through them runs a whole backward pass to no effect. The values and gradients are the same, the work is not.
 
     Args:
         negative_slope: Float >= 0. Defaults to `0.2`; `0.0` is the ReLU.
-
-    Raises:
-        ValueError: `negative_slope` is not such a number.
     """
 
-    def __init__(self, negative_slope=0.2, **kwargs):
+    def __init__(self, negative_slope: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = checked_number("negative_slope", negative_slope)
         self.supports_masking = True
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         one, slope = tf.constant(1.0, inputs.dtype), tf.constant(self.negative_slope, inputs.dtype)
         return inputs * tf.stop_gradient(tf.where(inputs > 0, one, slope))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
@@ -131,31 +128,28 @@ class LeakyReLU(keras.layers.Layer):
 class Dropout(keras.layers.Dropout):
     """`keras.layers.Dropout` whose masks, in a kerasgan model, are a function of (seed, step).
 
-    Outside a kerasgan model it is the stock layer, and `seed` is that of its masks there.
+    Outside a kerasgan model it is the stock layer, with masks that `seed` decides.
 
     Args:
         rate: Float in [0, 1], the share of the inputs that become 0.
-        noise_shape: Tuple of integers and None, the shape of the mask; None stands for the inputs' own size, and in a
-            kerasgan model the first, the batch, is None. Defaults to the inputs' shape.
+        noise_shape: Shape of the mask; None stands for the size of the inputs. In a kerasgan model the first, the
+            batch, has to be None. Defaults to the shape of the inputs.
         seed: Integer, or None.
-
-    Raises:
-        ValueError: `rate` is not such a number.
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(checked_number("rate", rate, "[0, 1]"), noise_shape=noise_shape, seed=seed, **kwargs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         stream = stateless.current()
         if not training or not 0 < self.rate < 1 or stream is None:
             return super().call(inputs, training=training)
         wanted = self.noise_shape or (None,) * len(inputs.shape)
         if wanted[0] is not None:
-            raise NotImplementedError(
-                f"Dropout with noise_shape={wanted}: in a kerasgan model each example has a mask of its own. Use "
-                f"noise_shape={(None, *wanted[1:])}."
-            )
+            expected = f"noise_shape={(None, *wanted[1:])}: in a kerasgan model each example has its own mask"
+            raise invalid("noise_shape", expected, f"noise_shape={wanted}", NotImplementedError)
         sizes = [inputs.shape[i] or tf.shape(inputs)[i] if size is None else size for i, size in enumerate(wanted)]
         kept = stream.uniform(tuple(sizes)) >= self.rate
         return ops.where(kept, inputs / (1.0 - self.rate), ops.zeros_like(inputs))
@@ -163,9 +157,9 @@ class Dropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class UpSampling2D(keras.layers.UpSampling2D):
-    """`keras.layers.UpSampling2D`, exact to second order with every interpolation: two matrix products."""
+    """`keras.layers.UpSampling2D`, exact to second order with every interpolation, as two matrix products."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.interpolation == "nearest":
             return super().call(inputs)
         first = 1 if self.data_format == "channels_last" else 2
@@ -178,7 +172,7 @@ class UpSampling2D(keras.layers.UpSampling2D):
         """Float32 `(size, size * factor)`: what the interpolation makes of each unit vector."""
         if inputs.shape[axis] is None:
             return self._interpolated(tf.eye(tf.shape(inputs)[axis]), factor)
-        with tf.init_scope():  # XLA has no bicubic interpolation; of a constant it need not have
+        with tf.init_scope():  # a constant, because XLA has no bicubic interpolation
             matrix = self._interpolated(tf.eye(inputs.shape[axis]), factor).numpy()
         return tf.constant(matrix)
 
@@ -186,42 +180,33 @@ class UpSampling2D(keras.layers.UpSampling2D):
         return self._resize_images(units[:, :, None, None], factor, 1, "channels_last", self.interpolation)[:, :, 0, 0]
 
 
-_BYPASSED = (
-    "its kernel is divided by its largest singular value at each call. Use keras.layers.Dense or Conv2D, with the "
-    "kernel that `normalized_kernel()` gives."
-)
-
-
-class _SpectralNormalization:
+class _SpectralNormalization(keras.layers.Layer):
     """Kernel over its largest singular value, with the gradient through that value.
 
     sigma = norm(W u),  W the kernel as a matrix, u a running estimate of its first right singular vector
 
-    In a kerasgan model `u` advances by one power iteration at each update of the discriminator; elsewhere at each
-    training call. A kernel of zeros stays as it is, as in `keras.layers.SpectralNormalization`.
-
-    Raises:
-        NotImplementedError: LoRA or a quantized dtype is asked for, which would bypass the normalisation.
+    In a kerasgan model `u` advances by one power iteration at each update of the discriminator, elsewhere at each
+    training call. A kernel of zeros stays as it is, as in `keras.layers.SpectralNormalization`. LoRA and quantized
+    dtypes would bypass the normalisation: they raise NotImplementedError.
 
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, algorithm 1.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.lora_rank:
+        # Only quantizable layers have a configuration of it.
+        if self.lora_rank or self.dtype_policy.quantization_mode or getattr(self, "quantization_config", None):
             self.enable_lora()
-        if self.dtype_policy.quantization_mode or getattr(self, "quantization_config", None):
-            self.quantized_build()
 
-    def enable_lora(self, *args, **kwargs):
-        raise NotImplementedError(f"{type(self).__name__} has no LoRA: {_BYPASSED}")
+    def enable_lora(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            f"{type(self).__name__} has no LoRA and cannot be quantized: its kernel is divided by its largest singular "
+            "value at each call. Use keras.layers.Dense or Conv2D, with the kernel that `normalized_kernel()` gives."
+        )
 
-    def quantized_build(self, *args, **kwargs):
-        raise NotImplementedError(f"{type(self).__name__} cannot be quantized: {_BYPASSED}")
+    quantize = quantized_build = enable_lora
 
-    quantize = quantized_build
-
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         self.u = self.add_weight(
             name="u",
@@ -233,24 +218,22 @@ class _SpectralNormalization:
         )
         self.u.assign(_unit(ops.convert_to_tensor(self.u)))
 
-    def power_iteration(self):
-        """Advances `u` by one iteration; it stays where the kernel is zero, whence it could not come back."""
+    def power_iteration(self) -> None:
+        """Advances `u` by one iteration; leaves it if the kernel is zero, because it would stay zero for ever."""
         matrix = self._matrix()
         right = ops.matmul(ops.transpose(matrix), _unit(ops.matmul(matrix, self.u)))
         self.u.assign(ops.where(ops.any(right != 0), _unit(right), self.u))
 
-    def normalized_kernel(self):
+    def normalized_kernel(self) -> tf.Tensor:
         """`W / sigma(W)`, in the layer's compute dtype."""
         kernel, matrix = self._kernel.value, self._matrix()
         square = ops.sum(ops.square(ops.matmul(matrix, self.u)))
         sigma = ops.sqrt(ops.where(square > 0, square, 1.0))  # the gradient of a root at 0 is infinite
         return ops.cast(kernel, self.compute_dtype) / ops.cast(sigma, self.compute_dtype)
 
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        keras.layers.Layer.load_own_variables(self, store)
+    # Those of Dense and Conv2D leave out `u`.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
 
     def _matrix(self):
         """The kernel as a matrix in the dtype of `u`: float32 under a mixed policy too."""
@@ -270,14 +253,14 @@ def _unit(x):
 class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
     __doc__ = f"`keras.layers.Conv2D` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
 
-    def __init__(self, filters, kernel_size, *args, **kwargs):
+    def __init__(self, filters: int, kernel_size: int | tuple[int, int], *args: Any, **kwargs: Any) -> None:
         super().__init__(checked_integer("filters", filters), kernel_size, *args, **kwargs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         self._iterate_outside_kerasgan(training)
         return super().call(inputs)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return super().convolution_op(inputs, self.normalized_kernel())
 
 
@@ -285,10 +268,10 @@ class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
 class SpectralDense(_SpectralNormalization, keras.layers.Dense):
     __doc__ = f"`keras.layers.Dense` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
 
-    def __init__(self, units, *args, **kwargs):
+    def __init__(self, units: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(checked_integer("units", units), *args, **kwargs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         self._iterate_outside_kerasgan(training)
         outputs = ops.matmul(inputs, self.normalized_kernel())
         if self.use_bias:
@@ -312,12 +295,8 @@ INEXACT = {
 }
 
 
-def inexact_layers(model):
-    """Layers of `model` whose second-order gradient is wrong, or that have none.
-
-    Returns:
-        List of `(layer, replacement)`, where `replacement` says in words what to use.
-    """
+def inexact_layers(model: keras.Model) -> list[tuple[keras.Layer, str]]:
+    """The layers of `model` whose second-order gradient is wrong or missing, each with what to use instead."""
     return [
         (layer, replacement)
         for layer in _keras.layers_of(model)
@@ -329,5 +308,6 @@ def inexact_layers(model):
 def _is_exact(layer):
     if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest":
         return True
-    exact = (LayerNormalization, GroupNormalization, UpSampling2D)
-    return isinstance(layer, exact) or getattr(layer, "rms_scaling", False)
+    if isinstance(layer, keras.layers.LayerNormalization) and layer.rms_scaling:
+        return True
+    return isinstance(layer, LayerNormalization | GroupNormalization | UpSampling2D)

@@ -1,11 +1,12 @@
 """Adversarial losses: what the discriminator and the generator each minimise.
 
-Every loss has the same two methods over logits of shape `(batch, 1)` and returns a float32 scalar, the mean over the
-batch. Both are written with `softplus`, so that logits of 1e4 stay finite:
+Every loss has the same two methods of logits `(batch, 1)`; each returns a float32 scalar, the mean over the batch.
+Logarithms are written with `softplus`, so that logits of 1e4 stay finite:
 `-log(sigmoid(x)) = softplus(-x)` and `-log(1 - sigmoid(x)) = softplus(x)`.
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from kerasgan.configured import Configured
@@ -14,30 +15,30 @@ from kerasgan.configured import Configured
 class AdversarialLoss(Configured):
     """Base class of the losses.
 
-    To write your own, override both methods. It is saved with the model, with what its constructor was given, if it is
-    registered with `keras.saving.register_keras_serializable`.
+    To write your own, override both methods. Register it with `keras.saving.register_keras_serializable`, and it is
+    saved with the model, with the arguments of its constructor.
     """
 
-    # Does the generator's loss look at real images too?
+    # Whether the generator's loss uses real images too.
     relativistic = False
-    # The name under which minus the discriminator's loss is logged, where that estimates a distance.
-    distance = None
+    # The name under which minus the discriminator's loss is logged, if that estimates a distance.
+    distance: str | None = None
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """Scalar that the discriminator minimises.
 
         Args:
-            real_logits: Float tensor `(batch, 1)`, D(x) before any sigmoid.
-            fake_logits: Float tensor `(batch, 1)`, D(G(z)).
+            real_logits: `(batch, 1)`, D(x) before any sigmoid.
+            fake_logits: `(batch, 1)`, D(G(z)).
         """
         raise NotImplementedError(f"{type(self).__name__} must override `discriminator(real_logits, fake_logits)`.")
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         """Scalar that the generator minimises.
 
         Args:
-            real_logits: Float tensor `(batch, 1)`; None unless the loss is `relativistic`.
-            fake_logits: Float tensor `(batch, 1)`, D(G(z)).
+            real_logits: `(batch, 1)`; None unless the loss is `relativistic`.
+            fake_logits: `(batch, 1)`, D(G(z)).
         """
         raise NotImplementedError(f"{type(self).__name__} must override `generator(real_logits, fake_logits)`.")
 
@@ -54,10 +55,10 @@ class NonSaturating(AdversarialLoss):
     Reference: Goodfellow et al., Generative Adversarial Nets, 2014, section 3.
     """
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.softplus(-fake_logits))
 
 
@@ -68,12 +69,12 @@ class Minimax(NonSaturating):
     discriminator = -V(D, G),  V(D, G) = mean(log D(x)) + mean(log(1 - D(G(z))))
     generator     = mean(log(1 - D(G(z))))
 
-    Its gradient vanishes as the discriminator wins: keep it for study.
+    Its gradient vanishes as the discriminator wins: use it for study only.
 
     Reference: Goodfellow et al., Generative Adversarial Nets, 2014, eq. 1.
     """
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return -ops.mean(ops.softplus(fake_logits))
 
 
@@ -87,16 +88,16 @@ class LeastSquares(AdversarialLoss):
     Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017, eq. 9.
     """
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return (ops.mean(ops.square(real_logits - 1.0)) + ops.mean(ops.square(fake_logits))) / 2.0
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.square(fake_logits - 1.0)) / 2.0
 
 
 @keras.saving.register_keras_serializable("kerasgan")
 class Hinge(AdversarialLoss):
-    """Hinge loss.
+    """Hinge loss: scores beyond the margin of 1 are free.
 
     discriminator = mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z))))
     generator     = -mean(D(G(z)))
@@ -104,10 +105,10 @@ class Hinge(AdversarialLoss):
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, eqs. 16 and 17.
     """
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(ops.relu(1.0 + fake_logits))
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return -ops.mean(fake_logits)
 
 
@@ -123,10 +124,10 @@ class Wasserstein(AdversarialLoss):
 
     distance = "wasserstein"
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(fake_logits) - ops.mean(real_logits)
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return -ops.mean(fake_logits)
 
 
@@ -143,8 +144,8 @@ class Relativistic(AdversarialLoss):
 
     relativistic = True
 
-    def discriminator(self, real_logits, fake_logits):
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.softplus(fake_logits - real_logits))
 
-    def generator(self, real_logits, fake_logits):
+    def generator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.softplus(real_logits - fake_logits))

@@ -1,48 +1,56 @@
-"""Optimizers as the papers' code has them, and updates under mixed precision and on several replicas."""
+"""Optimizers as in the papers' code, and updates under mixed precision and on several replicas."""
 
 import math
 import types
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasgan import _keras, distribution
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import checked_number, invalid
+from kerasgan.papers import Paper
 
 
-def adam(learning_rate, beta_1, beta_2):
+def adam(learning_rate: float | LearningRateSchedule, beta_1: float, beta_2: float) -> keras.optimizers.Adam:
     """Adam with the epsilon of the papers' code, 1e-8; Keras's default is 1e-7."""
-    return keras.optimizers.Adam(_rate(learning_rate), beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
+    return keras.optimizers.Adam(_checked_rate(learning_rate), beta_1=beta_1, beta_2=beta_2, epsilon=1e-8)
 
 
-def rmsprop(learning_rate):
-    """RMSprop with the decay and epsilon of PyTorch, whose defaults the WGAN authors' code takes.
+def rmsprop(learning_rate: float | LearningRateSchedule) -> keras.optimizers.RMSprop:
+    """RMSprop with the decay and epsilon of PyTorch's defaults, which the WGAN authors' code uses.
 
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
-    return keras.optimizers.RMSprop(_rate(learning_rate), rho=0.99, epsilon=1e-16)
+    return keras.optimizers.RMSprop(_checked_rate(learning_rate), rho=0.99, epsilon=1e-16)
 
 
-def of_paper(paper):
-    """The optimizer of a `kerasgan.papers.Paper`."""
-    if paper.beta_1 is None:
+def of_paper(paper: Paper) -> keras.Optimizer:
+    """The optimizer of a paper."""
+    if paper.beta_1 is None or paper.beta_2 is None:
         return rmsprop(paper.learning_rate)
     return adam(paper.learning_rate, paper.beta_1, paper.beta_2)
 
 
-def _rate(value):
-    """A schedule, or a number as Keras takes it: a `float`."""
-    schedule = isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
-    return value if schedule else checked_number("learning_rate", value)
+def _checked_rate(value):
+    return value if isinstance(value, LearningRateSchedule) else checked_number("learning_rate", value)
 
 
-def prepared(argument, optimizer, variables, networks, strategy, restored=False):
-    """The optimizer built for these variables, with loss scaling where float16 in the networks needs it.
+def prepared(
+    argument: str,
+    optimizer: keras.Optimizer | str,
+    variables: list[keras.Variable],
+    networks: Sequence[keras.Model],
+    strategy: tf.distribute.Strategy,
+    restored: bool = False,
+) -> keras.Optimizer:
+    """The optimizer built for these variables, with loss scaling if the networks compute in float16.
 
-    Keras wraps only the optimizer of its own `compile`. Built here and not in the first step, because variables cannot
-    be created inside a replica, and weights are loaded into optimizers that exist. One that is restored may have come
-    to a learning rate of 0.
+    Keras wraps only the optimizer of its own `compile`. It is built here and not in the first step, because variables
+    cannot be created inside a replica, and weights are loaded into optimizers that exist. A `restored` optimizer may
+    have a learning rate of 0.
     """
     try:
         optimizer = keras.optimizers.get(optimizer)
@@ -50,31 +58,8 @@ def prepared(argument, optimizer, variables, networks, strategy, restored=False)
         expected = "a keras.optimizers.Optimizer, or its name, e.g. keras.optimizers.Adam(1e-4)"
         raise invalid(argument, expected, f"{argument}={optimizer!r}") from error
     check_saved_whole(argument, optimizer)
-    if optimizer.use_ema:
-        expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
-        raise invalid(argument, expected, f"{type(optimizer).__name__}(use_ema=True)")
-    replicas = strategy.num_replicas_in_sync
-    if replicas > 1 and optimizer.gradient_accumulation_steps:
-        expected = (
-            "an optimizer without `gradient_accumulation_steps`, which Keras cannot run on several replicas: give "
-            f"`fit` batches that are {optimizer.gradient_accumulation_steps} times as large"
-        )
-        received = f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} on {replicas} replicas"
-        raise invalid(argument, expected, received)
-    rate = None if has_schedule(optimizer) else learning_rate(optimizer)
-    if rate is not None and not (0 < rate < math.inf or (restored and rate == 0)):
-        expected = "a number > 0: give the optimizer one, e.g. 1e-4"
-        raise invalid("learning_rate", expected, f"{type(optimizer).__name__}(learning_rate={rate:g})")
-    distribution.check_made_here("optimizer", optimizer.variables)
-    narrow = next((variable for variable in variables if variable.dtype == "float16"), None)
-    if narrow is not None:
-        expected = "weights in float32, because updates of float16 ones are lost: build with the policy 'mixed_float16'"
-        raise invalid(argument, expected, f"{narrow.path!r} in float16")
-    inner = without_loss_scale(optimizer)
-    known = {id(variable) for variable in _keras.variables_moved_by(inner)} if inner.built else set()
-    if known and not known.issuperset(map(id, variables)):
-        expected = "a new optimizer: this one was built for other variables"
-        raise invalid(argument, expected, f"the {type(inner).__name__} of another `compile`")
+    _check_settings(argument, optimizer, strategy.num_replicas_in_sync, restored)
+    _check_variables(argument, optimizer, variables)
     layers = [layer for network in networks for layer in _keras.layers_of(network)]
     half = any(layer.compute_dtype == "float16" for layer in layers)
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -84,44 +69,82 @@ def prepared(argument, optimizer, variables, networks, strategy, restored=False)
     return optimizer
 
 
-def learning_rate(optimizer):
-    """Float, what the next update is made with; inside a scope too."""
+def _check_settings(argument, optimizer, replicas, restored):
+    name = type(optimizer).__name__
+    if optimizer.use_ema:
+        expected = "an optimizer with use_ema=False: its average would not be used. Give the model `ema_momentum`"
+        raise invalid(argument, expected, f"{name}(use_ema=True)")
+    steps = optimizer.gradient_accumulation_steps
+    if replicas > 1 and steps:
+        expected = (
+            "an optimizer without `gradient_accumulation_steps`, which Keras cannot run on several replicas: give "
+            f"`fit` batches that are {steps} times as large"
+        )
+        raise invalid(argument, expected, f"gradient_accumulation_steps={steps} on {replicas} replicas")
+    rate = None if has_schedule(optimizer) else learning_rate(optimizer)
+    if rate is not None and not (0 < rate < math.inf or (restored and rate == 0)):
+        expected = "a number > 0: give the optimizer one, e.g. 1e-4"
+        raise invalid("learning_rate", expected, f"{name}(learning_rate={rate:g})")
+
+
+def _check_variables(argument, optimizer, variables):
+    distribution.check_made_here("optimizer", optimizer.variables)
+    narrow = next((variable for variable in variables if variable.dtype == "float16"), None)
+    if narrow is not None:
+        expected = "weights in float32, because float16 ones lose updates: build with the policy 'mixed_float16'"
+        raise invalid(argument, expected, f"{narrow.path!r} in float16")
+    inner = without_loss_scale(optimizer)
+    known = {id(variable) for variable in _keras.variables_moved_by(inner)} if inner.built else set()
+    if known and not known.issuperset(map(id, variables)):
+        expected = "a new optimizer: this one was built for other variables"
+        raise invalid(argument, expected, f"the {type(inner).__name__} of another `compile`")
+
+
+def learning_rate(optimizer: keras.Optimizer) -> float:
+    """The rate of the next update; works inside a strategy's scope too."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
-def without_loss_scale(optimizer):
-    """The optimizer itself, of one that a LossScaleOptimizer wraps."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
+def without_loss_scale(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """The optimizer that a LossScaleOptimizer wraps; any other as it is."""
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return optimizer.inner_optimizer if scales else optimizer
 
 
-def has_schedule(optimizer):
+def has_schedule(optimizer: keras.Optimizer) -> bool:
     """Whether the learning rate is a function of the update, and cannot be set."""
-    return isinstance(_keras.rate_of(without_loss_scale(optimizer)), keras.optimizers.schedules.LearningRateSchedule)
+    return isinstance(_keras.rate_of(without_loss_scale(optimizer)), LearningRateSchedule)
 
 
-def gradient_scale(optimizer, strategy):
+def gradient_scale(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> tf.Tensor:
     """Factor of the objective: Keras sums gradients over replicas, so each contributes its share of the mean."""
     return optimizer.scale_loss(tf.constant(1.0 / strategy.num_replicas_in_sync))
 
 
-def gradients(tape, objective, variables):
-    """Dense gradients: the check for overflow and the reduction over replicas take no sparse ones of embeddings."""
+def gradients(tape: tf.GradientTape, objective: tf.Tensor, variables: list[keras.Variable]) -> list[tf.Tensor | None]:
+    """Dense gradients, None for variables without one.
+
+    Embeddings have sparse ones, which neither the check for overflow nor the reduction over replicas can handle.
+    """
     values = tape.gradient(objective, [variable.value for variable in variables])
     return [value if value is None else tf.convert_to_tensor(value) for value in values]
 
 
-def apply(optimizer, values, variables, written=(), skips_non_finite=False):
-    """Applies the gradients; all replicas skip the update where one of them overflows under loss scaling.
+def apply(
+    optimizer: keras.Optimizer,
+    values: Sequence[tf.Tensor | None],
+    variables: list[keras.Variable],
+    written: Sequence[tuple[keras.Variable, tf.Tensor]] = (),
+    skips_non_finite: bool = False,
+) -> tf.Tensor:
+    """Applies gradients; all replicas skip the update if one of them overflows under loss scaling.
 
     Args:
-        optimizer: A prepared optimizer.
-        values: List of gradients, None where there is none.
-        variables: List of the variables they are of.
-        written: List of pairs, a variable that the forward pass writes (a moving average) and its new value.
+        values: The gradients of `variables`.
+        written: Variables that the forward pass writes (moving averages), each with its new value.
         skips_non_finite: Whether updates are skipped without loss scaling too: all variables stay as they are.
 
-    Returns:
-        Float32 scalar: 1 if the update was skipped, else 0.
+    Returns: Float32 scalar: 1 if the update was skipped, else 0.
     """
     skipped = tf.constant(0.0)
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -150,42 +173,39 @@ def apply(optimizer, values, variables, written=(), skips_non_finite=False):
 class Optimizers:
     """Two optimizers as one, for callbacks that read and set a learning rate: `model.optimizer`.
 
-    The rate and the `iterations` read are the generator's; a rate that is set moves both by the same factor, so that
-    their ratio stays.
+    The rate and `iterations` are the generator's; setting the rate scales both rates by the same factor.
     """
 
     use_ema = False
     built = True
 
-    def __init__(self, discriminator, generator):
-        self._both = discriminator, generator
+    def __init__(self, discriminator: keras.Optimizer, generator: keras.Optimizer) -> None:
+        self._discriminator, self._generator = discriminator, generator
 
     @property
-    def variables(self):
-        return [variable for optimizer in self._both for variable in optimizer.variables]
+    def variables(self) -> list[keras.Variable]:
+        return [*self._discriminator.variables, *self._generator.variables]
 
     @property
-    def iterations(self):
-        return self._both[1].iterations
+    def iterations(self) -> keras.Variable:
+        return self._generator.iterations
 
     @property
-    def inner_optimizer(self):
+    def inner_optimizer(self) -> types.SimpleNamespace:
         """Where TensorBoard looks for the rates of several optimizers; schedulers, which set each, do not."""
-        names = ("d_optimizer", "g_optimizer")
-        both = zip(names, self._both, strict=True)
+        both = {"d_optimizer": self._discriminator, "g_optimizer": self._generator}
         return types.SimpleNamespace(
-            optimizers=[types.SimpleNamespace(name=name, learning_rate=one.learning_rate) for name, one in both]
+            optimizers=[types.SimpleNamespace(name=name, learning_rate=one.learning_rate) for name, one in both.items()]
         )
 
     @property
-    def learning_rate(self):
-        return self._both[1].learning_rate
+    def learning_rate(self) -> keras.Variable:
+        return self._generator.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: float) -> None:
         before = learning_rate(self)
         if before == 0.0:
-            raise ValueError("The generator's learning rate is 0, of which no factor makes another. Set both by hand.")
-        rates = [learning_rate(optimizer) * (float(value) / before) for optimizer in self._both[:1]]
-        for optimizer, rate in zip(self._both, (*rates, float(value)), strict=True):
-            optimizer.learning_rate = rate
+            raise ValueError("The generator's learning rate is 0, so it cannot be scaled. Set both rates by hand.")
+        self._discriminator.learning_rate = learning_rate(self._discriminator) * (float(value) / before)
+        self._generator.learning_rate = float(value)

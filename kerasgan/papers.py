@@ -1,6 +1,6 @@
 """How the papers train their models: each number stands here once.
 
-Constructors and `default_optimizers` begin with them, and so does `kerasgan train`; nothing here needs TensorFlow.
+Constructors, `default_optimizers` and `kerasgan train` use these defaults; nothing here needs TensorFlow.
 """
 
 import dataclasses
@@ -12,10 +12,10 @@ class Paper:
 
     Args:
         learning_rate: Float > 0, of both optimizers.
-        beta_1, beta_2: Floats in [0, 1), of Adam; None where RMSprop trains.
-        n_critic: Integer >= 1, updates of the discriminator for one of the generator.
-        penalty: Float >= 0, the weight of the gradient penalty; None where there is none.
-        clip: Float > 0, to which the critic's variables are clipped; None where they are not.
+        beta_1, beta_2: Floats in [0, 1), of Adam; None for RMSprop.
+        n_critic: Integer >= 1, discriminator updates for each update of the generator.
+        penalty: Float >= 0, the weight of the gradient penalty; None without one.
+        clip: Float > 0, to which the critic's variables are clipped; None without clipping.
     """
 
     learning_rate: float
@@ -32,9 +32,9 @@ GAN = Paper(2e-4, 0.5, 0.999)
 WGAN = Paper(5e-5, n_critic=5, clip=0.01)
 # Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1.
 WGAN_GP = Paper(1e-4, 0.0, 0.9, n_critic=5, penalty=10.0)
-# Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018, which trains as WGAN-GP does.
+# Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018, trained like WGAN-GP.
 WGAN_LP = WGAN_GP
-# Kodali et al., On Convergence and Stability of GANs, 2017, which trains as DCGAN does.
+# Kodali et al., On Convergence and Stability of GANs, 2017, trained like DCGAN.
 DRAGAN = Paper(2e-4, 0.5, 0.999, penalty=10.0)
 # Mao et al., Least Squares Generative Adversarial Networks, 2017: Adam, beta_1 = 0.5; the rate is DCGAN's.
 LSGAN = GAN

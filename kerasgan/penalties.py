@@ -1,10 +1,13 @@
-"""Penalties on the norm of the discriminator's gradient: one mechanism, and for each paper where and how it is applied.
+"""Penalties on the norm of the discriminator's gradient: one mechanism, and for each paper where and how it applies.
 
     weight * mean(penalty(norm(grad D(points))))
 
-A penalty says `points`, where the gradient is taken, and `penalty`, what is minimised there. Whatever is random comes
+A penalty defines `points`, where the gradient is taken, and `penalty`, what is minimised there. All randomness comes
 from `sample`, so that the rest is a pure function that XLA may compile.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,10 +15,11 @@ from keras import ops
 
 from kerasgan.configured import Configured
 from kerasgan.errors import checked_number
+from kerasgan.stateless import Stream
 
 
-def gradient_norm(discriminate, points):
-    """Euclidean norm of the discriminator's gradient at each point, in float32.
+def gradient_norm(discriminate: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor) -> tf.Tensor:
+    """Euclidean norm of the discriminator's gradient at each point, float32 `(batch,)`.
 
     norm = sqrt(sum(grad D(x)**2) + 1e-12)
 
@@ -23,11 +27,8 @@ def gradient_norm(discriminate, points):
     derivative of the square root finite where the gradient is zero.
 
     Args:
-        discriminate: Callable, images `(batch, ...)` -> logits `(batch, 1)`, each a function of its own image alone.
-        points: Float32 tensor `(batch, ...)`.
-
-    Returns:
-        Float32 tensor `(batch,)`.
+        discriminate: Images `(batch, ...)` -> logits `(batch, 1)`, each a function of its own image alone.
+        points: Float32 `(batch, ...)`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
@@ -39,46 +40,42 @@ def gradient_norm(discriminate, points):
 class Penalty(Configured):
     """Base class of the penalties.
 
-    To write your own, override `points` and `penalty`. It is saved with the model, with what its constructor was given,
-    if it is registered with `keras.saving.register_keras_serializable`.
+    To write your own, override `points` and `penalty`. Register it with `keras.saving.register_keras_serializable`,
+    and it is saved with the model, with the arguments of its constructor.
 
     Args:
         weight: Float >= 0, `lambda` in the papers.
-        name: String, the name it is logged under.
-
-    Raises:
-        ValueError: `weight` is not such a number.
+        name: The name it is logged under.
     """
 
-    # The norm that the gradient is drawn to from both sides; None where a penalty does not.
-    target = None
+    # The norm that the gradient is drawn to from both sides, if any.
+    target: float | None = None
 
-    def __init__(self, weight, name):
+    def __init__(self, weight: float, name: str) -> None:
         self.weight = checked_number("weight", weight)
         self.name = name
 
-    def sample(self, real, random):
-        """What `points` needs that is random, drawn from the stream `random`."""
+    def sample(self, real: tf.Tensor, random: Stream) -> Any:
+        """The random numbers that `points` needs, drawn from the stream `random`."""
         return None
 
-    def points(self, real, fake, noise):
+    def points(self, real: tf.Tensor, fake: tf.Tensor, noise: Any) -> tf.Tensor:
         """Where the gradient is taken: float32, shape of `real`."""
         raise NotImplementedError(f"{type(self).__name__} must override `points(real, fake, noise)`.")
 
-    def penalty(self, norm):
+    def penalty(self, norm: tf.Tensor) -> tf.Tensor:
         """What is minimised at each point, a function of the gradient's norm."""
         raise NotImplementedError(f"{type(self).__name__} must override `penalty(norm)`.")
 
-    def __call__(self, discriminate, real, fake, noise=None):
-        """The weighted penalty and the norms it was computed from.
+    def __call__(
+        self, discriminate: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, noise: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the weighted penalty, a float32 scalar, and the gradient's norm at each point, `(batch,)`.
 
         Args:
-            discriminate: Callable, images `(batch, ...)` -> logits `(batch, 1)`.
+            discriminate: Images `(batch, ...)` -> logits `(batch, 1)`.
             real, fake: Float32 tensors of one shape `(batch, ...)`.
             noise: What `sample` returned.
-
-        Returns:
-            Float32 scalar, and the gradient's norm at each point, `(batch,)`.
         """
         norm = gradient_norm(discriminate, self.points(real, fake, noise))
         return self.weight * ops.mean(self.penalty(norm)), norm
@@ -96,18 +93,18 @@ class GradientPenalty(Penalty):
     Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, eq. 3.
     """
 
-    target = 1.0
+    target: float | None = 1.0
 
-    def __init__(self, weight=10.0, name="gradient_penalty"):
+    def __init__(self, weight: float = 10.0, name: str = "gradient_penalty") -> None:
         super().__init__(weight, name)
 
-    def sample(self, real, random):
+    def sample(self, real: tf.Tensor, random: Stream) -> tf.Tensor:
         return random.uniform((real.shape[0] or tf.shape(real)[0], *[1] * (len(real.shape) - 1)))
 
-    def points(self, real, fake, noise):
+    def points(self, real: tf.Tensor, fake: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         return real + noise * (fake - real)
 
-    def penalty(self, norm):
+    def penalty(self, norm: tf.Tensor) -> tf.Tensor:
         return ops.square(norm - 1.0)
 
 
@@ -125,21 +122,21 @@ class LipschitzPenalty(GradientPenalty):
 
     target = None
 
-    def __init__(self, weight=10.0, name="lipschitz_penalty"):
+    def __init__(self, weight: float = 10.0, name: str = "lipschitz_penalty") -> None:
         super().__init__(weight, name)
 
-    def penalty(self, norm):
+    def penalty(self, norm: tf.Tensor) -> tf.Tensor:
         return ops.square(ops.relu(norm - 1.0))
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class DRAGANPenalty(Penalty):
+class DRAGANPenalty(GradientPenalty):
     """Penalty of DRAGAN: slope 1 in a neighbourhood of the real images.
 
     penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * scale * std(real) * u,  t, u ~ U[0, 1)
 
-    `t` is one number an example, `u` one a pixel, and `std` that of all pixels of the global batch, as in the
-    authors' code (the paper writes normal noise).
+    `t` is one number an example, `u` one a pixel, and `std` is over all pixels of the global batch, as in the authors'
+    code (the paper says normal noise).
 
     Args:
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
@@ -148,13 +145,11 @@ class DRAGANPenalty(Penalty):
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017, algorithm 1.
     """
 
-    target = 1.0
-
-    def __init__(self, weight=10.0, scale=0.5, name="dragan_penalty"):
+    def __init__(self, weight: float = 10.0, scale: float = 0.5, name: str = "dragan_penalty") -> None:
         super().__init__(weight, name)
         self.scale = checked_number("scale", scale, "(0, inf)")
 
-    def sample(self, real, random):
+    def sample(self, real: tf.Tensor, random: Stream) -> tf.Tensor:
         real, batch = ops.cast(real, "float32"), real.shape[0] or tf.shape(real)[0]
         t = random.uniform((batch, *[1] * (len(real.shape) - 1)))
         u = random.uniform((batch, *real.shape[1:]))
@@ -162,30 +157,12 @@ class DRAGANPenalty(Penalty):
         std = ops.sqrt(random.mean_over_replicas(ops.mean(ops.square(real - mean))))
         return t * self.scale * std * u
 
-    def points(self, real, fake, noise):
+    def points(self, real: tf.Tensor, fake: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         return real + noise
-
-    def penalty(self, norm):
-        return ops.square(norm - 1.0)
-
-
-class _ZeroCentred(Penalty):
-    """Zero-centred penalty: weight * mean(norm**2), weight = gamma / 2."""
-
-    def __init__(self, gamma, name):
-        super().__init__(checked_number("gamma", gamma) / 2.0, name)
-
-    @property
-    def gamma(self):
-        """Float, twice the weight."""
-        return 2.0 * self.weight
-
-    def penalty(self, norm):
-        return ops.square(norm)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class R1(_ZeroCentred):
+class R1(Penalty):
     """Zero-centred penalty at the real images.
 
     penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = real
@@ -197,15 +174,22 @@ class R1(_ZeroCentred):
     Reference: Mescheder, Geiger, Nowozin, Which Training Methods for GANs do actually Converge?, 2018, eq. 9.
     """
 
-    def __init__(self, gamma=10.0, name="r1"):
-        super().__init__(gamma, name)
+    def __init__(self, gamma: float = 10.0, name: str = "r1") -> None:
+        super().__init__(checked_number("gamma", gamma) / 2.0, name)
 
-    def points(self, real, fake, noise):
+    @property
+    def gamma(self) -> float:
+        return 2.0 * self.weight
+
+    def points(self, real: tf.Tensor, fake: tf.Tensor, noise: None) -> tf.Tensor:
         return real
+
+    def penalty(self, norm: tf.Tensor) -> tf.Tensor:
+        return ops.square(norm)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class R2(_ZeroCentred):
+class R2(R1):
     """Zero-centred penalty at the generated images.
 
     penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = fake
@@ -216,8 +200,8 @@ class R2(_ZeroCentred):
     Reference: Mescheder, Geiger, Nowozin, Which Training Methods for GANs do actually Converge?, 2018, eq. 10.
     """
 
-    def __init__(self, gamma=10.0, name="r2"):
+    def __init__(self, gamma: float = 10.0, name: str = "r2") -> None:
         super().__init__(gamma, name)
 
-    def points(self, real, fake, noise):
+    def points(self, real: tf.Tensor, fake: tf.Tensor, noise: None) -> tf.Tensor:
         return fake

@@ -7,6 +7,7 @@ Interval arithmetic on the graph that TensorFlow traces: the last activation may
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,10 +46,10 @@ class Output:
     """What a network can put out.
 
     Args:
-        low, high: Floats, infinite where nothing bounds the output.
-        bounds: `(low, high)` where these are the range of the images: of a saturating activation (tanh, sigmoid) that
-            may have been scaled. None otherwise: clipping is no range.
-        squashed_by: In words, what squashes the output at last, if anything does; else None.
+        low, high: Infinite where nothing bounds the output.
+        bounds: `(low, high)` if these are the range of the images, i.e. of a saturating activation (tanh, sigmoid),
+            scaled or not. Clipping does not count.
+        squashed_by: What squashes the output last, in words, if anything does.
     """
 
     low: float = -math.inf
@@ -57,31 +58,29 @@ class Output:
     squashed_by: str | None = None
 
 
-def of(network):
+def of(network: keras.Model) -> Output:
     """The `Output` of a Keras model that knows its inputs."""
     try:
-        return _traced(network)
+        return _output(stateless.traced(network, _call), network)
     except Exception:  # of a layer that cannot be traced, but may run eagerly
         return Output()
 
 
-def _traced(network):
-    @tf.function
-    def trace(*inputs):
-        with stateless.Writes(stateless.Stream(0, tf.constant(0, tf.int64))):
-            return network(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+def _call(network, inputs):
+    with stateless.Writes(stateless.Stream(0, tf.constant(0, tf.int64))):
+        return network(inputs, training=False)
 
-    graph = trace.get_concrete_function(*(tf.TensorSpec(x.shape, x.dtype) for x in network.inputs)).graph
+
+def _output(graph, network):
     held = {id(inner): outer for outer, inner in graph.captures if isinstance(outer, tf.Tensor)}
     output = graph.outputs[0]
     interval = _interval(output, held, {})
     unit = interval in _UNIT  # hard_sigmoid and hard_tanh are several operations
-    has_range = 0.0 < interval[1] - interval[0] < math.inf and (
-        unit or _source(output, _KEEP | _ARITHMETIC, held).type in _SATURATING
-    )
+    saturates = unit or _source(output, _KEEP | _ARITHMETIC, held).type in _SATURATING
+    bounds = interval if saturates and 0.0 < interval[1] - interval[0] < math.inf else None
     last = _source(output, _MOVE, held)
     squashed_by = _named(last, network) if unit or last.type in _SQUASHING else None
-    return Output(*interval, interval if has_range else None, squashed_by)
+    return Output(interval[0], interval[1], bounds, squashed_by)
 
 
 def _named(operation, network):
@@ -92,7 +91,7 @@ def _named(operation, network):
 
 
 def _source(tensor, passed, held):
-    """The operation that a tensor comes from, behind those that are passed; of two inputs one has to be constant."""
+    """The operation that a tensor comes from, behind those in `passed`; of two inputs one has to be constant."""
     while tensor.op.type in passed:
         if tensor.op.type in _ARITHMETIC:
             inputs = [one for one in tensor.op.inputs if _constant(one, held) is None]
@@ -110,7 +109,7 @@ def _moved(tensor):
 
 
 def _constant(tensor, held):
-    """Its value as a float64 array; None where it is not constant."""
+    """Its value as a float64 array; None if it is not constant."""
     value = held[id(tensor)] if id(tensor) in held else tf.get_static_value(tensor)
     return None if value is None else np.asarray(value, np.float64)
 

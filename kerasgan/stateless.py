@@ -1,13 +1,13 @@
 """Randomness as a function of (seed, step).
 
-Nothing here remembers: a draw is named by the seed, the step and its number within the step. So a run that is stopped
-and resumed draws what it would have drawn, eager, graph and XLA draw the same, and N replicas draw together what one
-would have drawn alone.
+Nothing here has state: a draw is named by the seed, the step and its number within the step. So a resumed run draws
+what it would have drawn, eager, graph and XLA draw the same, and N replicas together draw what one would have drawn.
 """
 
 import contextlib
 import re
 import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from unittest import mock
 
 import keras
@@ -15,85 +15,84 @@ import tensorflow as tf
 
 from kerasgan import _keras
 
-# The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below; 0 is left to
-# `generate`.
+# The draws of an update are numbered from (update + 1) * 4096 on, those of an evaluation from far below zero; 0 is
+# left to `generate`.
 _DRAWS = 2**12
-# Among the draws of an update, the one that stock random layers are seeded with: far behind all others.
+# Within an update, the first draw that seeds stock random layers: far behind all others.
 _SEEDS = 2**11
 _EVALUATION = -(2**62)
 
 
-def training_position(update):
+def training_position(update: int | tf.Tensor) -> tf.Tensor:
     """Number of the first draw of an update, int64."""
     return (tf.cast(update, tf.int64) + 1) * _DRAWS
 
 
-def evaluation_position(batch):
+def evaluation_position(batch: int | tf.Tensor) -> tf.Tensor:
     """Number of the first draw for a batch of an evaluation, int64."""
     return tf.cast(batch, tf.int64) * _DRAWS + _EVALUATION
 
 
-def image_position(number):
-    """Number of the first draw of the layers for an image, int64: between those of evaluations and that of latents."""
+def image_position(number: int | tf.Tensor) -> tf.Tensor:
+    """Number of the layers' first draw for an image, int64: between those of evaluations and that of latents."""
     return -(tf.cast(number, tf.int64) + 1) * _DRAWS
 
 
 class Stream:
     """Draws for one update, in order.
 
-    The leading axis of a shape is the batch on this replica. The numbers for the global batch are drawn and this
-    replica's slice is taken.
+    The leading axis of a shape is the batch on this replica: the numbers of the global batch are drawn, and this
+    replica takes its slice.
 
     Args:
         seed: Integer, or int64 scalar tensor, in [0, 2**63).
-        position: Int64 scalar tensor, the number of the first draw.
+        position: Int64 scalar, the number of the first draw.
     """
 
-    def __init__(self, seed, position):
+    def __init__(self, seed: int | tf.Tensor, position: tf.Tensor) -> None:
         self.seed = seed
         self.position = position
         self.drawn = 0
 
-    def normal(self, shape):
-        """Standard normal float32 tensor of this shape."""
+    def normal(self, shape: Sequence) -> tf.Tensor:
+        """Standard normal float32."""
         return self._draw(tf.random.stateless_normal, shape)
 
-    def uniform(self, shape):
-        """Float32 tensor of this shape, uniform in [0, 1)."""
+    def uniform(self, shape: Sequence) -> tf.Tensor:
+        """Uniform float32 in [0, 1)."""
         return self._draw(tf.random.stateless_uniform, shape)
 
-    def mean_over_replicas(self, value):
-        """Mean over the replicas of a value each of them has."""
+    def key(self) -> tf.Tensor:
+        """The key of the next draw, int64 `(2,)`."""
+        key = tf.stack([tf.cast(self.seed, tf.int64), self.position + self.drawn])
+        self.drawn += 1
+        return key
+
+    def mean_over_replicas(self, value: tf.Tensor) -> tf.Tensor:
+        """Mean over the replicas of a value that each of them has."""
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return value
         return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
     def _draw(self, function, shape):
-        key = self.key()
         batch, *rest = shape
         context = tf.distribute.get_replica_context()
         replicas = 1 if context is None else context.num_replicas_in_sync
         # Philox by name: the default algorithm differs between XLA and the rest.
-        values = function((batch * replicas, *rest), key, alg="philox")
+        values = function((batch * replicas, *rest), self.key(), alg="philox")
         if replicas == 1:
             return values
         start = tf.cast(context.replica_id_in_sync_group, tf.int32) * batch
         return values[start : start + batch]
-
-    def key(self):
-        """Int64 tensor `(2,)`, the key of the next draw."""
-        key = tf.stack([tf.cast(self.seed, tf.int64), self.position + self.drawn])
-        self.drawn += 1
-        return key
 
 
 _scope = threading.local()
 
 
 @contextlib.contextmanager
-def using(stream):
-    """Makes `stream` the source of what layers draw inside the block: `kerasgan.layers.Dropout` and the like."""
+def using(stream: Stream) -> Iterator[Stream]:
+    """Makes `stream` the source of what layers such as `kerasgan.layers.Dropout` draw inside the block."""
     previous, _scope.stream = current(), stream
     try:
         yield stream
@@ -101,45 +100,43 @@ def using(stream):
         _scope.stream = previous
 
 
-def current():
+def current() -> Stream | None:
     """The stream in use, or None outside a kerasgan step."""
-    return getattr(_scope, "stream", None)
+    return getattr(_scope, "stream", None)  # each thread begins without one
 
 
-def advance_spectral_norms(network):
+def advance_spectral_norms(network: keras.Model) -> None:
     """Makes one power iteration in each spectral layer: once an update, not at each call."""
     for layer in _keras.layers_of(network):
-        if hasattr(layer, "power_iteration"):
+        if hasattr(layer, "power_iteration"):  # `kerasgan.layers` imports this module
             layer.power_iteration()
 
 
 class Writes(keras.StatelessScope):
     """Keeps what is assigned to Keras variables inside the block, and seeds `keras.random` from a stream.
 
-    A `keras.random.SeedGenerator` is found when it draws, wherever it is kept: its state is a function of the stream
-    then, and so of (seed, step), as everything drawn, and other numbers on each replica.
-
-    Args:
-        stream: The `Stream` of the update.
+    Every `keras.random.SeedGenerator` is found when it draws: its state then is a function of the stream, and so of
+    (seed, step), and differs between replicas.
 
     Attributes:
-        variables: List of the variables that were assigned to, states of seed generators aside.
-        seeds: List of the states of the seed generators that drew.
+        variables: The variables that were assigned to, except states of seed generators.
+        seeds: The states of the seed generators that drew.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: Stream) -> None:
         super().__init__(collect_losses=True)
-        self.variables, self.seeds = [], []
+        self.variables: list[keras.Variable] = []
+        self.seeds: list[keras.Variable] = []
         self._stream = Stream(stream.seed, stream.position + _SEEDS)
 
-    def get_current_value(self, variable):
+    def get_current_value(self, variable: keras.Variable) -> tf.Tensor | None:
         value = super().get_current_value(variable)
         if value is None and variable.path.endswith("seed_generator_state"):
             value = self.state_mapping[id(variable)] = self._stream._draw(_integers, (1, 2))[0]
             self.seeds.append(variable)
         return value
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[keras.Variable, tf.Tensor]) -> None:
         variable, _ = update
         if all(variable is not known for known in (*self.variables, *self.seeds)):
             self.variables.append(variable)
@@ -150,16 +147,11 @@ def _integers(shape, key, alg):
     return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
 
 
-def is_foreign(layer):
-    """Whether code that is neither Keras's nor ours runs in the layer."""
-    return isinstance(layer, keras.layers.Lambda) or type(layer).__module__.split(".")[0] not in ("keras", "kerasgan")
-
-
 @contextlib.contextmanager
-def everything_from(stream):
-    """Inside the block everything is drawn from the stream, also by layers that draw with `tf.random`.
+def everything_from(stream: Stream) -> Iterator[None]:
+    """Inside the block, layers that draw with `tf.random` draw from the stream too.
 
-    For what is traced once; not for several threads at a time.
+    For what is traced once, by one thread at a time.
     """
 
     def drawn(function):
@@ -178,42 +170,50 @@ def everything_from(stream):
         yield
 
 
-def layers_that_draw(network, training=False):
-    """Names of the layers that draw random numbers when the network is called.
-
-    Args:
-        network: Keras model.
-        training: Whether it is called for training.
-
-    Returns:
-        Two lists: of layers that draw with `keras.random`, and of layers that draw from a state of TensorFlow's.
-    """
-    layers = _keras.layers_of(network)
-    if not any(_keras.seed_generators_of(layer) or is_foreign(layer) for layer in layers):
-        return [], []
-    owners = {id(generator.state): layer.name for layer in layers for generator in _keras.seed_generators_of(layer)}
-    drawn = []
+def traced(network: keras.Model, call: Callable[[keras.Model, tf.Tensor | list[tf.Tensor]], object]) -> tf.Graph:
+    """The graph of `call(network, inputs)` for symbolic inputs of the network."""
 
     @tf.function
     def trace(*inputs):
+        return call(network, list(inputs) if len(inputs) > 1 else inputs[0])
+
+    return trace.get_concrete_function(*(tf.TensorSpec(x.shape, x.dtype) for x in network.inputs)).graph
+
+
+def layers_that_draw(network: keras.Model, training: bool = False) -> tuple[list[str], list[str]]:
+    """Names of the layers that draw random numbers when the network is called.
+
+    Returns: Those that draw with `keras.random`, and those that draw from TensorFlow's own state.
+    """
+    layers = _keras.layers_of(network)
+    foreign = [layer.name for layer in layers if _is_foreign(layer)]
+    if not foreign and not any(_keras.seed_generators_of(layer) for layer in layers):
+        return [], []
+    owners = {id(generator.state): layer.name for layer in layers for generator in _keras.seed_generators_of(layer)}
+    drawn: list[str] = []
+
+    def call(network, inputs):
         with Writes(Stream(0, tf.constant(0, tf.int64))) as writes:
-            network(list(inputs) if len(inputs) > 1 else inputs[0], training=training)
+            network(inputs, training=training)
         drawn.extend(owners.get(id(state), "with a generator of its own") for state in writes.seeds)
 
-    graph = trace.get_concrete_function(*(tf.TensorSpec(x.shape, x.dtype) for x in network.inputs)).graph
     stateful = [
         operation.name
-        for operation in graph.get_operations()
+        for operation in traced(network, call).get_operations()
         if operation.op_def.is_stateful and any(word in operation.type for word in ("Random", "Truncated", "Rng"))
     ]
-    names = [layer.name for layer in layers if is_foreign(layer)]
-    return drawn, list(dict.fromkeys(owner(operation, names) for operation in stateful))
+    return drawn, list(dict.fromkeys(owner(operation, foreign) for operation in stateful))
 
 
-def owner(operation, names):
-    """Which of the layers of these names the operation of a graph belongs to; its own name where none does."""
+def _is_foreign(layer):
+    """Whether the layer runs code that is neither Keras's nor ours."""
+    return isinstance(layer, keras.layers.Lambda) or type(layer).__module__.split(".")[0] not in ("keras", "kerasgan")
+
+
+def owner(operation: str, layers: Collection[str]) -> str:
+    """The one of these layers that an operation of a graph belongs to; the operation's own name if none does."""
     for scope in reversed(operation.split("/")):
         for name in (scope, re.sub(r"_\d+$", "", scope)):  # TensorFlow adds numbers to names that it has seen
-            if name in names:
+            if name in layers:
                 return name
     return operation

@@ -414,7 +414,7 @@ BAD_FILES = {
 def test_bad_files_are_named_or_skipped_and_counted(kind, tmp_path):
     write_images(tmp_path / "photos")
     BAD_FILES[kind](tmp_path / "photos/bad.png")
-    with pytest.raises(DataError, match=r"1 of 4 files.*bad.png: .*on_bad_file=skip"):
+    with pytest.raises(DataError, match=r"on_bad_file=skip.*1 of 4 files.*bad.png: "):
         kg.datasets.read(str(tmp_path / "photos"))
     source = kg.datasets.read(str(tmp_path / "photos"), on_bad_file="skip")
     assert source.num_examples == 3
@@ -423,7 +423,7 @@ def test_bad_files_are_named_or_skipped_and_counted(kind, tmp_path):
 
 def test_a_folder_without_images_is_refused_with_what_it_holds(tmp_path):
     (tmp_path / "notes.txt").write_text("a")
-    with pytest.raises(DataError, match=r"No images found in .*\.jpg.*Found: .txt \(1\)"):
+    with pytest.raises(DataError, match=r"\.jpg.*no images found in .*but .txt \(1\)"):
         kg.datasets.read(str(tmp_path))
 
 

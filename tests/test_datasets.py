@@ -185,11 +185,11 @@ def test_two_replicas_share_each_batch():
 
 
 def test_a_data_set_too_small_for_one_batch_is_refused_with_both_numbers():
-    with pytest.raises(DataError, match=r"8 examples, batch_size=16.*at most 8"):
+    with pytest.raises(DataError, match=r"at most 8,.*8 examples, batch_size=16"):
         datasets.from_arrays(numbered(8), batch_size=16)
-    with pytest.raises(DataError, match=r"empty: 0 examples, batch_size=16"):
+    with pytest.raises(DataError, match=r"at least one example.*0 examples, batch_size=16"):
         datasets.from_arrays(numbered(0), batch_size=16)
-    with pytest.raises(DataError, match=r"1797 examples, batch_size=2000.*at most 1797"):
+    with pytest.raises(DataError, match=r"at most 1797,.*1797 examples, batch_size=2000"):
         datasets.load("digits", 2000)
 
 
@@ -266,7 +266,7 @@ def test_digits_are_those_of_scikit_learn():
 
 
 def test_digits_have_one_split():
-    with pytest.raises(DataError, match=r"one split; use split='train'.*split='test'"):
+    with pytest.raises(DataError, match=r"Expected 'train', the only split of 'digits'.*split='test'"):
         datasets.load("digits", split="test")
 
 
@@ -280,15 +280,15 @@ def test_arrays_are_resized_and_given_channels_on_request(image_size, channels, 
 
 
 def test_an_unknown_name_lists_what_there_is_and_what_is_close():
-    with pytest.raises(DataError, match=r"'digitz'.*mean 'digits'.*digits, ring, grid, swiss_roll, stacked_mnist"):
+    with pytest.raises(DataError, match=r"digits, ring, grid, swiss_roll, stacked_mnist.*'digitz'.*mean 'digits'"):
         datasets.load("digitz")
-    with pytest.raises(DataError, match=r"'mnits'.*mean 'mnist'.*path of a folder.*TensorFlow dataset"):
+    with pytest.raises(DataError, match=r"path of a folder.*TensorFlow dataset.*'mnits'.*mean 'mnist'"):
         datasets.read("mnits")
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/where", "~/no/where", "nowhere.npz", "a/b/c"])
 def test_a_path_that_does_not_exist_is_not_taken_for_a_name(name):
-    with pytest.raises(DataError, match=r"No such file or folder.*Check the path"):
+    with pytest.raises(DataError, match=r"a path that exists; check it.*no such file or folder"):
         datasets.load(name)
 
 
@@ -372,7 +372,7 @@ def test_points_are_batched_without_rescaling():
 def test_points_have_no_image_options_and_the_roll_no_labels():
     with pytest.raises(DataError, match=r"points, not images.*image_size=32"):
         datasets.load("ring", image_size=32)
-    with pytest.raises(DataError, match="'swiss_roll' has no labels; use labels=False"):
+    with pytest.raises(DataError, match=r"`labels`. Expected False, because 'swiss_roll' has no labels"):
         datasets.load("swiss_roll", labels=True)
 
 
@@ -447,7 +447,7 @@ def test_what_does_not_fit_in_memory_is_streamed_just_the_same(monkeypatch, prep
     options = {"labels": True, **size}
     expected = epoch(datasets.load("mnist", 64, shuffle=False, **options))
     monkeypatch.setattr(tfds, "MEMORY_LIMIT", 300 * 32 * 32 * 3 - 1)
-    with pytest.raises(DataError, match=r"0.0 GiB as 300 images of shape \(32, 32, 3\).*`load`.*smaller `image_size`"):
+    with pytest.raises(DataError, match=r"`load`.*smaller `image_size`.*0.0 GiB as 300 images of shape \(32, 32, 3\)"):
         datasets.read("mnist", **size)
     streamed = datasets.load("mnist", 64, shuffle=False, **options)
     assert streamed.element_spec == (tf.TensorSpec((64, 32, 32, 3), tf.float32), tf.TensorSpec((64,), tf.int32))
@@ -475,7 +475,7 @@ def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch, prepared):
 
 
 def test_a_split_that_a_set_does_not_have_is_refused(prepared):
-    with pytest.raises(DataError, match=r"'mnist' has train, test.*split='valid'"):
+    with pytest.raises(DataError, match=r"one of train, test, the splits of 'mnist'.*split='valid'"):
         datasets.load("mnist", split="valid", data_dir=prepared)
 
 
@@ -506,9 +506,7 @@ def test_a_set_that_cannot_be_downloaded_says_where_it_was_sought(tmp_path, monk
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", offline)
-    with pytest.raises(
-        DataError, match=rf"'mnist' is not prepared in {tmp_path}.*no route.*tfds build mnist.*data_dir"
-    ):
+    with pytest.raises(DataError, match=rf"prepared in {tmp_path}.*tfds build mnist.*data_dir.*'mnist'.*no route"):
         datasets.load("mnist", data_dir=tmp_path)
 
 
@@ -518,12 +516,12 @@ def test_a_set_without_images_is_refused_before_it_is_downloaded(tmp_path, monke
     monkeypatch.setattr(
         tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", lambda self: pytest.fail("downloads")
     )
-    with pytest.raises(DataError, match=r"'imdb_reviews' has no feature `image`.*text"):
+    with pytest.raises(DataError, match=r"with a feature `image`.*'imdb_reviews'.*text"):
         datasets.load("imdb_reviews", data_dir=tmp_path)
 
 
 def test_a_configuration_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"'mnist/nope'; check the part after"):
+    with pytest.raises(DataError, match=r"check the part after.*'mnist/nope'"):
         datasets.load("mnist/nope", data_dir=tmp_path)
 
 
@@ -771,9 +769,9 @@ def test_files_that_cannot_be_read_are_listed_with_their_reasons(tmp_path):
     with pytest.raises(DataError) as raised:
         datasets.load(tmp_path, 1)
     message = str(raised.value)
-    assert message.startswith("5 of 6 files")
-    assert message.endswith("Remove them, or skip them with on_bad_file=skip.")
     for reason in (
+        "remove the others, or skip them with on_bad_file=skip.",
+        "5 of 6 files",
         "truncated.jpg: image file is truncated",
         "empty.png: empty file",
         "text.jpg: not an image",
@@ -795,7 +793,7 @@ def test_at_most_ten_bad_files_are_listed(tmp_path):
     write(tmp_path / "good.png", colour(1, 2, 3))
     for k in range(13):
         (tmp_path / f"{k:02d}.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"13 of 14 files.*09\.png: empty file; and 3 more\."):
+    with pytest.raises(DataError, match=r"13 of 14 files.*09\.png: empty file; and 3 more$"):
         datasets.read(tmp_path)
 
 
@@ -807,11 +805,11 @@ def test_a_folder_of_bad_files_only_is_refused_either_way(tmp_path, on_bad_file)
 
 
 def test_a_folder_without_images_says_what_it_found(tmp_path):
-    with pytest.raises(DataError, match=r"No images found.*\.jpg.*Found: no files at all"):
+    with pytest.raises(DataError, match=r"\.jpg.*no images found.*but no files at all"):
         datasets.read(tmp_path)
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "b.heic").write_text("")
-    with pytest.raises(DataError, match=r"No images found.*Found: \.heic \(1\), \.txt \(1\)|\.txt \(1\), \.heic \(1\)"):
+    with pytest.raises(DataError, match=r"no images found.*but (\.heic \(1\), \.txt \(1\)|\.txt \(1\), \.heic \(1\))"):
         datasets.read(tmp_path)
 
 
@@ -819,7 +817,7 @@ def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path
     for k in range(4):
         write(tmp_path / f"{k}.png", colour(k, 0, 0, size=(20, 20)))
     monkeypatch.setattr(resizing, "MEMORY_LIMIT", 4 * 12 * 12 * 3)
-    with pytest.raises(DataError, match=r"4 images of 20 x 20 x 3.*`image_size` of at most 12\."):
+    with pytest.raises(DataError, match=r"`image_size` of at most 12,.*4 images of 20 x 20 x 3"):
         datasets.load(tmp_path, 2)
     assert datasets.read(tmp_path, image_size=12).num_examples == 4
 
@@ -827,13 +825,13 @@ def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path
 @pytest.mark.parametrize("channels", [None, 3])
 def test_images_that_are_too_large_for_memory_when_resized_are_refused_at_once(channels):
     size = math.isqrt(8 * 1024**3 // (1797 * (channels or 1)))
-    with pytest.raises(DataError, match=rf"1797 images of 100000 x .*`image_size` of at most {size}\."):
+    with pytest.raises(DataError, match=rf"`image_size` of at most {size},.*1797 images of 100000 x "):
         datasets.read("digits", image_size=100_000, channels=channels)
 
 
 def test_a_folder_has_one_split(tmp_path):
     write(tmp_path / "a.png", colour(1, 2, 3))
-    with pytest.raises(DataError, match=r"one split.*split='test'"):
+    with pytest.raises(DataError, match=r"the only split.*split='test'"):
         datasets.read(tmp_path, split="test")
 
 
@@ -877,7 +875,7 @@ def test_an_npz_may_have_a_test_split(tmp_path):
     path = save_npz(tmp_path, x_train=numbered(6), x_test=numbered(3), y_test=np.array([7, 8, 9]))
     assert datasets.read(path).num_examples == 6
     assert datasets.read(path, split="test").labels.tolist() == [7, 8, 9]
-    with pytest.raises(DataError, match=r"split='valid'.*x_valid.*x_train, x_test, y_test"):
+    with pytest.raises(DataError, match=r"x_valid for split='valid'.*x_train, x_test, y_test"):
         datasets.read(path, split="valid")
 
 
@@ -896,9 +894,13 @@ def test_points_of_an_npz_stay_as_they_are(tmp_path):
     [
         ({"images": np.array([[[0.0, np.nan]]])}, DataError, r"NaN or infinity in 1 of 1.*images\[0\]"),
         ({"images": np.array([[["a"]]])}, DataTypeError, "dtype=<U1"),
-        ({"images": np.array([[{}]])}, DataError, r"Cannot read.*holds objects"),
+        ({"images": np.array([[{}]])}, DataError, r"can be read.*holds objects"),
         ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
-        ({"images": np.zeros((2, 8), np.uint8)}, DataError, r"Expected \(n, height, width, channels\).*\(2, 8\)"),
+        (
+            {"images": np.zeros((2, 8), np.uint8)},
+            DataError,
+            r"Expected images \(n, height, width, channels\).*\(2, 8\)",
+        ),
         ({"a": np.zeros(2), "b": np.zeros(2)}, DataError, r"images, x, x_train.*Received: a, b"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.zeros(3, int)}, DataError, "2 images and 3 labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": np.eye(2)}, DataError, r"argmax.*shape \(2, 2\)"),
@@ -915,18 +917,18 @@ def test_an_npz_that_cannot_be_trained_on_is_refused(tmp_path, arrays, error, me
 def test_a_damaged_npz_is_refused_by_name(tmp_path, content):
     path = tmp_path / "data.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"Cannot read '.*data\.npz'.*numpy\.savez"):
+    with pytest.raises(DataError, match=r"can be read.*numpy\.savez.*data\.npz'"):
         datasets.read(path)
 
 
 def test_a_truncated_npz_is_refused_by_name(tmp_path):
     path = save_npz(tmp_path, images=np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"Cannot read '.*data\.npz'"):
+    with pytest.raises(DataError, match=r"can be read.*data\.npz'"):
         datasets.read(path)
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
     path = write(tmp_path / "a.png", colour(1, 2, 3))
-    with pytest.raises(DataError, match=r"neither a folder nor an `\.npz` file.*folder that holds the images"):
+    with pytest.raises(DataError, match=r"Expected a folder that holds the images, or an `\.npz` file.*a\.png"):
         datasets.read(path)

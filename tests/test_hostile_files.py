@@ -83,7 +83,7 @@ def test_every_damaged_image_is_named_and_the_others_are_read(damaged):
     assert not [name for name in bad if name.startswith("good")]
     assert source.num_examples == len(kinds) + 3 - len(bad) == sum(sizes.values())
     assert any(f"skipped: {len(bad)} (" in note for note in source.notes)
-    with pytest.raises(DataError, match=rf"^{len(bad)} of 213 files in .*; and {len(bad) - 10} more"):
+    with pytest.raises(DataError, match=rf"{len(bad)} of 213 files in .*; and {len(bad) - 10} more"):
         kg.datasets.read(str(root), image_size=16)
 
 
@@ -240,10 +240,10 @@ BOMB = npy((10**6, 10**6), data=bytes(64))
 OURS = (DataError, DataTypeError, ModelContractError, CheckpointError)
 ATTACKS = {
     "pickle in a dataset": (dataset({"images.npy": npy((1,), "|O", TRAP)}), "holds objects"),
-    "pickle instead of an archive": (pickled, "Cannot read"),
+    "pickle instead of an archive": (pickled, "can be read"),
     "shape bomb in a dataset": (dataset({"images.npy": BOMB}), "does not hold the array"),
     "path in a dataset": (dataset({"../../outside.npy": npy((2, 4, 4), "|u1", bytes(32))}), None),
-    "link in a dataset": (stolen, "Cannot read"),
+    "link in a dataset": (stolen, "can be read"),
     "swelling dataset": (
         dataset({"images.npy": npy((1,), "|u1", bytes(10**7))}, compression=zipfile.ZIP_DEFLATED),
         "does not hold the array",
@@ -384,7 +384,7 @@ def test_what_is_read_of_an_archive_is_what_was_checked(tmp_path):
 @pytest.mark.parametrize("shape", [(0, 8, 8, 1), (3, 0, 0, 1)])
 def test_an_archive_without_pixels_is_refused(tmp_path, shape):
     np.savez(tmp_path / "x.npz", images=np.zeros(shape, np.uint8))
-    with pytest.raises(DataError, match="No pixels"):
+    with pytest.raises(DataError, match="at least one image with pixels"):
         kg.datasets.read(str(tmp_path / "x.npz"))
 
 

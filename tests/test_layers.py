@@ -333,7 +333,7 @@ def test_dropout_in_a_stream_takes_a_shape_of_its_mask():
         outputs = layers.Dropout(0.5, noise_shape=(None, 1, 1, None))(tf.ones((4, 3, 3, 8)), training=True).numpy()
         np.testing.assert_array_equal(outputs, np.broadcast_to(outputs[:, :1, :1], outputs.shape))
         assert len(np.unique(outputs[:, 0, 0], axis=0)) > 1
-        with pytest.raises(NotImplementedError, match=r"Use noise_shape=\(None, 1, 1, 8\)"):
+        with pytest.raises(NotImplementedError, match=r"Expected noise_shape=\(None, 1, 1, 8\)"):
             layers.Dropout(0.5, noise_shape=(4, 1, 1, 8))(tf.ones((4, 3, 3, 8)), training=True)
         layers.Dropout(0.5, noise_shape=(None, 1, 1, 8))(tf.ones((4, 3, 3, 8)), training=True)
 

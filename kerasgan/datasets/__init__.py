@@ -1,7 +1,4 @@
-"""Datasets: built-in sets, folders of images, `.npz` files and TensorFlow Datasets, as finite `tf.data` epochs.
-
-A new dataset is a function that returns a `Source`, and one line in the table of `catalog.py`.
-"""
+"""Datasets: built-in ones, folders of images, `.npz` files and TensorFlow Datasets, as finite `tf.data` epochs."""
 
 from kerasgan.datasets.catalog import NAMES, load, read
 from kerasgan.datasets.pipeline import from_arrays

@@ -14,10 +14,10 @@ class Form:
     """How data were given, and so how an expression of images `x` or of labels `y` is written.
 
     Args:
-        images, labels: Names of the arguments, of arrays.
+        images, labels: Names of the arguments, for arrays.
         labelled: Whether there are labels.
-        parts: Of an element of a `tf.data.Dataset`, 0 where it is no tuple; None for arrays.
-        array: The images, where they were given as an array.
+        parts: Length of an element of a `tf.data.Dataset`, 0 if it is not a tuple; None for arrays.
+        array: The images, if they were given as an array.
     """
 
     images: str = "x"
@@ -52,27 +52,37 @@ class Form:
             return f"tf.reduce_all(tf.math.is_finite({part}))"
         return f"np.isfinite({part})" + (f".all(axis={tuple(range(1, rank))})" if rank > 1 else "")
 
-    def as_floats(self, dtype, shifted: bool) -> str:
-        """An expression of the images with which one can calculate."""
+    def as_floats(self, dtype: np.dtype, shifted: bool) -> str:
+        """An expression of the images that can be calculated with."""
+        if dtype.kind == "f":
+            return "x"
         if self.parts is not None:
-            return "x" if dtype.kind == "f" else "tf.cast(x, tf.float32)"
+            return "tf.cast(x, tf.float32)"
         # Small integers would overflow when something is added, and tensors of them are not divided by floats.
-        return "x" if dtype.kind == "f" or (not shifted and type(self.array) is np.ndarray) else "np.asarray(x, float)"
+        return "x" if not shifted and type(self.array) is np.ndarray else "np.asarray(x, float)"
 
     def _named(self, expression):
         names = {"x": self.images, "y": self.labels}
         return re.sub(r"\b[xy]\b", lambda match: names[match[0]], expression)
 
 
-def scaled(form: Form, low, high, dtype, bounds=(-1.0, 1.0), rank=4, of="x") -> str:
+def scaled(
+    form: Form,
+    low: float,
+    high: float,
+    dtype: np.dtype,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
+    rank: int = 4,
+    of: str = "x",
+) -> str:
     """The images or points from `low` to `high`, scaled to what a generator makes.
 
     Args:
         low, high: Finite numbers, the lowest and the highest.
         dtype: NumPy's, of the images.
-        bounds: The range of the generator, e.g. `(-1, 1)`; None where it has none: as this.
+        bounds: The range of the generator, e.g. `(-1, 1)`; None if it is unbounded.
         rank: Of a batch; points have 2, and keep their centre.
-        of: An expression of the images, whose range this is.
+        of: An expression of the images that has this range.
     """
     bounds = bounds or (-1.0, 1.0)
     if rank == 2 and bounds[0] < 0:
@@ -87,115 +97,127 @@ def scaled(form: Form, low, high, dtype, bounds=(-1.0, 1.0), rank=4, of="x") -> 
     if bounds == (-1.0, 1.0) and (low, high) == (0, 1):
         return form.of_images(f"{x} * 2.0 - 1" if dtype.kind != "f" else f"{x} * 2 - 1")
     moved = x if not shifted or low == 0 else f"({x}{_added(-low)})"
-    return form.of_images(f"{moved} / {_shown(unit)}{_added(bounds[0]) if shifted else ''}")
+    return form.of_images(f"{moved} / {_rounded_up(unit)}{_added(bounds[0]) if shifted else ''}")
 
 
-def shown_range(bounds) -> str:
+def shown_range(bounds: tuple[float, float]) -> str:
     """A range with the digits that float32 has."""
     return f"{[float(f'{end:.7g}') for end in bounds]}"
 
 
-def _added(number) -> str:
+def _added(number):
     """The end of an expression that adds a number."""
-    return f" {'-' if number < 0 else '+'} {_shown(abs(number))}" if number else ""
+    return f" {'-' if number < 0 else '+'} {_rounded_up(abs(number))}" if number else ""
 
 
-def _shown(number) -> str:
-    """A number with the digits that float32 has, rounded up."""
+def _rounded_up(number):
+    """A number with the digits that float32 has."""
     short = f"{float(number):.7g}"
     return short if float(short) >= number or number == int(number) else f"{float(short) * (1 + 1e-6):.7g}"
 
 
-def checked_labels(labels, num_examples: int, form: Form, num_classes=None, argument="labels", place="") -> np.ndarray:
-    """Class numbers of a batch or of all images.
+def checked_labels(
+    labels: np.ndarray,
+    num_examples: int,
+    form: Form,
+    num_classes: int | None = None,
+    argument: str = "labels",
+    place: str = "",
+) -> np.ndarray:
+    """Class numbers of a batch or of all images, int32 `(num_examples,)`.
 
     Args:
         labels: Array of any type and shape.
-        num_examples: Integer, how many images there are.
-        num_classes: Integer, how many the networks take; None where it is not known.
-        argument, place: Strings, what to call them in an error and where they are.
-
-    Returns: int32 `(num_examples,)`.
+        num_examples: Number of images.
+        num_classes: Number that the networks take; None if it is not known.
+        argument, place: What to call them in an error, and where they are.
 
     Raises:
-        DataError, DataTypeError: They are no class numbers.
+        DataError, DataTypeError: They are not class numbers.
     """
-    labels, of_arrays = np.asarray(labels), form.parts is None
-
-    def refused(expected, kind=DataError, received=None):
-        received = received or f"labels of dtype {labels.dtype} and shape {labels.shape}"
-        return invalid(argument, expected, received + place, kind)
-
+    labels = np.asarray(labels)
+    received = f"labels of dtype {labels.dtype} and shape {labels.shape}{place}"
     if labels.dtype.kind in "OSU":
-        distinct = "np.unique(y, return_inverse=True)[1]"
-        if not of_arrays:
-            names = [name.decode() if isinstance(name, bytes) else str(name) for name in np.unique(labels)]
-            distinct = f"tf.keras.layers.StringLookup(vocabulary={names}, num_oov_indices=0)(y)"
-        expected = f"integer labels, one class an image: number the names with {form.of_labels(distinct)}"
-        count = len(np.unique(labels))
-        if num_classes and count > num_classes:
-            expected += f", and build both networks with `num_classes={count}`"
-        raise refused(expected, DataTypeError)
+        expected = f"integer labels, one class an image: {_numbered(labels, form, num_classes)}"
+        raise invalid(argument, expected, received, DataTypeError)
     if labels.ndim > 1 and labels.shape[1:] != (1,):
-        one_hot = labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
-        integers = "y" if labels.dtype.kind != "b" or of_arrays else "tf.cast(y, tf.int32)"
-        fix = f"of one-hot labels it is {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"
-        if not one_hot:
-            column = ", ".join([":", *"0" * (labels.ndim - 1)])
-            fix = f"take one of these numbers, e.g. {form.of_labels(f'y[{column}]')}"
-        raise refused(f"one integer label an image, labels of shape ({num_examples},): {fix}")
+        expected = f"one integer label an image, labels of shape ({num_examples},): {_one_column(labels, form)}"
+        raise invalid(argument, expected, received, DataError)
     if labels.shape[:1] != (num_examples,):
-        raise refused(
-            "one label an image, in the order of the images", received=f"{num_examples} images and {labels.size} labels"
-        )
-    if labels.dtype.kind in "bf":
-        finite = np.isfinite(labels)
-        if not finite.all():
-            kept = form.where(form.all_finite("y", labels.ndim), labels="tf.cast(y, tf.int32)")
-            raise refused(f"integer labels: leave out the examples that have none with {kept}", DataTypeError)
-        fix = "tf.cast(y, tf.int32)"
-        if (labels != np.floor(labels)).any():
-            low, high, bins = float(labels.min()), float(labels.max()), num_classes or 10
-            width = f"{(high - low) / bins * (1 + 1e-6) or 1:.7g}"
-            fix = f"tf.cast(tf.clip_by_value((y - {low:.7g}) / {width}, 0, {bins - 1}), tf.int32)"
-        raise refused(f"integer labels: make them with {form.of_labels(fix)}", DataTypeError)
+        received = f"{num_examples} images and {labels.size} labels{place}"
+        raise invalid(argument, "one label an image, in the order of the images", received, DataError)
     if labels.dtype.kind not in "iu":
-        raise refused("integer labels", DataTypeError)
+        fix = f": {_rounded(labels, form, num_classes)}" if labels.dtype.kind in "bf" else ""
+        raise invalid(argument, f"integer labels{fix}", received, DataTypeError)
     if labels.size:
-        _check_classes(labels, form, num_classes, refused)
+        low, high = int(labels.min()), int(labels.max())
+        most = num_classes or np.iinfo(np.int32).max + 1
+        if low < 0 or high >= most:
+            classes = (
+                f"labels in [0, {num_classes}), the classes of the networks" if num_classes else "labels from 0 up"
+            )
+            expected = f"{classes}: {_from_zero(labels, low, high, most, form)}"
+            raise invalid(argument, expected, f"labels from {low} to {high}{place}", DataError)
     return labels.reshape(-1).astype(np.int32)
 
 
-def _check_classes(labels, form, num_classes, refused):
-    """Class numbers begin at 0, and end below the number of classes."""
-    low, high = int(labels.min()), int(labels.max())
-    most = num_classes or np.iinfo(np.int32).max + 1
-    if low >= 0 and high < most:
-        return
+def _numbered(labels, form, num_classes):
+    """The fix of labels that are names."""
     distinct = np.unique(labels)
-    unlabelled = low < 0 and high < most and 0 in distinct and (distinct < 0).sum() == 1
-    if unlabelled:
-        fix = f"leave out unlabelled examples with {form.where('y >= 0' if labels.ndim == 1 else 'y[:, 0] >= 0')}"
-    elif high - low < most and (low > 0 or high >= most or len(distinct) == high - low + 1):
-        fix = f"begin at 0 with {form.of_labels(f'y - {low}' if low > 0 else f'y + {-low}')}"
-    elif form.parts is None and len(distinct) <= most:
-        fix = f"number the classes with {form.of_labels('np.unique(y, return_inverse=True)[1]')}"
-    elif low < 0:
-        fix = f"begin at 0 with {form.of_labels(f'y + {-low}')}"
-    else:
-        fix = f"build both networks with `num_classes={high + 1}`"
-    expected = f"labels in [0, {num_classes}), the classes of the networks" if num_classes else "labels from 0 up"
-    raise refused(f"{expected}: {fix}", received=f"labels from {low} to {high}")
+    number = "np.unique(y, return_inverse=True)[1]"
+    if form.parts is not None:
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in distinct]
+        number = f"tf.keras.layers.StringLookup(vocabulary={names}, num_oov_indices=0)(y)"
+    fix = f"number the names with {form.of_labels(number)}"
+    if num_classes and len(distinct) > num_classes:
+        fix += f", and build both networks with `num_classes={len(distinct)}`"
+    return fix
+
+
+def _one_column(labels, form):
+    """The fix of several numbers an image."""
+    if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all():
+        integers = "y" if labels.dtype.kind != "b" or form.parts is None else "tf.cast(y, tf.int32)"
+        return f"of one-hot labels it is {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"
+    column = ", ".join([":", *"0" * (labels.ndim - 1)])
+    return f"take one of these numbers, e.g. {form.of_labels(f'y[{column}]')}"
+
+
+def _rounded(labels, form, num_classes):
+    """The fix of booleans and floats."""
+    if not np.isfinite(labels).all():
+        kept = form.where(form.all_finite("y", labels.ndim), labels="tf.cast(y, tf.int32)")
+        return f"leave out the examples that have none with {kept}"
+    integers = "tf.cast(y, tf.int32)"
+    if (labels != np.floor(labels)).any():
+        low, high, bins = float(labels.min()), float(labels.max()), num_classes or 10
+        width = f"{(high - low) / bins * (1 + 1e-6) or 1:.7g}"
+        integers = f"tf.cast(tf.clip_by_value((y - {low:.7g}) / {width}, 0, {bins - 1}), tf.int32)"
+    return f"make them with {form.of_labels(integers)}"
+
+
+def _from_zero(labels, low, high, most, form):
+    """The fix of class numbers outside [0, most)."""
+    distinct = np.unique(labels)
+    fits = high < most
+    if low < 0 and fits and 0 in distinct and (distinct < 0).sum() == 1:
+        return f"leave out unlabelled examples with {form.where('y >= 0' if labels.ndim == 1 else 'y[:, 0] >= 0')}"
+    consecutive = len(distinct) == high - low + 1
+    shift = f"begin at 0 with {form.of_labels(f'y - {low}' if low > 0 else f'y + {-low}')}"
+    if high - low < most and (low > 0 or not fits or consecutive):
+        return shift
+    if form.parts is None and len(distinct) <= most:
+        return f"number the classes with {form.of_labels('np.unique(y, return_inverse=True)[1]')}"
+    return shift if low < 0 else f"build both networks with `num_classes={high + 1}`"
 
 
 def check_finite(images: np.ndarray, form: Form) -> None:
-    """Refuse NaN and infinity, naming the first example that holds one."""
+    """Refuses NaN and infinity, naming the first example that holds one."""
     # The sum is finite only if all are (or they overflow): one pass without a mask of the size of the data.
     if np.isfinite(images.sum(dtype=np.float64)):
         return
     bad = [k for k, image in enumerate(images) if not np.isfinite(image).all()]
     if bad:
-        raise DataError(
-            f"NaN or infinity in {len(bad)} of {len(images)} examples, first in {form.images}[{bad[0]}]. "
-            f"Leave these out with {form.where(form.all_finite('x', images.ndim))}, or repair them."
-        )
+        fix = f"leave out the others with {form.where(form.all_finite('x', images.ndim))}"
+        received = f"NaN or infinity in {len(bad)} of {len(images)} examples, first in {form.images}[{bad[0]}]"
+        raise invalid(form.images, f"finite numbers: {fix}, or repair them", received, DataError)

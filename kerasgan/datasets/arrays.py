@@ -9,10 +9,11 @@ from kerasgan import archives
 from kerasgan.datasets.advice import Form, check_finite, checked_labels
 from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
 from kerasgan.datasets.scaling import clipped_share, described, finished, to_levels, usual_range, warn_of_clipping
-from kerasgan.datasets.source import Source, points_only
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.datasets.source import Source, check_points
+from kerasgan.errors import DataError, DataTypeError, invalid
 
 _IMAGE_KEYS = ("images", "x", "x_train", "x_test")
+# The float64 of this much is held at a time.
 _BLOCK_BYTES = 64 * 1024**2
 
 
@@ -25,32 +26,39 @@ def read(
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
 ) -> Source:
-    """Read an `.npz` file as `numpy.savez` writes it.
+    """Reads an `.npz` file as `numpy.savez` writes it.
 
     Images are the array `images`, `x` or `x_train` (`x_test` for split="test"), or the only array there is; labels
     are `labels`, `y` or `y_train` (`y_test`), if any. `(n, height, width)` gets a channel axis. Float arrays of rank
-    2 are points and stay as they are. Images of uint8 stay as they are, too; those of any other numbers are scaled by
-    the values of all images of the file, of every split (see `scaling.usual_range`), or by `value_range`.
+    2 are points and, like uint8 images, stay as they are. Other numbers are scaled by the values of all images in the
+    file, of every split (see `scaling.usual_range`), or by `value_range`.
 
     Raises:
-        DataError: If the file is damaged, or holds no such array.
-        DataTypeError: If the array does not hold numbers.
+        DataError: The file is damaged, or has no such array.
+        DataTypeError: The array does not hold numbers.
     """
     arrays = _arrays(path)
     images, labels = _pick(path, arrays, split)
-    if np.issubdtype(images.dtype, np.floating) and images.ndim == 2:
+    if images.dtype.kind not in "buif":
+        _refuse("integers or floats; save them as such", path, f"dtype={images.dtype}", DataTypeError)
+    if images.dtype.kind == "f":
         check_finite(images, Form(images="images"))
-        points_only(str(path), image_size, channels)
-        return Source(str(path), images.astype(np.float32), labels)
+        if images.ndim == 2:
+            check_points(str(path), image_size, channels)
+            return Source(str(path), images.astype(np.float32), labels)
     others = [arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype]
-    images, notes = _scaled(path, images, others, value_range, keep_depth)
+    images, notes = _scaled(images, others, value_range, keep_depth)
     images, more = fit_images(_as_nhwc(path, images), image_size, channels)
     return Source(str(path), images, labels, None, (*notes, *more))
 
 
+def _refuse(expected, path, received, kind=DataError):
+    raise invalid("name_or_path", expected, f"{received} in {str(path)!r}", kind)
+
+
 def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() != ".npz":
-        raise DataError(f"{str(path)!r} is neither a folder nor an `.npz` file; give the folder that holds the images.")
+        raise invalid("name_or_path", "a folder that holds the images, or an `.npz` file", repr(str(path)), DataError)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -61,10 +69,12 @@ def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
                 raise ValueError(f"it takes {size / 1024**3:.1f} GiB, more than {MEMORY_LIMIT / 1024**3:g}")
             return {entry.filename.removesuffix(".npy"): archives.read(archive, entry) for entry in entries}
     except archives.DAMAGED as error:
-        raise DataError(f"Cannot read {str(path)!r}: {error}. Write it again with `numpy.savez`.") from error
+        expected = "a file that can be read; write it again with `numpy.savez`"
+        raise invalid("name_or_path", expected, f"{str(path)!r} ({error})", DataError) from error
 
 
 def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images, and labels if there are any."""
     plain = split == "train"
     image_keys = (*(("images", "x") if plain else ()), f"x_{split}")
     label_keys = (*(("labels", "y") if plain else ()), f"y_{split}")
@@ -72,13 +82,11 @@ def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tupl
     if not found and plain and len(arrays) == 1:
         found = list(arrays)
     if not found:
-        raise DataError(
-            f"No images in {str(path)!r} for split={split!r}. Expected an array named one of {', '.join(image_keys)}; "
-            f"rename it. Received: {', '.join(arrays) or 'no array'}"
-        )
+        expected = f"an array of images named one of {', '.join(image_keys)} for split={split!r}; rename it"
+        _refuse(expected, path, ", ".join(arrays) or "no array")
     images = arrays[found[0]]
     if not images.size:
-        raise DataError(f"No pixels in {str(path)!r}. Expected at least one image. Received: shape {images.shape}")
+        _refuse("at least one image with pixels", path, f"shape {images.shape}")
     labels = next((arrays[key] for key in label_keys if key in arrays), None)
     if labels is None:
         return images, None
@@ -86,47 +94,28 @@ def _pick(path: pathlib.Path, arrays: dict[str, np.ndarray], split: str) -> tupl
     return images, checked_labels(labels, len(images), form, argument=f"labels in {str(path)!r}")
 
 
-def _scaled(path, images, others, value_range, keep_depth) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers of any kind -> uint8, or float32 where the depth is kept, and a note that says by which range."""
-    if images.dtype.kind not in "buif":
-        raise DataTypeError(
-            f"Invalid images in {str(path)!r}. Expected integers or floats; save them as such. "
-            f"Received: dtype={images.dtype}"
-        )
-    if images.dtype.kind == "f":
-        check_finite(images, Form(images="images"))
-    range_, note = value_range, ()
-    if images.dtype == np.uint8:
-        range_ = value_range or (0, 255)
-    elif range_ is None:
+def _scaled(images, others, value_range, keep_depth):
+    """Numbers of any type -> uint8, or float32 with `keep_depth`, and a note about the range used."""
+    if images.dtype == np.uint8 and value_range is None:
+        return finished(images, keep_depth), ()
+    if value_range is None:
         filled = [array for array in (images, *others) if array.size]
         ends = min(float(array.min()) for array in filled), max(float(array.max()) for array in filled)
-        range_ = usual_range(*ends)
-    if images.dtype != np.uint8 or value_range is not None:
-        low, high = images.min(), images.max()
-        note = (f"{images.dtype} from {low:g} to {high:g}, scaled by {described(range_, keep_depth)}",)
-        if images.dtype == np.uint8:
-            warn_of_clipping([clipped_share(images, value_range)], value_range)
-        images = np.concatenate([to_levels(part, range_) for part in np.array_split(images, _parts(images))])
-    return finished(images, keep_depth), note
-
-
-def _parts(images) -> int:
-    """So many that the float64 of one of them stays small."""
-    return min(len(images), 1 + images.size * 8 // _BLOCK_BYTES)
+        value_range = usual_range(*ends)
+    elif images.dtype == np.uint8:
+        warn_of_clipping([clipped_share(images, value_range)], value_range)
+    note = f"{images.dtype} from {images.min():g} to {images.max():g}, scaled by {described(value_range, keep_depth)}"
+    parts = min(len(images), 1 + images.size * 8 // _BLOCK_BYTES)
+    levels = np.concatenate([to_levels(part, value_range) for part in np.array_split(images, parts)])
+    return finished(levels, keep_depth), (note,)
 
 
 def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
     if images.ndim == 3:
         return images[..., None]
     if images.ndim != 4:
-        raise DataError(
-            f"Invalid images in {str(path)!r}. Expected (n, height, width, channels); reshape them. "
-            f"Received: shape {images.shape}"
-        )
+        _refuse("images (n, height, width, channels); reshape them", path, f"shape {images.shape}")
     if images.shape[1] in (1, 3) and images.shape[3] > 4:
-        raise DataError(
-            f"Images in {str(path)!r} look like channels first; save `images.transpose(0, 2, 3, 1)`. "
-            f"Received: shape {images.shape}"
-        )
+        expected = "channels last; these look like channels first: save `images.transpose(0, 2, 3, 1)`"
+        _refuse(expected, path, f"shape {images.shape}")
     return images

@@ -1,24 +1,21 @@
-"""Which reader a name or a path goes to; the two functions most users need: `read` and `load`."""
+"""`read` and `load`: which reader a name or a path goes to."""
 
 import difflib
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from kerasgan.datasets import arrays, digits, folder, pipeline, synthetic, tfds
-from kerasgan.datasets.source import Source, check_image_options
+from kerasgan.datasets import arrays, folder, pipeline, synthetic, tfds
+from kerasgan.datasets.resizing import fit_images
+from kerasgan.datasets.source import Source, check_image_options, check_only_split, check_points
 from kerasgan.errors import DataError, checked_range, invalid
 
-# Each reader takes (name, split=, image_size=, channels=, data_dir=) and returns a Source.
-BUILT_IN = {
-    "digits": digits.read,
-    "ring": synthetic.read_ring,
-    "grid": synthetic.read_grid,
-    "swiss_roll": synthetic.read_swiss_roll,
-    "stacked_mnist": synthetic.read_stacked_mnist,
-}
-NAMES = tuple(BUILT_IN)
+_POINTS: dict[str, Callable] = {"ring": synthetic.ring, "grid": synthetic.grid, "swiss_roll": synthetic.swiss_roll}
+NAMES = ("digits", *_POINTS, "stacked_mnist")
 
 
 def read(
@@ -32,53 +29,47 @@ def read(
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
 ) -> Source:
-    """Read a whole dataset into memory.
+    """Reads a whole dataset into memory.
 
-    Looked up in this order: a built-in name, a path that exists, a TensorFlow Datasets name.
+    Looks for a built-in name first, then for a path, then for a name of TensorFlow Datasets.
 
     Args:
         name_or_path: `"digits"` (8x8, needs no network), `"ring"`, `"grid"`, `"swiss_roll"` (points),
-            `"stacked_mnist"`; a folder of images, searched recursively, its sub-folders being the classes; an
-            `.npz` file; or a TensorFlow Datasets name such as `"mnist"`, `"cifar10"` or `"name/config"`, which is
-            downloaded where it is not prepared yet.
+            `"stacked_mnist"`; a folder of images, searched recursively, whose sub-folders are the classes; an `.npz`
+            file; or a name of TensorFlow Datasets such as `"mnist"`, `"cifar10"` or `"name/config"`, which is
+            downloaded if needed.
         split: `"train"`, `"test"`, or what TensorFlow Datasets understands, such as `"train[:10%]"`.
         image_size: Side of the square images in pixels: the centre is cropped, then resized with antialiasing.
-            Defaults to the size the images have if it is one square of at most 128 pixels, else to 64; images of
-            an `.npz` are left as they are.
-        channels: 1 or 3. Defaults to what the images have; a folder is grey if every file is.
+            Defaults to the size of the images if all are one square of at most 128 pixels, else to 64; images of an
+            `.npz` file keep their size.
+        channels: 1 or 3. Defaults to those of the images; a folder is grey if every file is.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to its own default.
         on_bad_file: `"raise"`, or `"skip"` to leave out image files that cannot be read, and note it.
-        value_range: Of a folder or an `.npz` file, the two values `(low, high)` that become black and white. By
-            default all of 8 bits; for images of more bits and of floats one range for all of them, told from the
-            values of all of them, and noted: the narrowest of [0, 1], [-1, 1] and [0, 2**bits - 1] that holds them,
-            or from the lowest to the highest where they fill less than half of that.
-        keep_depth: Whether images of a folder or an `.npz` file are kept as float32 in [-1, 1], with all their levels,
-            instead of 256 of them.
-
-    Returns: A `Source`.
+        value_range: For a folder or an `.npz` file, the values `(low, high)` that become black and white. Defaults to
+            [0, 255] for 8-bit images. Deeper images and floats share one range, chosen from the values of all of them
+            and noted: the narrowest of [0, 1], [-1, 1] and [0, 2**bits - 1] that holds them, or from the lowest to the
+            highest if they fill less than half of that.
+        keep_depth: Whether images of a folder or an `.npz` file become float32 in [-1, 1] with all their levels
+            instead of 256 levels.
 
     Raises:
-        DataError: If there is no such dataset, or it holds something that cannot be trained on.
+        DataError: There is no such dataset, or it cannot be trained on.
     """
     check_image_options(image_size, channels)
     if on_bad_file not in ("raise", "skip"):
-        raise ValueError(
-            f"Invalid value for argument `on_bad_file`. Expected 'raise' or 'skip'. Received: {on_bad_file=}"
-        )
+        raise invalid("on_bad_file", "'raise' or 'skip'", f"on_bad_file={on_bad_file!r}")
     name = os.fspath(name_or_path)
-    options = {"split": split, "image_size": image_size, "channels": channels}
-    path = None if name in BUILT_IN else _existing_path(name)
+    options: dict[str, Any] = {"split": split, "image_size": image_size, "channels": channels}
+    path = _existing_path(name)
     if path is None:
-        _check_files_only(name, value_range, keep_depth)
-        if name in BUILT_IN:
-            return BUILT_IN[name](name, data_dir=data_dir, **options)
+        _check_bytes(name, value_range, keep_depth)
+        if name in NAMES:
+            return _built_in(name, data_dir=data_dir, **options)
         return tfds.read(_tfds_builder(name, data_dir), **options)
     if value_range is not None:
         value_range = checked_range("value_range", value_range)
     options |= {"value_range": value_range, "keep_depth": keep_depth}
-    if path.is_dir():
-        return folder.read(path, on_bad_file=on_bad_file, **options)
-    return arrays.read(path, **options)
+    return folder.read(path, on_bad_file=on_bad_file, **options) if path.is_dir() else arrays.read(path, **options)
 
 
 def load(
@@ -100,8 +91,8 @@ def load(
 ) -> tf.data.Dataset:
     """One epoch of a dataset, ready for `fit`: float32 images in [-1, 1], in batches of one static shape.
 
-    Sets of at most 2 GiB (folders: 8 GiB) are held in memory; larger ones of TensorFlow Datasets are streamed.
-    The last `n % batch_size` examples of an epoch are left out, other ones each time. Points are not rescaled.
+    Datasets of at most 2 GiB (folders: 8 GiB) are held in memory; larger ones of TensorFlow Datasets are streamed.
+    The last `n % batch_size` examples of an epoch are left out, different ones each time. Points are not rescaled.
 
     Args:
         name_or_path, split, image_size, channels, data_dir, on_bad_file, value_range, keep_depth: See `read`.
@@ -109,65 +100,91 @@ def load(
         labels: Whether elements are `(images, labels)`, labels int32, instead of images.
         seed, shuffle, flip, dequantize: See `from_arrays`.
 
-    Returns: A finite `tf.data.Dataset` of known cardinality, in another order at each iteration.
+    Returns: A finite `tf.data.Dataset` of known cardinality, in a new order at each iteration.
 
     Raises:
-        DataError: As `read` does; if labels are asked of a set that has none; if there is not one full batch.
+        DataError: As `read` does; or labels are wanted and there are none; or there is not one full batch.
 
     Example:
     >>> load("digits", 32).element_spec.shape
     TensorShape([32, 8, 8, 1])
     """
     name = os.fspath(name_or_path)
-    batching = {"seed": seed, "shuffle": shuffle, "flip": flip, "dequantize": dequantize}
+    size: dict[str, Any] = {"split": split, "image_size": image_size, "channels": channels}
+    batching: dict[str, Any] = {"seed": seed, "shuffle": shuffle, "flip": flip, "dequantize": dequantize}
     check_image_options(image_size, channels)
-    if name not in BUILT_IN and _existing_path(name) is None:
-        _check_files_only(name, value_range, keep_depth)
+    if name not in NAMES and _existing_path(name) is None:
+        _check_bytes(name, value_range, keep_depth)
         builder = _tfds_builder(name, data_dir)
         tfds.prepare(builder, split)
-        if not tfds.fits_in_memory(builder, split, image_size, channels):
-            return tfds.stream(builder, split, image_size, channels, batch_size, labels=labels, **batching)
-    source = read(
-        name,
-        split=split,
-        image_size=image_size,
-        channels=channels,
-        data_dir=data_dir,
-        on_bad_file=on_bad_file,
-        value_range=value_range,
-        keep_depth=keep_depth,
-    )
+        if not tfds.fits_in_memory(builder, **size):
+            return tfds.stream(builder, batch_size=batch_size, labels=labels, **size, **batching)
+    files: dict[str, Any] = {"on_bad_file": on_bad_file, "value_range": value_range, "keep_depth": keep_depth}
+    source = read(name, data_dir=data_dir, **size, **files)
     if labels and source.labels is None:
-        raise DataError(f"{name!r} has no labels; use labels=False, or put each class in a sub-folder of its own.")
+        expected = f"False, because {name!r} has no labels; or put each class in a sub-folder of its own"
+        raise invalid("labels", expected, "labels=True", DataError)
     return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
 
 
-def _check_files_only(name: str, value_range, keep_depth: bool) -> None:
-    """Refuse options of pixels that have other than 8 bits for sets that do not."""
+def _built_in(name, *, split, image_size, channels, data_dir):
+    if name != "stacked_mnist":
+        check_only_split(name, split)
+    if name in _POINTS:
+        check_points(name, image_size, channels)
+        return Source(name, *_POINTS[name]())
+    if name == "digits":
+        images, labels = _digits()
+        class_names = tuple("0123456789")
+    else:
+        images, labels = synthetic.stacked_mnist(split=split, data_dir=data_dir)
+        class_names = tuple(f"{k:03d}" for k in range(1000))
+    images, notes = fit_images(images, image_size, channels)
+    return Source(name, images, labels, class_names, notes)
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """The 1,797 handwritten digits of 8 x 8 pixels that scikit-learn ships.
+
+    Reference: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998 (its test part).
+    """
+    import sklearn.datasets
+
+    bunch = sklearn.datasets.load_digits()
+    # The 17 levels 0..16 spread over 0..255.
+    return np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None], bunch.target.astype(np.int32)
+
+
+def _check_bytes(name: str, value_range: tuple[float, float] | None, keep_depth: bool) -> None:
+    """Refuses the options of deeper images for datasets of 8 bits."""
     for argument, value in (("value_range", value_range), ("keep_depth", keep_depth or None)):
         if value is not None:
             expected = f"to be left out for {name!r}, whose pixels have 8 bits: it is for folders and `.npz` files"
             raise invalid(argument, expected, f"{argument}={value!r}")
 
 
-def _tfds_builder(name: str, data_dir: str | os.PathLike | None):
-    """The TensorFlow Datasets builder of that name; there is nothing else that an unknown name could be."""
+def _tfds_builder(name: str, data_dir: str | os.PathLike | None) -> tfds.Builder:
+    """The builder of TensorFlow Datasets for a name that is neither built in nor a path."""
     builder = tfds.find(name, data_dir)
     if builder is None:
         close = difflib.get_close_matches(name, [*NAMES, *tfds.names()], n=3)
-        meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise DataError(
-            f"Unknown dataset {name!r}.{meant} Expected one of {', '.join(NAMES)}, the path of a folder of images or "
-            "of an `.npz` file, or the name of a TensorFlow dataset, such as 'mnist' or 'cifar10'."
+        meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        expected = (
+            f"one of {', '.join(NAMES)}, the path of a folder of images or of an `.npz` file, or the name of a "
+            "TensorFlow dataset, such as 'mnist' or 'cifar10'"
         )
+        raise invalid("name_or_path", expected, f"{name!r}{meant}", DataError)
     return builder
 
 
 def _existing_path(name: str) -> pathlib.Path | None:
-    """The path of that name, or None if `name` may be a dataset's; a path that does not exist is an error."""
+    """The path of that name; None if it may be the name of a dataset. Refuses a path that does not exist."""
     path = pathlib.Path(name).expanduser()
+    if name in NAMES:
+        return None
     if path.exists():
         return path
     if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1 or path.suffix in (".npz", ".npy", ".zip"):
-        raise DataError(f"No such file or folder: {name!r} (from {os.getcwd()}). Check the path.")
+        received = f"no such file or folder: {name!r} (from {os.getcwd()})"
+        raise invalid("name_or_path", "a path that exists; check it", received, DataError)
     return None

@@ -3,15 +3,17 @@
 There is no Python in the data path and every shape is static, as a TPU needs.
 
 An iterator over `dataset.repeat()` can be saved in a `tf.train.Checkpoint` and continues exactly. Stateful random ops
-would forbid that. So would, silently, reading ahead over the end of an epoch: the state of an iterator that is used up
-is not saved, and with it goes the number of the epoch, which decides the next order. Hence nothing here reads ahead of
-what ends; whoever adds `prefetch` or a parallel `map` should do so after `repeat`.
+would break that. So would, silently, reading ahead over the end of an epoch: the state of a used-up iterator is not
+saved, and with it goes the number of the epoch, which decides the next order. Hence nothing here reads ahead of what
+ends; add `prefetch` or a parallel `map` after `repeat`.
 
 What `from_arrays` returns needs no saved iterator: its attribute `starting_at(number)` gives the batches of endless
 epochs from any number on, and `digest` tells it from others. A further transformation has neither.
 """
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +25,8 @@ _HASHED_AT_ONCE = 1_024
 
 
 def from_arrays(
-    images,
-    labels=None,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
     batch_size: int = 64,
     *,
     seed: int = 0,
@@ -49,8 +51,8 @@ def from_arrays(
     Returns: A finite `tf.data.Dataset` of float32 images, or of `(images, labels)` with int32 labels.
 
     Raises:
-        DataError: If shapes, lengths or values cannot be trained on.
-        DataTypeError: If the type is not uint8 or float, or that of the labels not integer.
+        DataError: Shapes, lengths or values cannot be trained on.
+        DataTypeError: Images are not uint8 or float, or labels are not integers.
 
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
@@ -78,11 +80,11 @@ def from_arrays(
         return with_options(numbers.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
 
     def starting_at(number):
-        """The same batches without end, from this one on: each is a function of the seed and its number."""
+        """The same batches without end, from this number on: each is a function of the seed and its number."""
         numbers = tf.data.Dataset.range(number, tf.int64.max)
         return batches(numbers.map(lambda number: (number // per_epoch, number % per_epoch)))
 
-    # Of the epoch, and other ones at each iteration. Endless up to `take`, so that reading ahead meets no end.
+    # Endless up to `take`, so that reading ahead meets no end.
     epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     numbers = epochs.flat_map(lambda epoch: tf.data.Dataset.range(per_epoch).map(lambda batch: (epoch, batch)))
     dataset = batches(numbers).take(per_epoch).apply(tf.data.experimental.assert_cardinality(per_epoch))
@@ -92,45 +94,43 @@ def from_arrays(
     return dataset
 
 
-def random_seeds(seed: int) -> tf.data.Dataset:
-    """Endless int64 seeds of shape `(2, 2)`, for flips and noise; other ones at each iteration."""
-    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return numbers.batch(2, drop_remainder=True).batch(2, drop_remainder=True)
-
-
 def fingerprint(images: np.ndarray, labels: np.ndarray | None, options: tuple) -> str:
-    """Tells one dataset from another: by shape, type, options and every example; about a second a gigabyte."""
+    """A hash of shape, type, options and every example, at about a gigabyte a second."""
     digest = hashlib.sha256(repr((images.shape, str(images.dtype), options)).encode())
-    for array in (images, labels):
-        for start in range(0, 0 if array is None else len(array), _HASHED_AT_ONCE):
-            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE]))
+    for array in (images,) if labels is None else (images, labels):
+        for start in range(0, len(array), _HASHED_AT_ONCE):
+            digest.update(array[start : start + _HASHED_AT_ONCE].tobytes())
     return digest.hexdigest()[:16]
 
 
-def finish_batch(batch: list[tf.Tensor], seeds: tf.Tensor, flip: bool, dequantize: bool):
-    """Flip, scale and add noise to a batch `[images]` or `[images, labels]`."""
-    # Flipped first, while a pixel is one byte.
-    images = random_flip(batch[0], seeds[0]) if flip else batch[0]
+def finish_batch(
+    batch: Sequence[tf.Tensor], seeds: tf.Tensor, flip: bool, dequantize: bool
+) -> tf.Tensor | tuple[tf.Tensor, ...]:
+    """Flips, scales and adds noise to a batch `[images]` or `[images, labels]`."""
+    images = batch[0]
+    if flip:  # first, while a pixel is one byte
+        chosen = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[0], alg="philox") < 0.5
+        images = tf.where(chosen, tf.reverse(images, axis=[2]), images)
     images = scale(images, seeds[1] if dequantize else None)
     return (images, *batch[1:]) if len(batch) > 1 else images
 
 
 def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset without what TensorFlow would add unasked."""
     options = tf.data.Options()
-    # There are no files to divide among workers; without this each of them warns about it.
+    # There are no files to divide among workers; without this each of them warns.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    # Both would read ahead over the end of an epoch, unasked.
+    # Both would read ahead over the end of an epoch.
     options.experimental_optimization.map_parallelization = False
     options.experimental_optimization.inject_prefetch = False
     return untuned(dataset.with_options(options))
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset without the thread that tunes it, where its maker has not decided on `autotune.enabled`.
+    """The dataset without the thread that tunes it, unless its options set `autotune.enabled`.
 
-    In TensorFlow 2.21 that thread can miss that its iterator is dropped. The iterator then waits for it, for a minute
-    at most, and with it all of Python, signals too. Without it what says AUTOTUNE takes one thread a core, and a `map`
-    that does not say it is left as it is.
+    In TensorFlow 2.21 that thread can miss that its iterator was dropped. The iterator then waits for it, up to a
+    minute, and all of Python with it, signals included. Without the thread, AUTOTUNE means one thread a core.
     """
     if dataset.options().autotune.enabled is not None:
         return dataset
@@ -140,7 +140,7 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def scale(images: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
-    """uint8 images -> float32 in [-1, 1], within their grey levels if there is a seed; floats -> float32."""
+    """uint8 images -> float32 in [-1, 1], with noise within each grey level if there is a seed; floats -> float32."""
     values = tf.cast(images, tf.float32)
     if images.dtype != tf.uint8:
         return values
@@ -149,26 +149,22 @@ def scale(images: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
     return (values + tf.random.stateless_uniform(tf.shape(values), noise_seed, alg="philox")) / 128.0 - 1.0
 
 
-def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirror each image of `(batch, height, width, channels)` left to right with probability 1/2."""
-    chosen = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, alg="philox") < 0.5
-    return tf.where(chosen, tf.reverse(images, axis=[2]), images)
-
-
 def checked_batch_size(batch_size: int, num_examples: int) -> int:
-    """Refuse an epoch without one full batch: `fit` would do nothing and say nothing."""
+    """Refuses an epoch without one full batch: `fit` would do nothing and say nothing."""
     batch_size = checked_integer("batch_size", batch_size)
     if num_examples < batch_size:
-        raise DataError(
-            f"Not one full batch: {num_examples} examples, batch_size={batch_size}. "
-            f"Use a `batch_size` of at most {num_examples}."
-            if num_examples
-            else f"The dataset is empty: 0 examples, batch_size={batch_size}. Give it at least one batch of images."
-        )
+        most = f"a `batch_size` of at most {num_examples}, one full batch" if num_examples else "at least one example"
+        raise invalid("batch_size", most, f"{num_examples} examples, batch_size={batch_size}", DataError)
     return batch_size
 
 
-def checked_images(images, form: Form, bounds=(-1.0, 1.0), flip: bool = False, dequantize: bool = False) -> np.ndarray:
+def checked_images(
+    images: Any,
+    form: Form,
+    bounds: tuple[float, float] | None = (-1.0, 1.0),
+    flip: bool = False,
+    dequantize: bool = False,
+) -> np.ndarray:
     """Images as uint8 or float32.
 
     Args:
@@ -184,67 +180,55 @@ def checked_images(images, form: Form, bounds=(-1.0, 1.0), flip: bool = False, d
     if images.dtype.kind not in "biufc":
         _refuse_type(images, form, bounds)
     if images.ndim < 2:
-        expected = (
-            f"`(n, height, width, channels)` or `(n, d)`: add the axis of channels with {form.of_images('x[:, None]')}"
-        )
+        fix = f"add the axis of channels with {form.of_images('x[:, None]')}"
+        expected = f"`(n, height, width, channels)` or `(n, d)`: {fix}"
         raise invalid(form.images, expected, f"shape {images.shape}", DataError)
-    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+    if images.dtype.kind != "f" and images.dtype != np.uint8:
         _refuse_type(images, form, bounds)
     if flip and images.ndim != 4:
-        raise DataError(
-            "Invalid value for argument `flip`. Only images `(n, height, width, channels)` can be mirrored; use "
-            f"flip=False. Received: images of shape {images.shape}"
-        )
+        expected = "flip=False, because only images `(n, height, width, channels)` can be mirrored"
+        raise invalid("flip", expected, f"images of shape {images.shape}", DataError)
     if images.dtype == np.uint8:
         return images
     if dequantize:
-        raise DataError(
-            "Invalid value for argument `dequantize`. Only uint8 images have grey levels to fill; use "
-            f"dequantize=False. Received: images of dtype {images.dtype}"
-        )
+        expected = "dequantize=False, because only uint8 images have grey levels to fill"
+        raise invalid("dequantize", expected, f"images of dtype {images.dtype}", DataError)
     check_finite(images, form)
     return images.astype(np.float32, copy=False)
 
 
-def _refuse_type(images: np.ndarray, form: Form, bounds):
+def _refuse_type(images, form, bounds):
     expected, of = "uint8 in [0, 255], or floats", "x"
     if images.dtype.kind == "c":
         images, of = np.abs(images), "np.abs(x)"
     if images.dtype.kind in "biu" or of != "x":
         low, high = (float(images.min()), float(images.max())) if images.size else (0, 255)
         what = "scale" if of == "x" else "take the modulus, and scale it"
-        expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with "
-        expected += scaled(form, low, high, images.dtype, bounds, images.ndim, of)
+        fix = scaled(form, low, high, images.dtype, bounds, images.ndim, of)
+        expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with {fix}"
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
-    elif images.dtype.name == "bfloat16":
-        expected += f" that NumPy knows: convert them with {form.of_images('x.astype(float)')}"
     raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)
 
 
-def as_array(values, argument: str) -> np.ndarray:
-    """An array of numbers or texts."""
+def as_array(values: Any, argument: str) -> np.ndarray:
+    """An array of numbers or strings.
+
+    Raises:
+        DataTypeError: The values do not make one.
+    """
     if np.ma.is_masked(values):
         expected = "an array without a mask: fill it, or leave out what is masked"
         raise invalid(argument, expected, "a masked array", DataTypeError)
+    expected, fix = "an array of numbers of one shape", "pad or resize the examples first"
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise DataTypeError(
-            f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; pad or resize the "
-            f"examples first. Received: {type(values).__name__} ({error})"
-        ) from error
-    if array.dtype == object and {type(one) for one in array.ravel()} != {str}:
-        fix = "pad or resize the examples first"
-        scalars = {np.shape(one) for one in array.ravel()} == {()}
-        if scalars and any(one is None for one in array.ravel()):
-            first = next(k for k, one in enumerate(array.ravel()) if one is None)
-            fix = f"leave out the examples that have none, the first is number {first}"
-        elif scalars:
-            fix = f"convert it with `np.asarray({argument}, {'int' if array.ndim == 1 else 'float'})`"
-        elif len({np.shape(one) for one in array.ravel()}) == 1 and isinstance(array.ravel()[0], np.ndarray):
-            fix = f"make one of them with `np.stack({argument})`"
-        raise DataTypeError(
-            f"Invalid type for argument `{argument}`. Expected an array of numbers of one shape; {fix}. "
-            f"Received: dtype=object, shape={array.shape}"
-        )
-    return array
+        raise invalid(argument, f"{expected}; {fix}", f"{type(values).__name__} ({error})", DataTypeError) from error
+    if array.dtype != object or {type(value) for value in array.ravel()} == {str}:
+        return array
+    shapes = {np.shape(value) for value in array.ravel()}
+    if shapes == {()}:
+        fix = f"convert it with `np.asarray({argument}, {'int' if array.ndim == 1 else 'float'})`"
+    elif len(shapes) == 1 and isinstance(array.ravel()[0], np.ndarray):
+        fix = f"stack them with `np.stack({argument})`"
+    raise invalid(argument, f"{expected}; {fix}", f"dtype=object, shape={array.shape}", DataTypeError)

@@ -1,12 +1,11 @@
-"""Synthetic sets whose modes are known, on which papers count the modes that a GAN drops."""
+"""Synthetic datasets with known modes, on which papers count the modes that a GAN drops."""
 
 import os
 
 import numpy as np
 
 from kerasgan.datasets import tfds
-from kerasgan.datasets.resizing import fit_images
-from kerasgan.datasets.source import Source, one_split, points_only
+from kerasgan.datasets.source import Source
 from kerasgan.errors import checked_integer, checked_number
 
 
@@ -26,16 +25,9 @@ def grid_modes() -> np.ndarray:
 def ring(
     num_examples: int = 100_000, modes: int = 8, radius: float = 1.0, std: float = 0.01, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussians on a circle, each mode as likely as any other.
+    """Equally likely Gaussians on a circle; `std` is that of each Gaussian in each coordinate.
 
-    Args:
-        num_examples: Number of points. Defaults to `100_000`.
-        modes: Number of Gaussians. Defaults to `8`.
-        radius: Radius of the circle. Defaults to `1.0`.
-        std: Standard deviation of each Gaussian, in each coordinate. Defaults to `0.01`.
-        seed: Integer seed.
-
-    Returns: Points, float32 `(num_examples, 2)`, and labels, int32 `(num_examples,)`: the mode of each.
+    Returns: Points, float32 `(num_examples, 2)`, and the mode of each as its label, int32 `(num_examples,)`.
 
     Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
     """
@@ -43,14 +35,9 @@ def ring(
 
 
 def grid(num_examples: int = 100_000, std: float = 0.05, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """25 Gaussians at {-4, -2, 0, 2, 4} squared, each as likely as any other.
+    """25 equally likely Gaussians at {-4, -2, 0, 2, 4} squared; `std` is that of each in each coordinate.
 
-    Args:
-        num_examples: Number of points. Defaults to `100_000`.
-        std: Standard deviation of each Gaussian, in each coordinate. Defaults to `0.05`.
-        seed: Integer seed.
-
-    Returns: Points, float32 `(num_examples, 2)`, and labels, int32 `(num_examples,)`: the mode of each.
+    Returns: Points, float32 `(num_examples, 2)`, and the mode of each as its label, int32 `(num_examples,)`.
 
     Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
     """
@@ -58,14 +45,9 @@ def grid(num_examples: int = 100_000, std: float = 0.05, seed: int = 0) -> tuple
 
 
 def swiss_roll(num_examples: int = 100_000, noise: float = 0.25, seed: int = 0) -> tuple[np.ndarray, None]:
-    """The Swiss roll seen from its side, within about [-2, 2].
+    """The Swiss roll seen from its side, within about [-2, 2]; `noise` is its standard deviation times 7.5.
 
-    Args:
-        num_examples: Number of points. Defaults to `100_000`.
-        noise: Standard deviation of the noise, before the division by 7.5. Defaults to `0.25`.
-        seed: Integer seed.
-
-    Returns: Points, float32 `(num_examples, 2)`, and None for the labels it does not have.
+    Returns: Points, float32 `(num_examples, 2)`, and None: it has no labels.
 
     Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, figure 1b, and its `gan_toy.py`.
     """
@@ -90,8 +72,8 @@ def stacked_mnist(
 
     Args:
         num_examples: Number of images. Defaults to `128_000`.
-        split: Of MNIST, `"train"` or `"test"`.
-        seed: Integer seed.
+        split: `"train"` or `"test"`, of MNIST.
+        seed: Integer >= 0.
         data_dir: Where TensorFlow Datasets keeps MNIST. Defaults to its own default.
 
     Returns: Images, uint8 `(num_examples, 28, 28, 3)`, and labels, int32 `(num_examples,)` from 0 to 999.
@@ -102,37 +84,13 @@ def stacked_mnist(
 
 
 def stacked(source: Source, num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three random grey images of ten classes as the colours of one; arguments and results as of `stacked_mnist`."""
+    """As `stacked_mnist`, from any source of grey images in ten classes."""
     num_examples, seed = checked_integer("num_examples", num_examples), checked_integer("seed", seed, 0)
     triples = np.random.default_rng(seed).integers(source.num_examples, size=(num_examples, 3))
     images = np.empty((num_examples, *source.example_shape[:2], 3), np.uint8)
     for channel in range(3):
         images[..., channel] = source.images[triples[:, channel], :, :, 0]
-    return images, source.labels[triples] @ np.array([100, 10, 1], np.int32)
-
-
-def read_ring(name, *, split, image_size, channels, data_dir) -> Source:
-    return _points_source(name, ring, split, image_size, channels)
-
-
-def read_grid(name, *, split, image_size, channels, data_dir) -> Source:
-    return _points_source(name, grid, split, image_size, channels)
-
-
-def read_swiss_roll(name, *, split, image_size, channels, data_dir) -> Source:
-    return _points_source(name, swiss_roll, split, image_size, channels)
-
-
-def read_stacked_mnist(name, *, split, image_size, channels, data_dir) -> Source:
-    images, labels = stacked_mnist(split=split, data_dir=data_dir)
-    images, notes = fit_images(images, image_size, channels)
-    return Source(name, images, labels, tuple(f"{k:03d}" for k in range(1000)), notes)
-
-
-def _points_source(name, points, split, image_size, channels) -> Source:
-    one_split(name, split)
-    points_only(name, image_size, channels)
-    return Source(name, *points())
+    return images, np.asarray(source.labels)[triples] @ np.array([100, 10, 1], np.int32)
 
 
 def _mixture(centres: np.ndarray, num_examples: int, std: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

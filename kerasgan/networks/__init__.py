@@ -1,7 +1,8 @@
 """Generators, discriminators and encoders: ordinary functional Keras models with named inputs.
 
-A generator takes `latents` `(batch, latent_dim)`, a discriminator `images`; the conditional ones take `labels`
-`(batch,)` too.
+A generator maps `latents` `(batch, latent_dim)` to images, a discriminator `images` to logits `(batch, 1)`, the encoder
+of a `VAE` images to `(batch, 2 * latent_dim)`, means and logarithms of variances. With `num_classes`, a generator
+embeds `labels` `(batch,)`, its second input, and a discriminator projects on them.
 """
 
 from kerasgan.networks.dcgan import dcgan_discriminator, dcgan_encoder, dcgan_generator

@@ -20,31 +20,35 @@ _SMALLEST = 4
 _WIDEST = 8  # times `filters`
 
 
-def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batch", num_classes=None, kernel_size=4):
+def dcgan_generator(
+    image_shape: tuple[int, int, int],
+    latent_dim: int = 128,
+    filters: int = 64,
+    normalization: str | None = "batch",
+    num_classes: int | None = None,
+    kernel_size: int = 4,
+) -> keras.Model:
     """Generator of transposed convolutions: latents -> images in [-1, 1].
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`: any size, any number of channels.
-        latent_dim: Integer. Defaults to `128`.
-        filters: Integer, filters of the layer nearest to the image; doubled at each halving, up to eight times.
+        image_shape: `(height, width, channels)`: any size, any number of channels.
+        latent_dim: Defaults to `128`.
+        filters: Filters of the layer nearest to the image; doubled at each halving, up to eight times.
         normalization: None, `"batch"`, `"layer"` or `"instance"`. Defaults to `"batch"`, the paper's.
-        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
-        kernel_size: Integer. Defaults to `4`: a multiple of the stride leaves no checkerboard.
-
-    Returns:
-        `keras.Model`.
+        num_classes: Number of classes for a conditional generator `[latents, labels] -> images`.
+        kernel_size: Defaults to `4`: a multiple of the stride leaves no checkerboard.
     """
-    image_shape = blocks.checked_shape(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    height, width, channels = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer", "instance"))
     filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
-    sizes = blocks.halvings(image_shape[:2], _SMALLEST)
+    sizes = blocks.halvings((height, width), _SMALLEST)
     widths = _widths(filters, len(sizes) - 1)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], widths[-1] if widths else filters)
     x = keras_layers.Dense(math.prod(start), use_bias=normalization is None, kernel_initializer="he_normal")(x)
     x = _activate(keras_layers.Reshape(start)(x), normalization)
-    for size, width in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
+    for size, filters in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
         x = keras_layers.Conv2DTranspose(
-            width,
+            filters,
             kernel_size,
             2,
             "same",
@@ -54,43 +58,41 @@ def dcgan_generator(image_shape, latent_dim=128, filters=64, normalization="batc
         )(x)
         x = _activate(blocks.crop(x, size), normalization)
     strides = 2 if len(sizes) > 1 else 1
-    x = keras_layers.Conv2DTranspose(image_shape[-1], kernel_size, strides, "same", data_format="channels_last")(x)
-    x = blocks.crop(x, image_shape[:2])
-    return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
+    x = keras_layers.Conv2DTranspose(channels, kernel_size, strides, "same", data_format="channels_last")(x)
+    return blocks.generator_model(inputs, blocks.crop(x, (height, width)), "tanh")
 
 
-def dcgan_discriminator(image_shape, filters=64, normalization=None, num_classes=None, kernel_size=4):
+def dcgan_discriminator(
+    image_shape: tuple[int, int, int],
+    filters: int = 64,
+    normalization: str | None = None,
+    num_classes: int | None = None,
+    kernel_size: int = 4,
+) -> keras.Model:
     """Discriminator of strided convolutions: images -> logits `(batch, 1)`.
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`: any size, any number of channels.
-        filters: Integer, filters of the first layer; doubled at each halving, up to eight times. Defaults to `64`.
-        normalization: None, `"batch"`, `"layer"`, `"instance"` or `"spectral"`; the first three are left out of the
-            first layer, as in the paper. Defaults to None. A gradient penalty allows all but `"batch"`.
-        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
-        kernel_size: Integer. Defaults to `4`.
-
-    Returns:
-        `keras.Model`.
+        image_shape: `(height, width, channels)`: any size, any number of channels.
+        filters: Filters of the first layer; doubled at each halving, up to eight times. Defaults to `64`.
+        normalization: None, `"batch"`, `"layer"`, `"instance"` or `"spectral"`; the first layer has only the last, as
+            in the paper. Defaults to None. A gradient penalty allows all but `"batch"`.
+        num_classes: Number of classes for a projection discriminator `[images, labels] -> logits`.
+        kernel_size: Defaults to `4`.
     """
     images, features = _trunk(image_shape, filters, normalization, kernel_size)
-    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+    return blocks.discriminator_model(images, features, num_classes, normalization)
 
 
-def dcgan_encoder(image_shape, latent_dim=128, filters=64, normalization="batch", kernel_size=4):
-    """Encoder of a `VAE`: images -> `(batch, 2 * latent_dim)`, means and logarithms of variances.
-
-    Args:
-        image_shape: Tuple of integers, `(height, width, channels)`.
-        latent_dim: Integer. Defaults to `128`.
-        filters, normalization, kernel_size: As for `dcgan_discriminator`.
-
-    Returns:
-        `keras.Model`.
-    """
-    latent_dim = checked_integer("latent_dim", latent_dim)
+def dcgan_encoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int = 128,
+    filters: int = 64,
+    normalization: str | None = "batch",
+    kernel_size: int = 4,
+) -> keras.Model:
+    """Encoder of a `VAE`, with the trunk of `dcgan_discriminator` and its arguments."""
     images, features = _trunk(image_shape, filters, normalization, kernel_size)
-    return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
+    return blocks.encoder_model(images, features, latent_dim)
 
 
 def _widths(filters, count):

@@ -1,6 +1,7 @@
 """Multilayer perceptrons, for small images and for points."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -12,68 +13,62 @@ from kerasgan.networks import blocks
 
 
 def mlp_generator(
-    image_shape, latent_dim=128, units=(512, 512, 512), normalization=None, num_classes=None, output_activation="tanh"
-):
+    image_shape: tuple[int, ...],
+    latent_dim: int = 128,
+    units: Sequence[int] = (512, 512, 512),
+    normalization: str | None = None,
+    num_classes: int | None = None,
+    output_activation: str | None = "tanh",
+) -> keras.Model:
     """Generator of fully connected layers: latents -> images.
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`, or `(dimension,)` for points.
-        latent_dim: Integer. Defaults to `128`.
+        image_shape: `(height, width, channels)`, or `(dimension,)` for points.
+        latent_dim: Defaults to `128`.
         units: Widths of the hidden layers. Defaults to the three of 512 of the WGAN-GP authors' toy script.
         normalization: None, `"batch"` or `"layer"`. Defaults to None.
-        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
+        num_classes: Number of classes for a conditional generator `[latents, labels] -> images`.
         output_activation: Defaults to `"tanh"`, images in [-1, 1]; None for points.
-
-    Returns:
-        `keras.Model`.
     """
     image_shape = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer"), ranks=(1, 2, 3))
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     x = _hidden(x, units, normalization, negative_slope=0.0)
     x = keras_layers.Dense(math.prod(image_shape), dtype="float32")(x)
-    x = keras_layers.Reshape(image_shape, dtype="float32")(x)
-    images = keras_layers.Activation(output_activation, dtype="float32", name="images")(x)
-    return keras.Model(inputs, images, name="generator")
+    return blocks.generator_model(inputs, keras_layers.Reshape(image_shape, dtype="float32")(x), output_activation)
 
 
-def mlp_discriminator(image_shape, units=(512, 512, 512), normalization=None, num_classes=None):
+def mlp_discriminator(
+    image_shape: tuple[int, ...],
+    units: Sequence[int] = (512, 512, 512),
+    normalization: str | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
     """Discriminator of fully connected layers: images -> logits `(batch, 1)`.
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`, or `(dimension,)` for points.
+        image_shape: `(height, width, channels)`, or `(dimension,)` for points.
         units: Widths of the hidden layers. Defaults to `(512, 512, 512)`.
         normalization: None, `"batch"`, `"layer"` or `"spectral"`. Defaults to None.
-        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
-
-    Returns:
-        `keras.Model`.
+        num_classes: Number of classes for a projection discriminator `[images, labels] -> logits`.
     """
     images, features = _trunk(image_shape, units, normalization)
-    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+    return blocks.discriminator_model(images, features, num_classes, normalization)
 
 
-def mlp_encoder(image_shape, latent_dim=128, units=(512, 512), normalization=None):
-    """Encoder of a `VAE`: images -> `(batch, 2 * latent_dim)`, means and logarithms of variances.
-
-    Args:
-        image_shape: Tuple of integers.
-        latent_dim: Integer. Defaults to `128`.
-        units: Widths of the hidden layers. Defaults to `(512, 512)`.
-        normalization: None, `"batch"` or `"layer"`. Defaults to None.
-
-    Returns:
-        `keras.Model`.
-    """
-    latent_dim = checked_integer("latent_dim", latent_dim)
+def mlp_encoder(
+    image_shape: tuple[int, ...],
+    latent_dim: int = 128,
+    units: Sequence[int] = (512, 512),
+    normalization: str | None = None,
+) -> keras.Model:
+    """Encoder of a `VAE`, with the trunk of `mlp_discriminator` and its arguments."""
     images, features = _trunk(image_shape, units, normalization)
-    return keras.Model(images, keras_layers.Dense(2 * latent_dim, dtype="float32")(features), name="encoder")
+    return blocks.encoder_model(images, features, latent_dim)
 
 
 def _trunk(image_shape, units, normalization):
-    image_shape = blocks.checked_shape(
-        image_shape, normalization, (None, "batch", "layer", "spectral"), ranks=(1, 2, 3)
-    )
-    images = keras.Input(image_shape, name="images")
+    allowed = (None, "batch", "layer", "spectral")
+    images = keras.Input(blocks.checked_shape(image_shape, normalization, allowed, ranks=(1, 2, 3)), name="images")
     return images, _hidden(keras_layers.Flatten("channels_last")(images), units, normalization, negative_slope=0.2)
 
 

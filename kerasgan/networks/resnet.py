@@ -14,52 +14,57 @@ from kerasgan.errors import checked_integer
 from kerasgan.networks import blocks
 
 
-def resnet_generator(image_shape, latent_dim=128, filters=128, normalization="batch", num_classes=None):
-    """Residual generator: a linear layer to 4 x 4, one block a doubling, normalisation, ReLU, convolution, tanh.
+def resnet_generator(
+    image_shape: tuple[int, int, int],
+    latent_dim: int = 128,
+    filters: int = 128,
+    normalization: str | None = "batch",
+    num_classes: int | None = None,
+) -> keras.Model:
+    """Residual generator: a linear layer to 4 x 4, a block for each doubling, normalisation, ReLU, convolution, tanh.
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`.
-        latent_dim: Integer. Defaults to `128`.
-        filters: Integer, of every convolution. Defaults to `128`.
+        image_shape: `(height, width, channels)`.
+        latent_dim: Defaults to `128`.
+        filters: Of every convolution. Defaults to `128`.
         normalization: None, `"batch"`, `"layer"` or `"instance"`. Defaults to `"batch"`.
-        num_classes: Integer for a class-conditional generator `[latents, labels] -> images`. Defaults to None.
-
-    Returns:
-        `keras.Model`.
+        num_classes: Number of classes for a conditional generator `[latents, labels] -> images`.
     """
-    image_shape = blocks.checked_shape(image_shape, normalization, allowed=(None, "batch", "layer", "instance"))
+    height, width, channels = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer", "instance"))
     filters = checked_integer("filters", filters)
-    sizes = blocks.halvings(image_shape[:2], 4)
+    sizes = blocks.halvings((height, width), 4)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], filters)
     x = keras_layers.Reshape(start)(keras_layers.Dense(math.prod(start))(x))
     for size in sizes[-2::-1]:
         x = _up_block(x, filters, size, normalization)
     x = layers.LeakyReLU(0.0)(blocks.normalize(x, normalization))
-    x = keras_layers.Conv2D(image_shape[-1], 3, padding="same", data_format="channels_last")(x)
-    return keras.Model(inputs, keras_layers.Activation("tanh", dtype="float32", name="images")(x), name="generator")
+    x = keras_layers.Conv2D(channels, 3, padding="same", data_format="channels_last")(x)
+    return blocks.generator_model(inputs, x, "tanh")
 
 
-def resnet_discriminator(image_shape, filters=128, normalization=None, num_classes=None):
+def resnet_discriminator(
+    image_shape: tuple[int, int, int],
+    filters: int = 128,
+    normalization: str | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
     """Residual discriminator: blocks that halve down to 8 x 8, two that do not, ReLU, mean over pixels, linear.
 
     Args:
-        image_shape: Tuple of integers, `(height, width, channels)`.
-        filters: Integer, of every convolution. Defaults to `128`.
+        image_shape: `(height, width, channels)`.
+        filters: Of every convolution. Defaults to `128`.
         normalization: None, `"batch"`, `"layer"`, `"instance"` or `"spectral"`. Defaults to None.
-        num_classes: Integer for a projection discriminator `[images, labels] -> logits`. Defaults to None.
-
-    Returns:
-        `keras.Model`.
+        num_classes: Number of classes for a projection discriminator `[images, labels] -> logits`.
     """
-    image_shape, filters = blocks.checked_shape(image_shape, normalization), checked_integer("filters", filters)
-    images = x = keras.Input(image_shape, name="images")
-    for i in range(max(1, len(blocks.halvings(image_shape[:2], 8)) - 1)):
+    shape, filters = blocks.checked_shape(image_shape, normalization), checked_integer("filters", filters)
+    images = x = keras.Input(shape, name="images")
+    for i in range(max(1, len(blocks.halvings(shape[:2], 8)) - 1)):
         x = _down_block(x, filters, normalization, first=i == 0)
     for _ in range(2):
         x = keras_layers.Add()([x, _residual(x, filters, normalization)])
     features = keras_layers.GlobalAveragePooling2D("channels_last")(layers.LeakyReLU(0.0)(x))
-    return blocks.discriminator_model(images, features, num_classes, normalization, "discriminator")
+    return blocks.discriminator_model(images, features, num_classes, normalization)
 
 
 def _convolution(x, filters, kernel_size, normalization):
