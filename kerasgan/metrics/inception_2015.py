@@ -1,6 +1,7 @@
-"""The network of FID: Inception as TensorFlow's authors froze it on 2015-12-05, from a file that a user has."""
+"""The network of FID: Inception as TensorFlow's authors froze it on 2015-12-05, from a file that the user provides."""
 
 import hashlib
+import os
 import pathlib
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from kerasgan.errors import invalid
 from kerasgan.metrics.extractors import NetworkFeatures
 
 _INPUT, _OUTPUT, _DIMENSION = "ExpandDims", "pool_3", 2048
-# What a frozen network of images is made of. Others could read and write files.
+# Operations of a frozen image network. Others could read and write files.
 # fmt: off
 _OPS = {
     "Add", "AddV2", "AvgPool", "BatchNormWithGlobalNormalization", "BiasAdd", "Cast", "CheckNumerics", "Concat",
@@ -22,27 +23,26 @@ _OPS = {
 
 
 class InceptionFeatures(NetworkFeatures):
-    """The 2,048 features of FID, by the network of 2015 alone: values with other features are not comparable.
+    """The 2,048 features of FID, from the network of 2015. Values with other features are not comparable.
 
-    Images of any size are resized inside of the network, bilinear without antialiasing, as the first FIDs were; one
-    channel is repeated to three.
+    The network resizes images of any size, bilinearly without antialiasing, as the first FIDs did; one channel is
+    repeated to three.
 
     Args:
-        path: Name of the frozen graph, `classify_image_graph_def.pb` of `inception-2015-12-05.tgz`, which
-            download.tensorflow.org gives. That its weights are those is not checked: the identifier, which stands
-            beside every value, holds the first digits of the file's SHA-256.
+        path: Path of the frozen graph, `classify_image_graph_def.pb` of `inception-2015-12-05.tgz` from
+            download.tensorflow.org. Its weights are not verified: the identifier beside every value contains the first
+            digits of the file's SHA-256.
 
     Raises:
-        ValueError: The file is no such graph, or holds operations that a network does not need.
+        ValueError: The file is not such a graph, or contains operations that a network does not need.
 
     Reference: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, 2017; Szegedy et al., Rethinking the
         Inception Architecture for Computer Vision, 2016.
     """
 
-    # Whether values with these features have the names that papers give them.
-    of_papers = True
+    of_papers = True  # values have the names that papers give them
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         content = pathlib.Path(path).read_bytes()
         graph = _checked(content, path)
 
@@ -56,19 +56,19 @@ class InceptionFeatures(NetworkFeatures):
 
 
 def _colours(images):
-    """What the network takes: three channels from 0 to 255."""
+    """The network's input: three channels in [0, 255]."""
     images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
     return 127.5 * (images + 1.0)
 
 
 def _checked(content, path):
-    """The graph of a file, without what comes after the features."""
+    """The graph in a file, up to the features."""
     expected = "the frozen graph of Inception of 2015-12-05, classify_image_graph_def.pb"
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(content)
     except DecodeError:
-        raise invalid("path", expected, f"{path}, which is no graph") from None
+        raise invalid("path", expected, f"{path}, which is not a graph") from None
     names = {node.name for node in graph.node}
     if not {_INPUT, _OUTPUT} <= names:
         raise invalid("path", expected, f"{path}, a graph without {_INPUT!r} and {_OUTPUT!r}")
