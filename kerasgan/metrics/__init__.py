@@ -4,10 +4,16 @@ Functions raise `ValueError` for features that cannot be compared, and `errors.N
 """
 
 from kerasgan.metrics.copies import copy_rate, duplicate_rate, nearest_distances
-from kerasgan.metrics.extractors import Classifier, NetworkFeatures, application_features, pixels, train_classifier
+from kerasgan.metrics.extractors import (
+    Classifier,
+    InceptionFeatures,
+    NetworkFeatures,
+    application_features,
+    pixels,
+    train_classifier,
+)
 from kerasgan.metrics.frechet import GaussianStatistics, frechet_distance
 from kerasgan.metrics.inception import inception_score
-from kerasgan.metrics.inception_2015 import InceptionFeatures
 from kerasgan.metrics.kernel import kernel_distance
 from kerasgan.metrics.modes import mode_coverage, mode_coverage_of_labels
 from kerasgan.metrics.prdc import expected_coverage, prdc

@@ -1,4 +1,4 @@
-"""From images to features: pixels, a small classifier of the user's own data, networks of `keras.applications`.
+"""From images to features: pixels, a small classifier of the user's data, `keras.applications`, the network of FID.
 
 A feature extractor is any callable, images `(n, ...)` -> features `(n, d)`. Values are labelled with its attribute
 `identifier`, or its name.
@@ -7,6 +7,7 @@ A feature extractor is any callable, images `(n, ...)` -> features `(n, d)`. Val
 import contextlib
 import hashlib
 import os
+import pathlib
 import warnings
 from collections.abc import Callable
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
 from kerasgan import saving
@@ -22,6 +24,16 @@ from kerasgan.datasets.pipeline import scale, untuned
 from kerasgan.errors import checked_integer, checked_number, invalid
 
 _BATCH = 256
+# FID's frozen network: its tensors, and the operations that such a network needs. Others could read and write files.
+_INPUT, _OUTPUT, _DIMENSION = "ExpandDims", "pool_3", 2048
+# fmt: off
+_OPS = {
+    "Add", "AddV2", "AvgPool", "BatchNormWithGlobalNormalization", "BiasAdd", "Cast", "CheckNumerics", "Concat",
+    "ConcatV2", "Const", "Conv2D", "DecodeJpeg", "ExpandDims", "FusedBatchNorm", "FusedBatchNormV3", "Identity",
+    "MatMul", "MaxPool", "Mean", "Mul", "Pad", "Placeholder", "Relu", "Reshape", "ResizeBilinear", "Rsqrt", "Shape",
+    "Softmax", "Squeeze", "Sub",
+}
+# fmt: on
 
 
 def identifier(extractor: Callable) -> str:
@@ -236,3 +248,60 @@ def _classifier_network(shape, classes, filters):
             x = keras.layers.MaxPooling2D(data_format="channels_last")(x)
     features = keras.layers.Dense(128, "relu")(keras.layers.Flatten("channels_last")(x))
     return keras.Model(inputs, [features, keras.layers.Dense(classes)(keras.layers.Dropout(0.3)(features))])
+
+
+class InceptionFeatures(NetworkFeatures):
+    """The 2,048 features of FID, from the network of 2015. Values with other features are not comparable.
+
+    The network resizes images of any size, bilinearly without antialiasing, as the first FIDs did; one channel is
+    repeated to three.
+
+    Args:
+        path: Path of the frozen graph, `classify_image_graph_def.pb` of `inception-2015-12-05.tgz` from
+            download.tensorflow.org. Its weights are not verified: the identifier beside every value contains the first
+            digits of the file's SHA-256.
+
+    Raises:
+        ValueError: The file is not such a graph, or contains operations that a network does not need.
+
+    Reference: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, 2017; Szegedy et al., Rethinking the
+        Inception Architecture for Computer Vision, 2016.
+    """
+
+    of_papers = True  # values have the names that papers give them
+
+    def __init__(self, path: str | os.PathLike):
+        content = pathlib.Path(path).read_bytes()
+        graph = _checked_graph(content, path)
+
+        def network(images):
+            return tf.import_graph_def(graph, {f"{_INPUT}:0": images}, [f"{_OUTPUT}:0"])[0]
+
+        function = tf.compat.v1.wrap_function(network, [tf.TensorSpec((None, None, None, 3), tf.float32)])
+        self.model = lambda images, training: tf.reshape(function(images), (-1, _DIMENSION))
+        self.preprocess = _to_colours
+        self.identifier = f"inception-2015-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def _to_colours(images):
+    """The network's input: three channels in [0, 255]."""
+    images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
+    return 127.5 * (images + 1.0)
+
+
+def _checked_graph(content, path):
+    """The graph in a file, up to the features."""
+    expected = "the frozen graph of Inception of 2015-12-05, classify_image_graph_def.pb"
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(content)
+    except DecodeError:
+        raise invalid("path", expected, f"{path}, which is not a graph") from None
+    names = {node.name for node in graph.node}
+    if not {_INPUT, _OUTPUT} <= names:
+        raise invalid("path", expected, f"{path}, a graph without {_INPUT!r} and {_OUTPUT!r}")
+    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, [_OUTPUT])
+    others = sorted({node.op for node in graph.node} - _OPS)
+    if others or graph.library.function:
+        raise invalid("path", expected, f"{path}, a graph with the operations {others or 'of functions'}")
+    return graph
