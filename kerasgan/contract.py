@@ -36,7 +36,7 @@ def check_network(network: keras.Model, role: str, example: str) -> None:
         expected = "a model that knows its inputs. Wrap it: `x = keras.Input(shape); keras.Model(x, network(x))`"
         raise refused(expected, f"{type(network).__name__}, a subclassed model")
     distribution.check_made_here(role, network.weights)
-    if isinstance(network.output, dict):
+    if isinstance(getattr(network, "output", None), dict):  # a Sequential around models may not define it
         expected = "one output that is a tensor: `keras.Model(network.inputs, network.outputs[0])`"
         raise refused(expected, f"a dict of outputs, {', '.join(sorted(network.output))}")
     if len(network.inputs) > 2 or len(network.outputs) != 1:
