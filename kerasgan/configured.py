@@ -1,26 +1,31 @@
-"""What is saved of an object: what its constructor was given."""
+"""The configuration of an object: the arguments of its constructor."""
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
 
 from kerasgan.errors import ModelContractError, invalid
 
+_MISSING = object()
+_TUPLE, _DICT = "__tuple__", "__dict__"  # class names for what JSON cannot express
+
 
 class Configured:
-    """Mixin: `get_config` returns what the constructor was given, also that of a subclass which does not override it.
+    """Mixin: `get_config` returns the constructor's arguments, also in subclasses that do not override it.
 
-    Constructors of kerasgan keep each argument as the attribute of its name. Those of other packages keep theirs as
-    they like: their arguments are recorded when the object is made, with `*args` and `**kwargs`. An attribute that was
-    the argument of its name at the end of the constructor, and has changed since, is saved as it is now.
+    Constructors in kerasgan keep each argument as the attribute of that name. Others store theirs as they like, so
+    their arguments, with `*args` and `**kwargs`, are recorded when the object is made. If an attribute equals the
+    argument of its name when the constructor ends, later changes to it are saved.
     """
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls) and not is_ours(cls):
-            cls.__init__ = _observed(cls.__init__)
+            _observe_constructor(cls)
 
     def __new__(cls, *args, **kwargs):
         new = super().__new__
@@ -36,15 +41,15 @@ class Configured:
         return self
 
     def _arguments(self):
-        """Dict of what the constructor was given, by name; its attributes where they are kept as such."""
+        """The constructor's arguments by name, read from attributes where these are up to date."""
         given = vars(self).get("_given")
         if given is None:
             parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
             return {p.name: getattr(self, p.name) for p in parameters if p.kind is not p.VAR_KEYWORD}
         arguments = dict(given)
-        for name in arguments.keys() & set(vars(self).get("_kept", ())):
-            now = getattr(self, name)
-            arguments[name] = list(now) if isinstance(arguments[name], list) else now
+        for name in arguments.keys() & vars(self).get("_kept", set()):
+            value = getattr(self, name)
+            arguments[name] = list(value) if isinstance(arguments[name], list) else value
         return arguments
 
     def _saves(self, name):
@@ -52,13 +57,13 @@ class Configured:
         return "_given" not in vars(self) or name in vars(self).get("_kept", ())
 
     def _check_given(self):
-        """Refuses at once what could not be saved after hours; networks are Keras's."""
+        """Refuses at once what could not be saved hours later, except networks, which are up to Keras."""
         for name, value in self._arguments().items():
             try:
                 if not isinstance(value, keras.Layer):
                     serialized(value)
             except Exception as error:
-                expected = f"what can be saved: override `get_config` of {type(self).__name__} to leave it out"
+                expected = f"a value that can be saved: override `get_config` of {type(self).__name__} to leave it out"
                 raise invalid(name, expected, f"{value!r} ({error})", ModelContractError) from error
 
     def _serialized(self, value):
@@ -69,15 +74,15 @@ class Configured:
                 raise
             return value  # the override may leave it out
 
-    def get_config(self):
-        # With Keras's name and dtype, which constructors of kerasgan accept.
+    def get_config(self) -> dict[str, Any]:
         if "_given" in vars(self):
             return {name: self._serialized(value) for name, value in self._arguments().items()}
-        base = getattr(super(), "get_config", dict)()
+        # With Keras's name and dtype, which constructors in kerasgan accept. Losses and penalties have no base with it.
+        base: dict[str, Any] = getattr(super(), "get_config", dict)()
         return base | {name: keras.saving.serialize_keras_object(value) for name, value in self._arguments().items()}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """The object that a configuration describes.
 
         Raises:
@@ -87,19 +92,19 @@ class Configured:
         try:
             return call(cls, cls.__init__, arguments)
         except TypeError as error:
-            # A TypeError would be put behind the whole configuration by Keras.
+            # Keras would put the whole configuration in front of a TypeError.
             raise ModelContractError(
                 f"{cls.__name__} cannot be made from what was saved: {error}. Its `__init__` has to accept what its "
                 f"`get_config` returns: {', '.join(arguments)}."
             ) from error
 
 
-def check_saved_whole(argument, value):
-    """Refuses an object of Keras's kind whose `get_config` leaves out arguments of its constructor: they would be lost.
+def check_saved_whole(argument: str, value: Any) -> None:
+    """Refuses an object with a Keras-style `get_config` that leaves out constructor arguments, which would be lost.
 
     Args:
-        argument: String, the name of the argument that it was given as.
-        value: Object with `get_config`, e.g. a loss, a constraint or an optimizer.
+        argument: The name of the argument it was passed as.
+        value: A loss, a constraint, an optimizer, ...
 
     Raises:
         ModelContractError: Arguments are missing.
@@ -107,15 +112,19 @@ def check_saved_whole(argument, value):
     parameters = list(inspect.signature(type(value).__init__).parameters.values())[1:]
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(names) < len(parameters) and _overrider(type(value), "get_config") is keras.constraints.Constraint:
-        names = [p.name for p in parameters]  # it saves nothing
+        names = [p.name for p in parameters]  # Keras's method returns nothing
     missing = [name for name in names if name not in value.get_config()]
     if missing:
         expected = f"an object that is saved whole: return {', '.join(map(repr, missing))} from its `get_config`, too"
         raise invalid(argument, expected, f"{type(value).__name__}, whose `get_config` lacks it", ModelContractError)
 
 
-def _observed(init):
-    """The constructor; at the end of the outermost one, what is kept as the attribute of its name is known."""
+def _observe_constructor(cls):
+    """Wraps `__init__` to find out which attributes hold the argument of their name when the outermost call ends.
+
+    Outside of the class, because editors take `cls.__init__ = ...` in a method for the signature of all models.
+    """
+    init = cls.__init__
 
     @functools.wraps(init)
     def observed(self, *args, **kwargs):
@@ -123,36 +132,33 @@ def _observed(init):
         vars(self)["_inside"] = True
         init(self, *args, **kwargs)
         if outermost and "_given" in vars(self):
-            vars(self)["_kept"] = frozenset(
-                name for name, value in self._arguments().items() if _same(getattr(self, name, _MISSING), value)
-            )
+            arguments = self._arguments().items()
+            vars(self)["_kept"] = {name for name, value in arguments if _same(getattr(self, name, _MISSING), value)}
 
-    observed.__signature__ = inspect.signature(init)  # Keras asks without following wrappers
-    return observed
-
-
-_MISSING = object()
-_TUPLE, _DICT = "__tuple__", "__dict__"  # what JSON has no word for
+    # Keras does not follow wrappers.
+    observed.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]  # mypy knows none of functions
+    cls.__init__ = observed
 
 
 def _same(attribute, value):
-    """Whether an attribute is the argument, as it was or as a number or a tuple of it."""
+    """Whether an attribute is the argument, possibly converted to another type of number or sequence."""
     if isinstance(attribute, list | tuple) and isinstance(value, list | tuple):
         return len(attribute) == len(value) and all(map(_same, attribute, value))
     numbers = isinstance(attribute, int | float | str) and isinstance(value, int | float | str | np.generic)
     return attribute is value or (numbers and attribute == value)
 
 
-def arguments_of(method, *args, **kwargs):
-    """Dict of what a method is called with, defaults included and `self` left out: `*args` as a list under its name,
-    `**kwargs` by their own names. Containers are copied, so that nobody changes them later.
+def arguments_of(method: Callable, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """The arguments of a call by name, with defaults and without `self`, in copies of their containers.
+
+    `*args` is a list under its own name; `**kwargs` are listed by their names.
 
     Raises:
-        TypeError: The method does not take these arguments.
+        TypeError: The method does not accept these arguments.
     """
     bound = inspect.signature(method).bind(*args, **kwargs)
     bound.apply_defaults()
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for parameter in list(bound.signature.parameters.values())[1:]:
         value = _copied(bound.arguments[parameter.name])
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -162,20 +168,20 @@ def arguments_of(method, *args, **kwargs):
     return arguments
 
 
-def call(function, method, arguments):
-    """Calls the function with what `arguments_of` returned for the method that has its signature."""
+def call(function: Callable, method: Callable, arguments: dict[str, Any]) -> Any:
+    """Calls the function with what `arguments_of` returned for a method with the same signature."""
     arguments, positional = dict(arguments), []
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    more = next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_POSITIONAL), None)
-    more = arguments.pop(more, None)
+    variadic = next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_POSITIONAL), None)
+    more = arguments.pop(variadic, []) if variadic else []
     for parameter in parameters:
         if parameter.kind is parameter.POSITIONAL_ONLY or (more and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
             positional.append(arguments.pop(parameter.name))
-    return function(*positional, *(more or ()), **arguments)
+    return function(*positional, *more, **arguments)
 
 
-def serialized(value):
-    """As `keras.saving.serialize_keras_object`, which makes lists of tuples, and strings of a dictionary's keys."""
+def serialized(value: Any) -> Any:
+    """As `keras.saving.serialize_keras_object`, which turns tuples into lists and the keys of a dict into strings."""
     if type(value) is tuple:
         return {"class_name": _TUPLE, "config": [serialized(part) for part in value]}
     if isinstance(value, list):  # Keras's, too
@@ -188,13 +194,13 @@ def serialized(value):
 
 
 def _copied(value):
-    """The value in containers of its own, which nobody else changes."""
+    """The value, in containers that nobody else can change."""
     if isinstance(value, dict):
         return {key: _copied(part) for key, part in value.items()}
     return type(value)(map(_copied, value)) if type(value) in (list, tuple, set) else value
 
 
-def is_ours(cls, method="__init__"):
+def is_ours(cls: type, method: str = "__init__") -> bool:
     """Whether a class has the method from kerasgan."""
     return _overrider(cls, method).__module__.split(".")[0] == "kerasgan"
 
@@ -204,8 +210,8 @@ def _overrider(cls, name):
     return next(base for base in cls.__mro__ if name in vars(base))
 
 
-def restored(name, value, custom_objects=None):
-    """What `serialized`, or Keras, has made the value `name` of a configuration from."""
+def restored(name: str, value: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The inverse of `serialized`, and of Keras's, for the value `name` of a configuration."""
     if isinstance(value, list):
         return [restored(name, part, custom_objects) for part in value]
     if not isinstance(value, dict):
@@ -216,12 +222,12 @@ def restored(name, value, custom_objects=None):
         return tuple(restored(name, part, custom_objects) for part in value["config"])
     if value["class_name"] == _DICT:
         return dict(restored(name, value["config"], custom_objects))
-    if name == "dtype":  # constructors take a policy's configuration
+    if name == "dtype":  # constructors accept a policy's configuration
         return value
     try:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     except TypeError as error:
-        cause = error
+        cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = str(cause).split("Exception encountered: ")[-1].strip().split(". ")[0]

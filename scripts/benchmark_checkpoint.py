@@ -1,9 +1,9 @@
-"""The share of a training's time that checkpoints take.
+"""The share of training time spent on checkpoints.
 
     python scripts/benchmark_checkpoint.py --pairs=3 --steps=100
 
-A WGAN-GP on 32 x 32 images whose checkpoint takes about 100 MB (weights, average, both Adam states) trains `--steps`
-steps without a checkpoint and as many with one at their end, in turn, in one process: what is quoted is the ratio.
+A WGAN-GP on 32 x 32 images with a checkpoint of about 100 MB (weights, average, both Adam states) trains in turn, in
+one process, `--steps` steps without a checkpoint and as many with one at the end. Reported are ratios.
 """
 
 import argparse
@@ -24,7 +24,7 @@ IMAGE_SHAPE, BATCH = (32, 32, 3), 64
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=3, help="how often each of the two is timed")
+    parser.add_argument("--pairs", type=int, default=3, help="rounds of timing")
     parser.add_argument("--steps", type=int, default=100, help="steps between two checkpoints")
     arguments = parser.parse_args()
 
@@ -59,7 +59,7 @@ def main():
 
 
 class Timed(kg.callbacks.Checkpoint):
-    """A checkpoint at the end of each epoch, that keeps the time; every `fit` begins where the model is."""
+    """A checkpoint at the end of each epoch that times itself; every `fit` starts from the current model."""
 
     seconds = 0.0
 

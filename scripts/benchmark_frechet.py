@@ -2,9 +2,8 @@
 
     python scripts/benchmark_frechet.py --pairs=3
 
-From statistics: both ways take the same two covariances, in turn. From features: those of 50,000 examples come in
-batches of 1,000, float32, as from a network; what is quoted is the memory that the process takes beyond what it had
-before.
+Both methods get the same two covariances, in turn. The features come in batches of 1,000, float32, as from a network.
+The memory is what the process needs beyond that of the imports.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from kerasgan import metrics
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=3, help="how often each of the two is timed")
+    parser.add_argument("--pairs", type=int, default=3, help="rounds of timing")
     parser.add_argument("--examples", type=int, default=50_000)
     parser.add_argument("--dimension", type=int, default=2_048)
     arguments = parser.parse_args()

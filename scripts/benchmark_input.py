@@ -1,4 +1,4 @@
-"""Images a second of `kerasgan.datasets.load`, beside what a training step takes.
+"""Images per second from `kerasgan.datasets.load`.
 
 python scripts/benchmark_input.py mnist cifar10
 """

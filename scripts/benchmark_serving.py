@@ -1,11 +1,11 @@
-"""Images a second: the exported signature `serving_default` against the generator called in Keras.
+"""Images per second: the exported signature `serving_default` against the generator called in Keras.
 
     python scripts/benchmark_serving.py --pairs=15
 
-Batches of 64 latents, by the default networks of `kerasgan train`: digits (MLP) and MNIST (DCGAN), with weights as they
-begin. Every pair times, one after the other, the signature as `tf.saved_model.load` gives it, the generator called by
-itself, the same inside a `tf.function`, `predict`, and the signature `generate`, which draws latents of 64 seeds too.
-Quoted are medians of the ratios of times to that of `serving_default`: above 1 it is faster.
+Batches of 64 latents through the default networks of `kerasgan train` for digits (MLP) and MNIST (DCGAN), with initial
+weights. Each round times, in turn, the signature loaded by `tf.saved_model.load`, the generator called directly, the
+same inside a `tf.function`, `predict`, and the signature `generate`, which also draws latents from 64 seeds. Reported
+are medians of the ratios to the time of `serving_default`: above 1, `serving_default` is faster.
 """
 
 import argparse
@@ -36,10 +36,10 @@ NETWORKS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=15, help="how often each of the four is timed")
-    parser.add_argument("--calls", type=int, default=30, help="batches each time")
+    parser.add_argument("--pairs", type=int, default=15, help="rounds of timing")
+    parser.add_argument("--calls", type=int, default=30, help="batches per timing")
     arguments = parser.parse_args()
-    print("| | batches a second | called in Keras | in a tf.function | `predict` | `generate` |\n|" + 6 * " --- |")
+    print("| | batches per second | called in Keras | in a tf.function | `predict` | `generate` |\n|" + 6 * " --- |")
     for name, make in NETWORKS.items():
         gan = kg.WGANGP(*make())
         with tempfile.TemporaryDirectory() as directory:
@@ -64,7 +64,7 @@ def main():
 
 
 def timed(call, calls):
-    """Seconds a call."""
+    """Seconds per call."""
     begun = time.perf_counter()
     for _ in range(calls):
         np.asarray(call())

@@ -3,8 +3,8 @@
     python scripts/benchmark_step.py --pairs=7 --steps=5
 
 A step is n_critic = 5 critic updates on batches of 64 images of 28 x 28 x 1 and one of the generator, with the
-networks of the WGAN-GP authors' MNIST script (5 x 5 convolutions of 64, 128 and 256 filters). Everything runs in one
-process, on one thread pinned to one core, in turn: contestants see the same machine, and only ratios are quoted.
+networks of the WGAN-GP authors' MNIST script (5 x 5 convolutions of 64, 128 and 256 filters). All contestants run in
+turn in one process, on one thread pinned to one core, so that they see the same machine; only ratios are reported.
 """
 
 import argparse
@@ -17,7 +17,7 @@ IMAGE_SHAPE, LATENT_DIM, BATCH, N_CRITIC, WEIGHT = (28, 28, 1), 128, 64, 5, 10.0
 
 
 def kerasgan_step(images, precision="float32"):
-    """kerasgan's own step, on the function that `fit` calls."""
+    """kerasgan's step, as `fit` calls it."""
     import keras
     import tensorflow as tf
 
@@ -38,7 +38,7 @@ def kerasgan_step(images, precision="float32"):
 
 
 def usual_step(images):
-    """The recipe of the tutorials, with one t per image and fresh batches, so that the mathematics is the same."""
+    """The tutorials' recipe, with one t per image and fresh batches, so that the mathematics is the same."""
     import keras
     import tensorflow as tf
     from keras import layers
@@ -146,8 +146,8 @@ def torch_step(images):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=7, help="rounds in which each contestant has its turn")
-    parser.add_argument("--steps", type=int, default=5, help="training steps a turn")
+    parser.add_argument("--pairs", type=int, default=7, help="rounds of timing")
+    parser.add_argument("--steps", type=int, default=5, help="training steps per turn")
     parser.add_argument("--json", help="file to write the times to")
     arguments = parser.parse_args()
 

@@ -1,11 +1,11 @@
-"""How far two replicas are from one device, beside how far one device is from itself with one rounding changed.
+"""How far two replicas drift from one device, compared with one device after a change in the last place.
 
     python scripts/compare_replicas.py --units=512 --steps=5,10,20
 
 WGAN-GP with MLPs of three hidden layers trains on the embedded digits (seed 0, batches of 64) on one device, on two
-logical CPUs, and on one device from weights of which the last place was changed at random. Printed is the largest
-difference of any weight of the two networks. A leaky rectifier has a kink: a sum that is added in another order may put
-a pre-activation on its other side, where the derivative is another one; softplus has none.
+logical CPUs, and on one device from weights with random changes in their last place. Printed is the largest difference
+of any weight of the two networks. A leaky rectifier has a kink: adding a sum in another order may move a pre-activation
+to its other side, where the derivative differs; softplus has none.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main():
 
 
 def trained(activation, optimizers, units, steps, strategy=None, changed=False):
-    """Weights of both networks after the training."""
+    """Weights of both networks after training."""
     keras.utils.set_random_seed(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
         gan = kg.WGANGP(*networks(ACTIVATIONS[activation], units))

@@ -1,11 +1,11 @@
-"""Kills a training at random moments, goes on with it, and compares the end with that of one that was left in peace.
+"""Kills a run at random moments, resumes it, and compares the result with that of an uninterrupted run.
 
     python scripts/kill_training.py --kills=100 --seed=0
 
-The training saves a checkpoint at every step, so that most kills hit a save. Each life of it is a process of its own,
-ended by SIGKILL after a random time; the next one goes on from what it finds. A training that has come to its end is
-compared with the calm one (weights, average, optimizers, counters, metrics, pictures), and the next one begins, until
-there have been as many kills as wanted. Exit status 1 if anything was lost.
+The run saves a checkpoint at every step, so most kills hit a save. Each life of it is a process, ended by SIGKILL after
+a random time; the next resumes from what it finds. A finished run is compared with the uninterrupted one (weights,
+average, optimizers, counters, metrics, pictures), then the next run starts, until there were `--kills` kills. The exit
+status is 1 if anything was lost.
 """
 
 import argparse
@@ -33,8 +33,8 @@ EVERY = 1  # steps between two checkpoints
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--steps", type=int, default=300, help="of one training")
+    parser.add_argument("--seed", type=int, default=0, help="for the moments")
+    parser.add_argument("--steps", type=int, default=300, help="of one run")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as directory:
@@ -65,7 +65,7 @@ def main():
 
 
 def report(kills, trainings):
-    """Prints what has been found, and returns whether anything was lost."""
+    """Prints the findings, and returns whether anything was lost."""
     rows = {
         "kills": len(kills),
         "of them in the middle of a save": sum(kill["half"] for kill in kills),
@@ -82,7 +82,7 @@ def report(kills, trainings):
 
 
 class Life:
-    """A process that trains in a directory, from what is there to the end."""
+    """A process that trains in a directory, starting from what is there."""
 
     def __init__(self, directory, steps):
         self.directory = directory
@@ -111,7 +111,7 @@ class Life:
         return alive
 
     def found(self):
-        """What it has left: steps done and saved, whether a save was cut off, and whether nothing can be used."""
+        """What it left: steps done and saved, whether a save was cut off, and whether no checkpoint is usable."""
         checkpoints = self.directory / "checkpoints"
         unusable = False
         try:
@@ -124,7 +124,7 @@ class Life:
 
 
 class Steps(keras.callbacks.Callback):
-    """Tells the parent how far it is."""
+    """Reports progress to the parent process."""
 
     def __init__(self, done):
         super().__init__()
@@ -158,7 +158,7 @@ def train(directory, steps, done):
 
 
 def outcome(directory):
-    """All that a training has left, as hashes: but for the seconds in its log."""
+    """Hashes of all that a run left, and its log without the seconds."""
     newest = kg.checkpoint.newest(directory / "checkpoints")
     with open(directory / "metrics.csv", newline="") as file:
         log = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]

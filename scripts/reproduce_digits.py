@@ -1,11 +1,11 @@
-"""Trains `saved_models/digits` again and compares: the README's own command, about two minutes on two cores.
+"""Trains `saved_models/digits` again with the README's command and compares: about two minutes on two cores.
 
     python scripts/reproduce_digits.py
 
-On a processor of the same kind, with the same versions, the weights are the same to the bit: their hash stands in
-`model_card.json`. Elsewhere sums come in another order, which a training magnifies; then the new model must be as good:
-coverage within 0.03 and density within 0.08 of the card's, as seeds differ among themselves. Ends with exit code 1 if
-it is not. With `--write` the new model becomes the next version in `saved_models/digits`.
+On the same kind of processor, with the same versions, the weights are bit-identical: their hash is in
+`model_card.json`. Elsewhere sums are added in another order, which training magnifies. Then the new model must be as
+good, with coverage within 0.03 and density within 0.08 of the card's, about the spread over seeds; else the exit code
+is 1. With `--write` the new model becomes the next version in `saved_models/digits`.
 """
 
 import argparse

@@ -2,10 +2,9 @@
 
     python scripts/score_run.py runs/digits-wgan_gp-1 [more runs]
 
-As many samples as real images, at most 10,000 of each; precision, recall, density and coverage in pixels, k = 5, by the
-package `prdc`; and the share of each class. For digits the classifier is 5 nearest neighbours in pixels, for everything
-else a small convolutional network trained here on the labelled training images, with its accuracy on the test split
-beside it.
+As many samples as real images, at most 10,000 of each: precision, recall, density and coverage in pixels, k = 5, from
+the package `prdc`, and the share of each class. The classifier is 5 nearest neighbours in pixels for digits, otherwise
+a small convolutional network trained here on the labelled training images; its accuracy on the test split is printed.
 """
 
 import argparse
@@ -27,7 +26,7 @@ _EPOCHS = 8  # of the classifier
 
 
 def classifier(name, real, labels):
-    """A function from images to classes, and its accuracy on held-out images."""
+    """Returns a function from images to classes, and its accuracy on held-out images."""
     if name == "digits":
         flat = real.reshape(len(real), -1)
         half = KNeighborsClassifier(5).fit(flat[::2], labels[::2]).score(flat[1::2], labels[1::2])
@@ -59,7 +58,7 @@ def scaled(images):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdir", nargs="+", type=pathlib.Path)
-    parser.add_argument("--seed", type=int, default=0, help="of the samples")
+    parser.add_argument("--seed", type=int, default=0, help="for the samples")
     arguments = parser.parse_args()
     classify = accuracy = None
     for workdir in arguments.workdir:
@@ -70,7 +69,7 @@ def main():
         count = min(_MOST, source.num_examples)
         chosen = np.random.default_rng(0).permutation(source.num_examples)[:count]
         model = keras.models.load_model(workdir / "model.keras")
-        # As a file would hold them.
+        # As a file would store them.
         fake = scaled(kg.images.as_saved(model.generate(count, seed=arguments.seed)))
         real = scaled(source.images[chosen])
         values = compute_prdc(real.reshape(count, -1), fake.reshape(count, -1), nearest_k=5)

@@ -1,15 +1,14 @@
-"""A long training: memory and open files have to stay flat, and the run directory within bounds.
+"""A long run: memory and open files must stay flat, and the run directory within bounds.
 
     python scripts/soak.py                # 20,000 steps, a few minutes on two cores
     python scripts/soak.py --steps=5000 --every=10           # 500 epochs
     python scripts/soak.py --steps=4000 --keras_tensorboard  # grows
 
-A tiny GAN on the digits, with everything that a run does: after every epoch of 200 steps an evaluation, a picture, a
-checkpoint and TensorBoard events, at every step a row of the log and a look of `Health`. Resident memory and open files
-are read after each epoch; a line is fitted through those after the first quarter. Ends with exit code 1 if the memory
-grows by 1 MB in 1,000 steps or more, if more files are open at the end than after the first quarter, or if the
-checkpoints grow by more than their copies of the history: 1 kB an epoch. What else is in the directory is what an epoch
-adds, and printed.
+A tiny GAN on the digits with all that a run does: an evaluation, a picture, a checkpoint and TensorBoard events after
+every epoch of 200 steps, a row of the log and a check by `Health` at every step. Resident memory and open files are
+read after each epoch, and a line is fitted to the readings after the first quarter. The exit code is 1 if memory grows
+by 1 MB or more per 1,000 steps, if more files are open at the end than after the first quarter, or if the checkpoints
+grow by more than the history in them, 1 kB per epoch. The sizes of everything else in the directory are printed.
 """
 
 import argparse
@@ -54,7 +53,7 @@ def size(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--every", type=int, default=200, help="steps an epoch")
+    parser.add_argument("--every", type=int, default=200, help="steps per epoch")
     parser.add_argument("--keras_tensorboard", action="store_true", help="with Keras's own TensorBoard callback")
     arguments = parser.parse_args()
     source = kg.datasets.read("digits")

@@ -1,4 +1,4 @@
-"""What the studies `study_*.py` share: their options, results that survive a stop, figures in one style."""
+"""Shared by `study_*.py`: options, results that survive an interruption, figures in one style."""
 
 import argparse
 import json
@@ -18,23 +18,23 @@ COLOURS = ("#1f5a93", "#d1495b", "#4f8a5b", "#e08e1b")
 def options(description, seeds):
     """The command line of a study."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=seeds, help=f"how many trainings of each kind; {seeds} by default")
-    parser.add_argument("--processes", type=int, default=2, help="trainings at a time, one core each; 2 by default")
-    parser.add_argument("--quick", action="store_true", help="few steps and one seed: to see that it runs")
-    parser.add_argument("--out", type=pathlib.Path, default=None, help="where results and the figure go")
+    parser.add_argument("--seeds", type=int, default=seeds, help=f"runs of each kind; {seeds} by default")
+    parser.add_argument("--processes", type=int, default=2, help="parallel runs, one core each; 2 by default")
+    parser.add_argument("--quick", action="store_true", help="few steps and one seed, to check that it runs")
+    parser.add_argument("--out", type=pathlib.Path, default=None, help="directory for the results and the figure")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.processes = 1, 0
-        print("quick: so few steps that the values mean nothing", file=sys.stderr)
+        print("quick: with so few steps, the values mean nothing", file=sys.stderr)
     return arguments
 
 
 class Results:
-    """Values by name in a JSON file: what is there is not computed again.
+    """Values by name in a JSON file; those in it are not computed again.
 
     Args:
-        directory: Where `results.json` is, or will be.
-        protocol: What can be written as JSON and tells how values are made: values of another are not mixed with these.
+        directory: The directory of `results.json`.
+        protocol: JSON values that describe how results are made: results of different protocols are not mixed.
     """
 
     def __init__(self, directory, protocol):
@@ -42,16 +42,16 @@ class Results:
         self.protocol = json.loads(json.dumps(protocol))
         written = json.loads(self.path.read_text()) if self.path.exists() else {"protocol": self.protocol, "values": {}}
         if written["protocol"] != self.protocol:
-            raise SystemExit(f"{self.path} holds results of another protocol: move it away, or choose another --out.")
+            raise SystemExit(f"{self.path} has results of another protocol: move it away, or choose another --out.")
         self.values = written["values"]
 
     def all(self, function, tasks, processes):
-        """The values of many names, several computed at a time, each on one core.
+        """Computes missing values in parallel, each on one core.
 
         Args:
-            function: A function of a module, of a task.
-            tasks: Dict: by name what `function` is given, a tuple of what can be pickled; computed in this order.
-            processes: Integer; with 0 everything is computed here, on all cores.
+            function: A module-level function.
+            tasks: Dict from name to the arguments of `function`, a tuple that can be pickled; computed in this order.
+            processes: Integer; 0 computes everything in this process, on all cores.
 
         Returns:
             Dict by name.
@@ -61,7 +61,7 @@ class Results:
             for name, task in wanting.items():
                 self._write(name, function(*task))
         elif wanting:
-            # A fresh process now and then, because Keras keeps what it has traced.
+            # New processes now and then, because Keras keeps what it traced.
             with multiprocessing.get_context("spawn").Pool(processes, _on_one_core, maxtasksperchild=8) as pool:
                 calls = [(function, name, task) for name, task in wanting.items()]
                 for name, value in pool.imap_unordered(_call, calls):
@@ -89,12 +89,12 @@ def _on_one_core():
 
 
 def directory(arguments, name):
-    """Where the results of a study go: `runs/studies/NAME` by default, apart for `--quick`."""
+    """The directory for the results of a study: by default `runs/studies/NAME`, or another for `--quick`."""
     return arguments.out or ROOT / "runs/studies" / (f"{name}-quick" if arguments.quick else name)
 
 
 def classifier_of(name, directory, epochs=None):
-    """Path of a classifier of a dataset in this directory, trained where it is not there."""
+    """Path of a dataset's classifier in this directory, trained if it is missing."""
     path = directory / f"{name}-classifier.keras"
     if not path.exists():
         import kerasgan as kg
@@ -108,7 +108,7 @@ def classifier_of(name, directory, epochs=None):
 
 
 def identifier(classifier):
-    """What tells this classifier's values from another's, for the protocol."""
+    """Identifies the classifier in the protocol."""
     import kerasgan as kg
 
     return kg.metrics.Classifier.load(classifier).identifier
@@ -130,13 +130,13 @@ def figure(rows, columns, width=11.0, height=2.9):
 
 
 def save_sheet(directory, name, first, kinds):
-    """Saves grids of 64 images beside one another: of `first`, dict by title, and of `KIND.npz` of each kind."""
+    """Saves grids of 64 images side by side: of `first`, a dict by title, and of each kind's `KIND.npz`."""
     import numpy as np
 
     import kerasgan as kg
 
     missing = [kind for kind in kinds if not (directory / f"{kind}.npz").exists()]
-    if missing:  # where the study went on from values alone
+    if missing:  # the study resumed from values only
         print(f"no figure: the images of {', '.join(missing)} are not in {directory}")
         return
     frames = first | {kind: np.load(directory / f"{kind}.npz")["images"] for kind in kinds}

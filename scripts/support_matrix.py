@@ -1,12 +1,12 @@
-"""The README's support matrix: what the tests in tests/test_support_matrix.py have shown, as a table.
+"""The README's support matrix: the results of tests/test_support_matrix.py, as a table.
 
-python scripts/support_matrix.py                    # runs them, and prints the table
-python scripts/support_matrix.py --write README.md  # puts it between its two markers
-python scripts/support_matrix.py --check README.md  # exit status 1 if it is not what stands there
-python scripts/support_matrix.py --report=R.xml     # of `pytest --junitxml=R.xml`, without running anything
+    python scripts/support_matrix.py                    # runs them, and prints the table
+    python scripts/support_matrix.py --write README.md  # puts it between its two markers
+    python scripts/support_matrix.py --check README.md  # exit status 1 if the page has another table
+    python scripts/support_matrix.py --report=R.xml     # reads a report of `pytest --junitxml=R.xml`, runs nothing
 
-A report of the default tests holds pairs of precision, strategy and XLA: `--check` takes what it leaves out from the
-table. The script itself runs every combination.
+A report of the default tests covers pairs of precision, strategy and XLA only: `--check` takes the missing results from
+the page. The script itself runs every combination.
 """
 
 import argparse
@@ -19,10 +19,10 @@ import xml.etree.ElementTree as ET
 
 TESTS = "tests/test_support_matrix.py"
 BEGIN, END = f"<!-- {pathlib.Path(__file__).name}: begin -->", f"<!-- {pathlib.Path(__file__).name}: end -->"
-# Columns, and rows: a label, and the tests that show it.
+# Columns; rows, by label, with the tests that show them.
 MODELS = ["GAN", "WGAN", "WGANGP", "WGANLP", "DRAGAN", "LSGAN", "R3GAN", "VAE"]
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
-# By strategy its tests, and the precisions in which they have XLA too; `pytest -m slow` has it in all.
+# For each strategy its test, and the precisions tested with XLA, too; `pytest -m slow` tests all of them.
 STRATEGIES = {
     "one device": ("one_device", PRECISIONS),
     "MirroredStrategy": ("mirrored", ["float32"]),
@@ -69,7 +69,7 @@ def main():
 
 
 def run():
-    """Outcome of each test by its name, without `test_`."""
+    """The outcome of each test by its name, without `test_`."""
     with tempfile.TemporaryDirectory() as directory:
         report = pathlib.Path(directory) / "report.xml"
         everything = ["-m", "slow or not slow", f"--junitxml={report}"]
@@ -85,7 +85,7 @@ def existing():
 
 
 def shown(path):
-    """Text before the table of a page, its cells by label, and the text after it."""
+    """A page's text before the table, the table, its cells by label, and the text after it."""
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text:
         sys.exit(f"{path} has no line {BEGIN}")
@@ -107,7 +107,7 @@ def _outcome(case):
 
 
 def table(results, known_cells=None):
-    """Markdown. A cell is empty where a test was skipped; where one has not run, that of `known_cells`, if any."""
+    """Markdown. The cell of a skipped test is empty; `known_cells` fill in for tests that did not run."""
     known = {test.format(model) for tests in ROWS.values() for test in tests for model in MODELS}
     for test, _ in STRATEGIES.values():  # those with XLA that are slow too
         known |= {f"{test}[{model}-{precision}-xla]" for model in MODELS for precision in PRECISIONS}

@@ -87,14 +87,6 @@ def torch_fidelity_inception(real, fake):
     return np.array([values["inception_score_mean"], values["inception_score_std"]])
 
 
-def torchmetrics_mifid(real, fake):
-    import torch
-    from torchmetrics.image.mifid import _mifid_compute
-
-    moments = [torch.from_numpy(moment) for x in (real, fake) for moment in (x.mean(0), np.cov(x, rowvar=False), x)]
-    return float(_mifid_compute(*moments))
-
-
 def prdc(real, fake):
     import prdc as package
 
@@ -129,7 +121,6 @@ ORACLES = {
     "torch_fidelity_kernel": torch_fidelity_kernel,
     "torchmetrics_kernel": torchmetrics_kernel,
     "torch_fidelity_inception": torch_fidelity_inception,
-    "torchmetrics_mifid": torchmetrics_mifid,
     "prdc": prdc,
     "torch_fidelity_precision_recall": torch_fidelity_precision_recall,
     "pot_sliced": pot_sliced,

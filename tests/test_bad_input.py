@@ -290,7 +290,7 @@ BUILD = {
     "networks that share a layer": (
         lambda: sharing(keras.layers.Dense(8)),
         ModelContractError,
-        "share the weight.*layers of its own",
+        "share the weight.*its own layers",
     ),
     "networks of other classes": (
         lambda: kg.GAN(generator(num_classes=10), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=3)),

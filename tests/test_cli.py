@@ -866,7 +866,7 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", "MODEL", "--labels=10"], "`labels`. Expected integers in [0, 10), one an image"),
+        (["generate", "MODEL", "--labels=10"], "`labels`. Expected integers in [0, 10), one per image"),
         (["generate", "MODEL", "--truncation=0"], "--truncation"),
         (["interpolate", "MODEL", "--out=walk.png"], "expected a name that ends in .gif"),
         (["interpolate", "MODEL", "--stops=1"], "--stops"),

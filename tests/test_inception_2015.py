@@ -63,7 +63,7 @@ def test_only_these_features_are_called_fid(features):
 
 def test_a_file_that_is_no_such_graph_is_refused(tmp_path):
     (tmp_path / "noise.pb").write_bytes(b"\xff" * 100)
-    with pytest.raises(ValueError, match=r"noise\.pb, which is no graph"):
+    with pytest.raises(ValueError, match=r"noise\.pb, which is not a graph"):
         metrics.InceptionFeatures(tmp_path / "noise.pb")
     (tmp_path / "empty.pb").write_bytes(b"")
     with pytest.raises(ValueError, match="a graph without 'ExpandDims' and 'pool_3'"):

@@ -188,7 +188,7 @@ def test_one_number_stands_for_all_of_a_walk_and_labels_tell_how_many():
 
 @pytest.mark.parametrize("labels", [0.5, "1", np.eye(3, dtype=int), 3, -1, [0.0, 1.0, 2.0]])
 def test_labels_are_integers_in_their_range_one_an_image(labels):
-    with pytest.raises(ValueError, match=r"`labels`. Expected integers in \[0, 3\), one an image"):
+    with pytest.raises(ValueError, match=r"`labels`. Expected integers in \[0, 3\), one per image"):
         made(num_classes=3).generate(3, labels=labels)
 
 

@@ -60,7 +60,6 @@ CASES = {
     metrics.FrechetDistance: ((), {"most": MOST}),
     metrics.InceptionScore: ((metrics.pixels,), {"most": MOST}),
     metrics.KernelDistance: ((), {"most": MOST}),
-    metrics.MemorizationInformedFrechetDistance: ((), {"most": MOST}),
     metrics.SlicedWassersteinDistance: ((), {"most": MOST}),
     metrics.WassersteinDistance: ((), {"most": MOST}),
     metrics.expected_coverage: ((10, 10), {"k": COUNT}),

@@ -115,12 +115,12 @@ def test_expected_coverage_by_hand():
     ("real", "fake", "k", "message"),
     [
         (np.zeros((10, 2, 2)), np.zeros((10, 4)), 5, "flatten images"),
-        (np.zeros((10, 2)), np.zeros((10, 3)), 5, "2 features, as `real` has"),
+        (np.zeros((10, 2)), np.zeros((10, 3)), 5, "2 features, like `real`"),
         (
             np.zeros((5, 2)),
             np.zeros((10, 2)),
             5,
-            "`real`. Expected 6 examples or more, to have a neighbour of number k=5. Received: 5",
+            "`real`. Expected 6 or more examples, to have a neighbour number k=5. Received: 5",
         ),
         (np.zeros((10, 2)), np.full((10, 2), np.nan), 5, "NaN or infinity in 10 examples, first in row 0"),
         (np.zeros((10, 2)), np.zeros((10, 2)), 0, "`k`. Expected a positive integer"),

@@ -1029,7 +1029,7 @@ def test_rows_that_depend_on_one_another_are_not_exported(tmp_path):
     x = x - keras.ops.mean(x, axis=0, keepdims=True) + keras.ops.std(x, axis=0, keepdims=True)
     discriminator = keras.Model(image, keras.layers.Dense(1)(keras.layers.Concatenate()([x, keras.ops.max(x) + 0 * x])))
     gan = kg.GAN(kg.networks.mlp_generator(SMALL, LATENT_DIM, (4,)), discriminator)
-    with pytest.raises(ExportError, match=r"'score' to rows alone differs"):
+    with pytest.raises(ExportError, match=r"'score' for single rows differs"):
         gan.export(tmp_path / "model")
     assert gan.export(tmp_path / "model", score=False).name == "1"
 
@@ -1047,9 +1047,9 @@ def test_a_lambda_is_exported(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"card": {"num_classes": 7}}, r"`card`. Expected other names.*card\['num_classes'\]"),
-        ({"card": {"score": float("nan")}}, "`card`. Expected a dict that JSON can hold"),
-        ({"card": {"score": object()}}, "`card`. Expected a dict that JSON can hold"),
+        ({"card": {"num_classes": 7}}, r"`card`. Expected names other than.*card\['num_classes'\]"),
+        ({"card": {"score": float("nan")}}, "`card`. Expected a dict of JSON values"),
+        ({"card": {"score": object()}}, "`card`. Expected a dict of JSON values"),
         ({"bounds": (1, -1)}, "`bounds`"),
         ({"max_batch_size": True}, "`max_batch_size`"),
         ({"max_batch_size": 2**40}, "`max_batch_size`"),
@@ -1126,7 +1126,7 @@ def test_an_export_refuses_what_the_model_refuses(tmp_path, arguments, message):
 
 
 def test_what_is_no_export_is_said_to_be_none(tmp_path):
-    with pytest.raises(ValueError, match=r"`path`. Expected a directory that `export` has made"):
+    with pytest.raises(ValueError, match=r"`path`. Expected a directory written by `export`"):
         serving.Served(tmp_path)
     tf.saved_model.save(tf.Module(), tmp_path / "1")
     with pytest.raises(ValueError, match="without signature 'generate'"):

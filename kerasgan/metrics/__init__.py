@@ -1,70 +1,62 @@
-"""How good generated examples are: statistics of features in, numbers out.
+"""How good generated examples are: functions of features, in NumPy, and metrics for `compile(metrics=[...])`.
 
-The functions need NumPy and SciPy alone; TensorFlow is imported where a feature extractor or a metric for
-`compile(metrics=[...])` is first asked for.
+Functions raise `ValueError` for features that cannot be compared, and `errors.NonFiniteError` for NaN or infinity.
 """
 
-import importlib
-
-from kerasgan.metrics.copies import (
-    copy_rate,
-    duplicate_rate,
-    memorization_informed_frechet_distance,
-    nearest_distances,
+from kerasgan.metrics.copies import copy_rate, duplicate_rate, nearest_distances
+from kerasgan.metrics.extractors import (
+    Classifier,
+    InceptionFeatures,
+    NetworkFeatures,
+    application_features,
+    pixels,
+    train_classifier,
 )
 from kerasgan.metrics.frechet import GaussianStatistics, frechet_distance
 from kerasgan.metrics.inception import inception_score
 from kerasgan.metrics.kernel import kernel_distance
 from kerasgan.metrics.modes import mode_coverage, mode_coverage_of_labels
 from kerasgan.metrics.prdc import expected_coverage, prdc
-from kerasgan.metrics.wasserstein import (
-    sliced_wasserstein_distance,
-    wasserstein_distance,
+from kerasgan.metrics.quality import (
+    PRDC,
+    CopyRate,
+    FrechetDistance,
+    InceptionScore,
+    KernelDistance,
+    ModeCoverage,
+    QualityMetric,
+    SlicedWassersteinDistance,
+    WassersteinDistance,
 )
-
-_WITH_TENSORFLOW = {
-    "Classifier": "extractors",
-    "CopyRate": "quality",
-    "FrechetDistance": "quality",
-    "InceptionFeatures": "inception_2015",
-    "InceptionScore": "quality",
-    "KernelDistance": "quality",
-    "MemorizationInformedFrechetDistance": "quality",
-    "ModeCoverage": "quality",
-    "NetworkFeatures": "extractors",
-    "PRDC": "quality",
-    "QualityMetric": "quality",
-    "SlicedWassersteinDistance": "quality",
-    "WassersteinDistance": "quality",
-    "application_features": "extractors",
-    "pixels": "extractors",
-    "train_classifier": "extractors",
-}
+from kerasgan.metrics.wasserstein import sliced_wasserstein_distance, wasserstein_distance
 
 __all__ = [
-    *_WITH_TENSORFLOW,
+    "PRDC",
+    "Classifier",
+    "CopyRate",
+    "FrechetDistance",
     "GaussianStatistics",
+    "InceptionFeatures",
+    "InceptionScore",
+    "KernelDistance",
+    "ModeCoverage",
+    "NetworkFeatures",
+    "QualityMetric",
+    "SlicedWassersteinDistance",
+    "WassersteinDistance",
+    "application_features",
     "copy_rate",
     "duplicate_rate",
     "expected_coverage",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
-    "memorization_informed_frechet_distance",
     "mode_coverage",
     "mode_coverage_of_labels",
     "nearest_distances",
+    "pixels",
     "prdc",
     "sliced_wasserstein_distance",
+    "train_classifier",
     "wasserstein_distance",
 ]
-
-
-def __getattr__(name):
-    if name in _WITH_TENSORFLOW:
-        return getattr(importlib.import_module(f"kerasgan.metrics.{_WITH_TENSORFLOW[name]}"), name)
-    raise AttributeError(f"module 'kerasgan.metrics' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)

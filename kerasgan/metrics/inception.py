@@ -1,37 +1,34 @@
-"""Inception score, by any classifier."""
+"""Inception score, with any classifier."""
 
 import itertools
 
 import numpy as np
 import scipy.special
+from numpy.typing import ArrayLike
 
 from kerasgan.errors import checked_integer, invalid
-from kerasgan.metrics import features as features_
+from kerasgan.metrics.features import checked
 
 
-def inception_score(logits, splits=10, seed=2020):
-    """exp of the mean of KL(p(y|x) || p(y)): high where each example is of one class for sure, and all classes come.
+def inception_score(logits: ArrayLike, splits: int = 10, seed: int | None = 2020) -> tuple[float, float]:
+    """exp of the mean of KL(p(y|x) || p(y)): high if each example clearly shows one class and all classes occur.
 
-    It looks at generated examples alone, and knows nothing of the variety within a class.
+    It uses only generated examples and ignores variety within a class.
 
     Args:
         logits: Array `(n, classes)`, a classifier's outputs before the softmax.
-        splits: Integer >= 1: the score is taken in each of so many parts. Defaults to `10`.
-        seed: Integer, of the order in which examples are split; None for the order given.
+        splits: Integer >= 1: the score is computed on this many parts.
+        seed: Integer, for the order in which examples are split; None keeps the given order.
 
     Returns:
-        Tuple of floats: mean and standard deviation over the parts; from 1 to the number of classes.
-
-    Raises:
-        ValueError: There are fewer examples than parts, or no such array.
-        NonFiniteError: There are NaN or infinity among the logits.
+        Mean and standard deviation over the parts; the mean is between 1 and the number of classes.
 
     Reference: Salimans et al., Improved Techniques for Training GANs, 2016, section 4.
     """
     splits = checked_integer("splits", splits)
-    logits = features_.checked(logits, "logits", least=splits).astype(np.float64)
+    logits = checked(logits, "logits", least=splits).astype(np.float64)
     if ((logits >= 0.0) & (logits <= 1.0)).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-2):
-        expected = "outputs before the softmax; of probabilities p they are `np.log(p + 1e-12)`"
+        expected = "outputs before the softmax; for probabilities p pass `np.log(p + 1e-12)`"
         raise invalid("logits", expected, "rows that sum to 1")
     if seed is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]

@@ -1,39 +1,41 @@
-"""How many modes a generator reaches, where they are known."""
+"""How many known modes a generator reaches."""
 
 import numpy as np
 import scipy.spatial
 import scipy.stats
+from numpy.typing import ArrayLike
 
 from kerasgan.errors import checked_integer, checked_number, invalid
-from kerasgan.metrics import features as features_
+from kerasgan.metrics.features import check_features, checked
 
 
-def mode_coverage(points, centres, std, radius=3.0, enough=20):
+def mode_coverage(
+    points: ArrayLike, centres: ArrayLike, std: float, radius: float = 3.0, enough: int = 20
+) -> dict[str, float]:
     """Modes of a mixture of equal Gaussians that generated points reach, and how faithfully.
 
     Args:
         points: Array `(n, d)` of generated points.
-        centres: Array `(modes, d)`, e.g. of `kerasgan.datasets.ring_modes()`.
+        centres: Array `(modes, d)`, e.g. `kerasgan.datasets.ring_modes()`.
         std: Float, standard deviation of each Gaussian in each coordinate, 0.01 for the ring and 0.05 for the grid.
-        radius: Float: a point within so many standard deviations of a centre is of high quality. Defaults to `3.0`.
-        enough: Integer >= 1, points of high quality with which a mode is held rather than touched. Defaults to `20`.
+        radius: Float: a point within this many standard deviations of a centre is of high quality.
+        enough: Integer >= 1: a mode with this many points of high quality is held, with fewer only touched.
 
     Returns:
         Dict:
-        - `modes`: centres with one point of high quality, as papers count; a uniform sampler already has most of them.
+        - `modes`: centres with a point of high quality, as papers count; a uniform sampler already has most of them.
         - `modes_held`: centres with `enough` of them.
         - `high_quality`: share of the points; a perfect sampler in two dimensions has 1 - exp(-4.5) = 0.989.
-        - `kl`: KL(histogram of the points of high quality over modes || uniform), log(modes) where there are none; a
-          perfect sampler has (modes - 1) / (2 n) in the mean.
-        - `radius_ratio`: root mean square distance of the points of high quality from their centres, over that of a
-          perfect sampler; NaN where there are none. Far below 1, a generator knows only the centres.
+        - `kl`: KL(histogram of the points of high quality over modes || uniform), log(modes) without such points; a
+          perfect sampler has (modes - 1) / (2 n) on average.
+        - `radius_ratio`: root mean square distance of the points of high quality from their centres, relative to a
+          perfect sampler's; NaN without such points. A generator far below 1 knows only the centres.
 
     Reference: Srivastava et al., VEEGAN, 2017, section 4.1; Lin et al., PacGAN, 2018, section 4.1.
     """
-    centres = features_.checked(centres, "centres", least=1).astype(np.float64)
-    points = features_.checked(points, "points", least=1).astype(np.float64)
-    if points.shape[1] != centres.shape[1]:
-        raise invalid("points", f"{centres.shape[1]} coordinates, as `centres` has", f"{points.shape[1]}")
+    centres = checked(centres, "centres", least=1).astype(np.float64)
+    points = checked(points, "points", least=1).astype(np.float64)
+    check_features("points", points.shape[1], centres.shape[1], "centres")
     std, radius = checked_number("std", std, "(0, inf)"), checked_number("radius", radius, "(0, inf)")
     enough = checked_integer("enough", enough)
     distances, nearest = scipy.spatial.cKDTree(centres).query(points)
@@ -49,14 +51,14 @@ def mode_coverage(points, centres, std, radius=3.0, enough=20):
     }
 
 
-def mode_coverage_of_labels(labels, num_modes, enough=5):
-    """Modes that generated examples reach, by the class that a classifier gives each.
+def mode_coverage_of_labels(labels: ArrayLike, num_modes: int, enough: int = 5) -> dict[str, float]:
+    """Modes that generated examples reach, by the class that a classifier predicts for each.
 
     Args:
-        labels: Integer array `(n,)`, for stacked MNIST 100 * red + 10 * green + blue.
+        labels: Integer array `(n,)`; for stacked MNIST, 100 * red + 10 * green + blue.
         num_modes: Integer, how many there are.
-        enough: Integer >= 1, examples with which a mode is held. Defaults to `5`, because a classifier that errs in
-            0.5 % of the digits touches hundreds of modes that were never generated.
+        enough: Integer >= 1, examples that make a mode held. Defaults to 5, because a classifier with an error rate of
+            0.5% touches hundreds of modes that were never generated.
 
     Returns:
         Dict: `modes`, `modes_held`, `kl` as in `mode_coverage`, and `kl_perfect`, (modes - 1) / (2 n).

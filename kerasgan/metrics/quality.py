@@ -1,196 +1,195 @@
-"""Metrics of the quality of what a model generates, for `compile(metrics=[...])`.
+"""Metrics of what a model generates, for `compile(metrics=[...])`.
 
-Each has the interface of a Keras metric, and sees images, not predictions: `update_state(real, fake)`. They are
+They have the interface of a Keras metric but compare images, not predictions: `update_state(real, fake)`. They are
 computed in NumPy, in float64, outside of the graph, when the model is evaluated.
 """
 
+import inspect
+from collections.abc import Callable
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from kerasgan import metrics
 from kerasgan.errors import checked_integer, checked_number, invalid
-from kerasgan.metrics.extractors import identifier, pixels
+from kerasgan.metrics.copies import copy_rate
+from kerasgan.metrics.extractors import Classifier, identifier, pixels
+from kerasgan.metrics.frechet import frechet_distance
+from kerasgan.metrics.inception import inception_score
+from kerasgan.metrics.kernel import kernel_distance
+from kerasgan.metrics.modes import mode_coverage
+from kerasgan.metrics.prdc import prdc
+from kerasgan.metrics.wasserstein import sliced_wasserstein_distance, wasserstein_distance
+
+_Extractor = Callable[[np.ndarray], np.ndarray]
 
 
 class QualityMetric(keras.metrics.Metric):
-    """A value, or several, of the features of real and of generated images.
+    """One or several values computed from the features of real and generated images.
 
-    Subclasses have `_value(real, fake)` of two feature arrays, `default_name`, and `symbol` for `title`.
+    Subclasses define `function` of two feature arrays, or override `_value`, `default_name`, and `symbol` for `title`.
 
     Args:
         extractor: Callable, images -> features `(n, d)`. Defaults to `kerasgan.metrics.pixels`.
-        most: Integer >= 2: of more images the first so many are used; None for all of them. Defaults to `10_000`.
+        most: Integer >= 2, the largest number of images used, the first ones; None for all.
         name: String, in the logs. Defaults to the metric's.
     """
 
-    default_name = symbol = None
-    published = None  # its name in papers, with the features that have `of_papers` alone
-    values = None  # names of the results, where there are several
-    compares = True  # with real images; else it is of the generated ones alone
+    default_name: str
+    symbol: str
+    function: Callable
+    published: str | None = None  # its name in papers, for features with `of_papers` only
+    values: tuple[str, ...] = ()  # names of the results if there are several
+    compares = True  # whether it uses real images, too
 
-    def __init__(self, extractor=pixels, most=10_000, name=None):
+    def __init__(self, extractor: _Extractor = pixels, most: int | None = 10_000, name: str | None = None):
         super().__init__(name=name or self.default_name)
         if not callable(extractor):
             raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
         self.extractor = extractor
         self.most = None if most is None else checked_integer("most", most, 2, ", or None")
-        self._real_key = None
-        self._real = []
+        self._real_key: str | None = None
+        self._real: list[np.ndarray] = []
         self.reset_state()
 
     @property
-    def names(self):
-        """List of the names that the results have in the logs."""
-        return [self.name] if self.values is None else [f"{self.name}_{value}" for value in self.values]
+    def names(self) -> list[str]:
+        """Names of the results in the logs."""
+        return [f"{self.name}_{value}" for value in self.values] or [self.name]
 
     @property
-    def title(self):
-        """The honest name of the value: what it was computed with."""
-        symbol = (getattr(self.extractor, "of_papers", False) and self.published) or self.symbol
+    def title(self) -> str:
+        """The full name of the value, with its features and numbers of images."""
+        of_papers = getattr(self.extractor, "of_papers", False)  # of `InceptionFeatures`; other callables lack it
+        symbol = self.published if of_papers and self.published else self.symbol
         count = f"{self.num_real}/{self.num_fake}" if self.compares else f"{self.num_fake}"
         return f"{symbol}[{identifier(self.extractor)}, n={count}]"
 
     @property
-    def num_real(self):
+    def num_real(self) -> int:
         return sum(map(len, self._real))
 
     @property
-    def num_fake(self):
+    def num_fake(self) -> int:
         return sum(map(len, self._fake))
 
-    def begin(self, key=None):
-        """Forgets all images but the real ones of the same key.
+    def begin(self, key: str | None = None) -> bool:
+        """Forgets all images, except real ones with the same key.
 
         Args:
-            key: What tells the real images from others, e.g. the digest of a dataset; None where nothing does.
+            key: Identifies the real images, e.g. a dataset's digest; None if nothing does.
 
         Returns:
-            Whether real images have to be given.
+            Whether real images are needed.
         """
         known = not self.compares or (key is not None and key == self._real_key)
-        self._fake = []
+        self._fake: list[np.ndarray] = []
         if not known:
             self._real, self._real_key = [], None
         return not known
 
-    def keep_real(self, key):
-        """Says that all real images of this key have been seen, so that `begin` can know them again."""
+    def keep_real(self, key: str | None) -> None:
+        """Declares the real images of this key complete, so that `begin` can keep them."""
         self._real_key = key
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.begin()
 
-    def update_state(self, real=None, fake=None):
-        """Takes a batch of real images, of generated ones, or of both."""
-        for images, features in ((real if self.compares else None, self._real), (fake, self._fake)):
-            room = len(images) if images is not None else 0
-            if self.most is not None:
-                room = min(room, self.most - sum(map(len, features)))
-            if room > 0:
-                made = np.asarray(self.extractor(np.asarray(images)[:room]))
-                if made.ndim != 2 or len(made) != room:
-                    received = f"an array of shape {made.shape} for {room} images"
-                    raise invalid("extractor", "a function that returns one row of features an image, (n, d)", received)
-                features.append(made)
+    def update_state(self, real: ArrayLike | None = None, fake: ArrayLike | None = None) -> None:
+        """Adds a batch of real images, of generated ones, or of both."""
+        if real is not None and self.compares:
+            self._add(np.asarray(real), self._real)
+        if fake is not None:
+            self._add(np.asarray(fake), self._fake)
 
-    def result(self):
-        """Float, or dict from name to float where there are several values."""
+    def _add(self, images, features):
+        room = len(images) if self.most is None else min(len(images), self.most - sum(map(len, features)))
+        if room <= 0:
+            return
+        rows = np.asarray(self.extractor(images[:room]))
+        if rows.ndim != 2 or len(rows) != room:
+            received = f"an array of shape {rows.shape} for {room} images"
+            raise invalid("extractor", "a function that returns one row of features per image, (n, d)", received)
+        features.append(rows)
+
+    def result(self) -> float | dict[str, float]:
+        """The value, or a dict from name to value if there are several."""
         results = self.results()
         return results if self.values else results[self.name]
 
-    def results(self):
-        """Dict from name in the logs to float."""
+    def results(self) -> dict[str, float]:
+        """The values by their names in the logs."""
         try:
             real = np.concatenate(self._real) if self.compares else None
             value = self._value(real, np.concatenate(self._fake))
         except ValueError as error:
             counts = (f"{self.num_real} real and " if self.compares else "") + f"{self.num_fake} generated images"
-            raise type(error)(f"Metric {self.name!r}, of {counts}: {error}") from error
-        return dict(zip(self.names, [value[key] for key in self.values] if self.values else [value], strict=True))
+            raise type(error)(f"Metric {self.name!r} on {counts}: {error}") from error
+        return dict(zip(self.names, [value[key] for key in self.values] or [value], strict=True))
 
     def _value(self, real, fake):
-        raise NotImplementedError
+        return self.function(real, fake)
 
-    def get_config(self):
-        return {"name": self.name, "extractor": self.extractor, "most": self.most}
+    def get_config(self) -> dict:
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
 
 class FrechetDistance(QualityMetric):
-    """`kerasgan.metrics.frechet_distance` of features: FID where the features are its."""
+    """`kerasgan.metrics.frechet_distance` of features; called FID with FID's features."""
 
     default_name, symbol, published = "frechet_distance", "FD", "FID"
-
-    def _value(self, real, fake):
-        return metrics.frechet_distance(real, fake)
-
-
-class MemorizationInformedFrechetDistance(QualityMetric):
-    """`kerasgan.metrics.memorization_informed_frechet_distance` of features: MiFID where the features are its."""
-
-    default_name, symbol, published = "memorization_informed_frechet_distance", "MiFD", "MiFID"
-
-    def _value(self, real, fake):
-        return metrics.memorization_informed_frechet_distance(real, fake)
+    function = staticmethod(frechet_distance)
 
 
 class KernelDistance(QualityMetric):
-    """`kerasgan.metrics.kernel_distance` of features: KID where the features are its."""
+    """`kerasgan.metrics.kernel_distance` of features; called KID with FID's features."""
 
     default_name, symbol, published = "kernel_distance", "KD", "KID"
-
-    def _value(self, real, fake):
-        return metrics.kernel_distance(real, fake)
+    function = staticmethod(kernel_distance)
 
 
 class PRDC(QualityMetric):
     """`kerasgan.metrics.prdc` of features: precision, recall, density, coverage.
 
     Args:
-        k: Integer >= 1, which neighbour. Defaults to `5`.
+        k: Integer >= 1, which neighbour.
     """
 
     default_name, symbol = "prdc", "PRDC"
     values = ("precision", "recall", "density", "coverage")
 
-    def __init__(self, extractor=pixels, most=2_000, name=None, k=5):
+    def __init__(self, extractor: _Extractor = pixels, most: int | None = 2_000, name: str | None = None, k: int = 5):
         super().__init__(extractor, most, name)
         self.k = checked_integer("k", k)
         if self.most is not None and self.most <= self.k:
             raise invalid("most", f"more than k={self.k} images, or None", f"most={most}")
 
     def _value(self, real, fake):
-        return metrics.prdc(real, fake, self.k)
-
-    def get_config(self):
-        return {**super().get_config(), "k": self.k}
+        return prdc(real, fake, self.k)
 
 
 class SlicedWassersteinDistance(QualityMetric):
     """`kerasgan.metrics.sliced_wasserstein_distance` of features."""
 
     default_name, symbol = "sliced_wasserstein_distance", "SWD"
-
-    def _value(self, real, fake):
-        return metrics.sliced_wasserstein_distance(real, fake)
+    function = staticmethod(sliced_wasserstein_distance)
 
 
 class WassersteinDistance(QualityMetric):
     """`kerasgan.metrics.wasserstein_distance`, the exact one: for points and small sets."""
 
     default_name, symbol = "wasserstein_distance", "W1"
+    function = staticmethod(wasserstein_distance)
 
-    def __init__(self, extractor=pixels, most=1_000, name=None):
+    def __init__(self, extractor: _Extractor = pixels, most: int | None = 1_000, name: str | None = None):
         super().__init__(extractor, most, name)
-
-    def _value(self, real, fake):
-        return metrics.wasserstein_distance(real, fake)
 
 
 class ModeCoverage(QualityMetric):
     """`kerasgan.metrics.mode_coverage` of generated points, for mixtures of equal Gaussians such as ring and grid.
 
     Args:
-        centres: Array `(modes, d)`, in the units of the points that are trained on.
+        centres: Array `(modes, d)`, in the units of the training points.
         std: Float, of each Gaussian, in the same units.
         extractor, most, name: As in `QualityMetric`.
     """
@@ -198,16 +197,20 @@ class ModeCoverage(QualityMetric):
     default_name, symbol, compares = "mode_coverage", "modes", False
     values = ("modes", "modes_held", "high_quality", "kl", "radius_ratio")
 
-    def __init__(self, centres, std, extractor=pixels, most=10_000, name=None):
+    def __init__(
+        self,
+        centres: ArrayLike,
+        std: float,
+        extractor: _Extractor = pixels,
+        most: int | None = 10_000,
+        name: str | None = None,
+    ):
         super().__init__(extractor, most, name)
-        self.centres, self.std = centres, checked_number("std", std, "(0, inf)")
-        metrics.mode_coverage(centres, centres, std)  # which refuses what is wrong with the centres
+        self.centres, self.std = np.asarray(centres).tolist(), checked_number("std", std, "(0, inf)")
+        mode_coverage(centres, centres, std)  # refuses invalid centres
 
     def _value(self, real, fake):
-        return metrics.mode_coverage(fake, self.centres, self.std)
-
-    def get_config(self):
-        return {**super().get_config(), "centres": np.asarray(self.centres).tolist(), "std": self.std}
+        return mode_coverage(fake, self.centres, self.std)
 
 
 class InceptionScore(QualityMetric):
@@ -220,20 +223,18 @@ class InceptionScore(QualityMetric):
 
     default_name, symbol, compares = "inception_score", "IS", False
 
-    def __init__(self, extractor, most=10_000, name=None):
-        super().__init__(getattr(extractor, "logits", extractor), most, name)
+    def __init__(self, extractor: _Extractor, most: int | None = 10_000, name: str | None = None):
+        super().__init__(extractor.logits if isinstance(extractor, Classifier) else extractor, most, name)
 
     def _value(self, real, fake):
-        return metrics.inception_score(fake)[0]
+        return inception_score(fake)[0]
 
 
 class CopyRate(QualityMetric):
-    """`kerasgan.metrics.copy_rate`: give `evaluate` all images that were trained on."""
+    """`kerasgan.metrics.copy_rate`: pass all training images to `evaluate`."""
 
     default_name, symbol = "copy_rate", "copies"
+    function = staticmethod(copy_rate)
 
-    def __init__(self, extractor=pixels, most=None, name=None):
+    def __init__(self, extractor: _Extractor = pixels, most: int | None = None, name: str | None = None):
         super().__init__(extractor, most, name)
-
-    def _value(self, real, fake):
-        return metrics.copy_rate(real, fake)

@@ -4,61 +4,64 @@ import numpy as np
 import scipy.optimize
 import scipy.spatial
 import scipy.stats
+from numpy.typing import ArrayLike
 
 from kerasgan.errors import checked_integer, invalid
-from kerasgan.metrics import features as features_
+from kerasgan.metrics.features import blocks, checked, checked_pair
 
 _LARGEST_EXACT = 10_000
-# The most projections that are held at once, of either set: 128 MB.
+# Projections held at once, of either set: 128 MB.
 _PROJECTIONS = 2**24
 
 
-def wasserstein_distance(real, fake):
-    """Exact Wasserstein-1 distance of two equally large sets: the mean length of the best one-to-one assignment.
+def wasserstein_distance(real: ArrayLike, fake: ArrayLike) -> float:
+    """Exact Wasserstein-1 distance of two equally large sets: mean length of the best one-to-one assignment.
 
     Args:
-        real, fake: Arrays `(n, d)`, n the same and at most 10,000: time grows as n^3, to about a minute.
+        real, fake: Arrays `(n, d)` with the same n, at most 10,000: time grows as n^3, to about a minute.
 
     Returns:
-        Float >= 0, in units of the features. Two samples of one distribution have more than 0.
+        Float >= 0, in units of the features. Two samples of one distribution score above 0.
 
     Raises:
-        ValueError: The sets are not equally large, or too large.
+        ValueError: The sets differ in size, or are too large.
 
-    Reference: Villani, Optimal Transport, 2009, introduction; the assignment is found by SciPy.
+    Reference: Villani, Optimal Transport, 2009, introduction; SciPy finds the assignment.
     """
-    real, fake = features_.checked_pair(real, fake, least=1)
+    real, fake = checked_pair(real, fake, least=1)
     if len(real) != len(fake) or len(real) > _LARGEST_EXACT:
-        expected = f"as many examples in both, at most {_LARGEST_EXACT:,}: pass as many of each"
-        raise invalid("fake", expected, f"{len(real):,} real and {len(fake):,} generated ones")
+        expected = f"two sets of equal size, at most {_LARGEST_EXACT:,}: pass the first examples of each"
+        raise invalid("fake", expected, f"{len(real):,} real and {len(fake):,} generated examples")
     if real.shape[1] == 1:
         return float(scipy.stats.wasserstein_distance(real[:, 0], fake[:, 0]))
     lengths = scipy.spatial.distance.cdist(real.astype(np.float64), fake.astype(np.float64))
     return float(lengths[scipy.optimize.linear_sum_assignment(lengths)].mean())
 
 
-def sliced_wasserstein_distance(real, fake, num_directions=512, seed=0, directions=None):
-    """Mean of the Wasserstein-1 distances of the projections on random directions.
+def sliced_wasserstein_distance(
+    real: ArrayLike, fake: ArrayLike, num_directions: int = 512, seed: int = 0, directions: ArrayLike | None = None
+) -> float:
+    """Mean Wasserstein-1 distance of the projections on random directions.
 
     Args:
-        real, fake: Arrays `(n, d)`; their numbers may differ.
-        num_directions: Integer >= 1. Defaults to `512`.
-        seed: Integer, of the directions.
-        directions: Array `(d, num_directions)` of unit columns instead of random ones.
+        real, fake: Arrays `(n, d)`; n may differ.
+        num_directions: Integer >= 1.
+        seed: Integer, for the directions.
+        directions: Array `(d, num_directions)` of unit columns, in place of random ones.
 
     Returns:
-        Float >= 0. Two samples of one distribution have more than 0, the more the fewer they are: look at the value
-        of real against real beside.
+        Float >= 0. Two samples of one distribution score above 0, and the smaller they are, the higher: compare with
+        the value of real against real.
 
     Reference: Rabin et al., Wasserstein Barycenter and its Application to Texture Mixing, 2011, eq. 6, with p = 1.
     """
-    real, fake = features_.checked_pair(real, fake, least=1)
+    real, fake = checked_pair(real, fake, least=1)
     if directions is not None:
-        directions = features_.checked(directions, "directions", least=1)
+        directions = checked(directions, "directions", least=1)
         norms = np.linalg.norm(directions, axis=0)
         if len(directions) != real.shape[1] or not np.allclose(norms, 1.0, atol=1e-3):
             received = f"shape {directions.shape}, norms {norms[:3]}, ..."
-            raise invalid("directions", f"unit columns of {real.shape[1]} coordinates", received)
+            raise invalid("directions", f"unit columns with {real.shape[1]} coordinates", received)
     else:
         num_directions = checked_integer("num_directions", num_directions)
         directions = np.random.default_rng(seed).normal(size=(real.shape[1], num_directions))
@@ -69,7 +72,7 @@ def sliced_wasserstein_distance(real, fake, num_directions=512, seed=0, directio
 
 
 def _along(directions, real, fake):
-    """Distances of the projections on each direction."""
+    """Distance of the projections on each direction."""
     one, other = (np.sort(_projected(features, directions), axis=0) for features in (real, fake))
     if len(one) == len(other):
         return np.abs(one - other).mean(axis=0)
@@ -77,4 +80,4 @@ def _along(directions, real, fake):
 
 
 def _projected(features, directions):
-    return np.concatenate([rows @ directions for rows in features_.blocks(features)])
+    return np.concatenate([rows @ directions for rows in blocks(features)])

@@ -1,9 +1,9 @@
-"""A trained generator for those who have neither kerasgan nor Keras: signatures, and TF Serving's layout.
+"""A trained generator for programs without kerasgan or Keras: a SavedModel with signatures, in TF Serving's layout.
 
     saved_models/mnist/1/saved_model.pb, variables/     the signatures of `Signatures`
-                         assets.extra/                  one warm-up request a signature
-                         model_card.json, samples.png   what it is, and what it makes
-                         generator.keras, .onnx, ...    what was asked for besides
+                         assets.extra/                  a warm-up request per signature
+                         model_card.json, samples.png   what it is, and what it generates
+                         generator.keras, .onnx, ...    other formats, on request
 
 Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RESTful API".
 """

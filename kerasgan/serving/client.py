@@ -1,13 +1,15 @@
-"""An exported model, asked by its signatures alone."""
+"""An exported model, called through its signatures only."""
 
 import contextlib
 import json
+import os
 import pathlib
 import re
 import tempfile
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from kerasgan import inference
 from kerasgan.errors import checked_integer, invalid
@@ -16,58 +18,72 @@ CARD = "model_card.json"
 
 
 class Served:
-    """A model that `export` has written, by its signatures alone.
+    """A model that `export` wrote, called through its signatures only.
 
     Args:
-        path: Directory of the model, of which the newest version is taken, or of a version.
+        path: Directory of the model, whose newest version is used, or of a version.
 
     Attributes:
-        card: Dict, `model_card.json`; empty where there is none.
+        card: Dict, `model_card.json`; empty if there is none.
         image_shape: Tuple of integers.
         conditional: Whether it takes labels.
-        num_classes: Number of classes; None where the card does not tell it.
+        num_classes: Number of classes; None if the card does not say.
 
     Raises:
-        ValueError: There is no such model, or it has not these signatures.
+        ValueError: There is no such model, or it lacks these signatures.
     """
 
-    def __init__(self, path):
-        self.path = version_in(path)
-        if self.path is None:
-            raise invalid("path", "a directory that `export` has made", str(path))
-        self._signatures = loaded(self.path).signatures
+    def __init__(self, path: str | os.PathLike):
+        version = version_in(path)
+        if version is None:
+            raise invalid("path", "a directory written by `export`", str(path))
+        self.path = version
+        self._signatures = loaded(version).signatures
         missing = {"serving_default", "generate", "generate_truncated", "interpolate"} - set(self._signatures)
         if missing:
-            raise invalid("path", "a model that kerasgan has exported", f"{path}, without signature {min(missing)!r}")
-        self.card = card_of(self.path)
+            raise invalid("path", "a model exported by kerasgan", f"{path}, without signature {min(missing)!r}")
+        self.card = card_of(version)
         self.image_shape = tuple(self._signatures["serving_default"].structured_outputs["images"].shape[1:])
         self.conditional = "labels" in self._signatures["generate"].structured_input_signature[1]
         self.num_classes = self.card.get("num_classes")
 
-    def generate(self, seeds, labels=None, truncation=None, batch_size=256):
+    def generate(
+        self,
+        seeds: ArrayLike,
+        labels: ArrayLike | None = None,
+        truncation: ArrayLike | None = None,
+        batch_size: int = 256,
+    ) -> np.ndarray:
         """As `GAN.generate` with `seeds`, but images are uint8.
 
         Args:
             seeds: Integer array `(n,)`.
-            labels: As in `GAN.generate`.
-            truncation: As in `GAN.generate`.
-            batch_size: Integer, images a request.
+            labels, truncation: As in `GAN.generate`.
+            batch_size: Images per request.
 
         Returns:
             Uint8 array `(n, height, width, channels)`, or float32 points.
         """
-        seeds = inference.checked_seeds("seeds", seeds)
-        inputs = {"seed": seeds}
-        if truncation is not None:
-            inputs["truncation"] = inference.checked_truncation(truncation, len(seeds))
-        return self._asked("generate" if truncation is None else "generate_truncated", inputs, labels, batch_size)
+        inputs = {"seed": inference.checked_seeds("seeds", seeds)}
+        if truncation is None:
+            return self._request("generate", inputs, labels, batch_size)
+        inputs["truncation"] = inference.checked_truncation(truncation, len(inputs["seed"]))
+        return self._request("generate_truncated", inputs, labels, batch_size)
 
-    def interpolate(self, seeds, other_seeds, positions, labels=None, batch_size=256):
+    def interpolate(
+        self,
+        seeds: ArrayLike,
+        other_seeds: ArrayLike,
+        positions: ArrayLike,
+        labels: ArrayLike | None = None,
+        batch_size: int = 256,
+    ) -> np.ndarray:
         """As `GAN.interpolate`, but images are uint8; labels as in `generate`."""
-        names, walk = ("seed", "other_seed", "position"), inference.checked_walk(seeds, other_seeds, positions)
-        return self._asked("interpolate", dict(zip(names, walk, strict=True)), labels, batch_size)
+        walk = inference.checked_walk(seeds, other_seeds, positions)
+        inputs = dict(zip(("seed", "other_seed", "position"), walk, strict=True))
+        return self._request("interpolate", inputs, labels, batch_size)
 
-    def _asked(self, signature, inputs, labels, batch_size):
+    def _request(self, signature, inputs, labels, batch_size):
         count = len(inputs["seed"])
         labels = inference.checked_labels(labels, count, self.conditional, self.num_classes)
         if labels is not None:
@@ -85,31 +101,31 @@ class Served:
         return np.concatenate(parts)
 
 
-def version_in(path):
-    """The newest version in the directory of a model, the directory itself if it is a version, or None."""
+def version_in(path: str | os.PathLike) -> pathlib.Path | None:
+    """The newest version in the directory of a model, or the directory itself if it is a version."""
     path = pathlib.Path(path).expanduser()
     if (path / "saved_model.pb").is_file():
         return path
-    versions = [one for one in path.glob("*") if one.name.isdecimal() and (one / "saved_model.pb").is_file()]
+    versions = [entry for entry in path.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
     return max(versions, key=lambda version: int(version.name), default=None)
 
 
-def card_of(version):
-    """Dict, what `model_card.json` of a version says; empty where there is none."""
+def card_of(version: pathlib.Path) -> dict:
+    """The content of a version's `model_card.json`; empty if there is none."""
     path = version / CARD
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def loaded(directory):
-    """The SavedModel of a directory, by another name where TensorFlow would take its own for a pattern."""
+def loaded(directory: pathlib.Path) -> tf.Module:
+    """The SavedModel in a directory, through a link if TensorFlow would read the path as a pattern."""
     with contextlib.ExitStack() as stack:
         if pattern_in(directory):
             link = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
-            link.symlink_to(pathlib.Path(directory).absolute(), target_is_directory=True)
+            link.symlink_to(directory.absolute(), target_is_directory=True)
             directory = link
         return tf.saved_model.load(str(directory))
 
 
-def pattern_in(path):
-    """The first character of a path that is special in TensorFlow's patterns; None where there is none."""
-    return next((character for character in pathlib.Path(path).as_posix() if character in "*?[\\"), None)
+def pattern_in(path: pathlib.Path) -> str | None:
+    """The first character of a path that is special in TensorFlow's patterns, if any."""
+    return next((character for character in path.as_posix() if character in "*?[\\"), None)

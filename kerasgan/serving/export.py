@@ -9,13 +9,14 @@ import json
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasgan import _version, distribution, files, images, inference, stateless
-from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_number, invalid
+from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_range, invalid
 from kerasgan.serving import client, formats
 from kerasgan.serving.signatures import Signatures
 
@@ -23,38 +24,51 @@ _WARMUP = "assets.extra/tf_serving_warmup_requests"
 _SHOWN, _POINTS_SHOWN = 64, 2_000
 
 
-def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None, bounds=None):
+def export(
+    model: keras.Model,
+    filepath: str | os.PathLike,
+    also: Sequence[str] = (),
+    max_batch_size: int = 4_096,
+    score: bool = True,
+    card: dict | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> pathlib.Path:
     """Writes the next version of a model in TF Serving's layout. It appears whole or not at all.
 
     Args:
-        model: `kerasgan.GAN` or `kerasgan.VAE`. Its average of the generator's weights is exported if there is one, in
-            float32 whatever the policy of the training was.
-        filepath: Directory of the model, whose versions are the directories 1, 2, ... in it.
-        also: Sequence of `"keras"`, `"litert"` and `"onnx"`: the generator in these formats too.
-        max_batch_size: Integer, the most images a request may ask for.
-        score: Whether the discriminator is exported too, as the signature `score`.
-        card: Dict that JSON can hold, added to `model_card.json`: data, licence, ...
-        bounds: `(lowest, highest)` of the generator's pixels, which become 0 and 255. By default those of its last
-            activation, tanh or sigmoid; others do not tell.
+        model: `kerasgan.GAN` or `kerasgan.VAE`. Exports the average of the generator's weights if there is one, in
+            float32 whatever the training policy was.
+        filepath: Directory of the model; its versions are the directories 1, 2, ... in it.
+        also: Formats to write the generator in as well: `"keras"`, `"litert"`, `"onnx"`.
+        max_batch_size: The largest number of images per request.
+        score: Whether to export the discriminator as the signature `score`.
+        card: Dict of JSON values to add to `model_card.json`: data, licence, ...
+        bounds: `(lowest, highest)` of the generator's pixels, which become 0 and 255. Defaults to the bounds of its
+            last activation, if it is tanh or sigmoid; others have none.
 
     Returns:
-        `pathlib.Path` of the version.
+        Path of the version.
 
     Raises:
-        ExportError: What was written does not compute what the model does, or cannot be written; there is no version.
-        ValueError: An argument is out of its range.
-        OSError: It cannot be written; there is no version.
+        ExportError: What was written does not compute what the model does, or a format cannot express it.
+        ValueError: An argument is invalid.
+        OSError: The version cannot be written.
     """
     base = pathlib.Path(filepath).expanduser()
-    bounds = model.output_range.bounds if bounds is None else _checked_bounds(bounds)
+    bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
-    if client.pattern_in(base):
+    if max_batch_size >= 2**31:
+        raise invalid("max_batch_size", "an integer below 2**31", f"max_batch_size={max_batch_size!r}")
+    pattern = client.pattern_in(base)
+    if pattern:
         warnings.warn(
-            f"TensorFlow reads {client.pattern_in(base)!r} in {str(base)!r} as a pattern and may not find the model "
+            f"TensorFlow reads {pattern!r} in {str(base)!r} as a pattern and may not find the model "
             "there. kerasgan.serving.Served does; for a server, move it to a path without this character.",
             stacklevel=3,
         )
-    _check(model, base, also, max_batch_size, bounds)
+    _check_directory(base)
+    _check_formats(also)
+    _check_model(model)
     networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
     with contextlib.ExitStack() as stack:
         for network in networks:
@@ -64,43 +78,46 @@ def export(model, filepath, also=(), max_batch_size=4_096, score=True, card=None
         _check_previous(base, card["signatures"])
         base.mkdir(parents=True, exist_ok=True)
         temporary = stack.enter_context(files.temporary_directory(base))
-        with _errors_of_the_system(base):
+        with _as_os_errors(base):
             tf.saved_model.save(signatures.module(), temporary, signatures.functions)
             _write_warmup(temporary / _WARMUP, signatures, base.name)
         _verify(temporary, model, signatures)
         for name in also:
             formats.write(name, temporary / formats.FORMATS[name][0], signatures)
         if signatures.are_images or model.image_shape == (2,):
-            images.save_picture(temporary / "samples.png", _picture(signatures))
+            images.save_picture(temporary / "samples.png", _picture(signatures, images.columns_of(model.num_classes)))
         (temporary / client.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         files.flush_tree(temporary)
         return _numbered(temporary, base)
 
 
-def _checked_bounds(bounds):
-    """Tuple of floats; whether they are the two that are needed is seen where it is known that they are."""
-    if not isinstance(bounds, tuple | list | np.ndarray):
-        raise invalid("bounds", "the lowest and the highest pixel, e.g. bounds=(-1, 1)", f"bounds={bounds!r}")
-    return tuple(checked_number("bounds", bound, "(-inf, inf)") for bound in bounds)
+def _checked_bounds(model, bounds):
+    if bounds is not None:
+        return checked_range("bounds", bounds)
+    known = model.output_range.bounds
+    if known is None and len(model.image_shape) == 3:
+        expected = "the lowest and the highest pixel of the generator, because its last activation does not bound them"
+        raise invalid("bounds", f"{expected}, e.g. bounds=(-1, 1)", "bounds=None")
+    return known
 
 
-def _check(model, base, also, max_batch_size, bounds):
+def _check_directory(base):
     if not base.name or base.name.isdecimal():
-        raise invalid("filepath", "the directory of the model; its versions are numbered in it", str(base))
+        raise invalid("filepath", "the directory of the model, in which its versions are numbered", str(base))
     if base.exists() and not base.is_dir():
         raise invalid("filepath", "a directory, new or not", f"the file {base}")
-    unknown = [name for name in also if name not in formats.FORMATS] if not isinstance(also, str) else [also]
-    if unknown:
+
+
+def _check_formats(also):
+    if isinstance(also, str) or not set(also) <= formats.FORMATS.keys():
         raise invalid("also", f"a sequence of {', '.join(formats.FORMATS)}", f"also={also!r}")
-    if max_batch_size >= 2**31:
-        raise invalid("max_batch_size", "an integer below 2**31", f"max_batch_size={max_batch_size!r}")
     for name in also:
         missing = [package for package in formats.FORMATS[name][1] if importlib.util.find_spec(package) is None]
         if missing:
             raise invalid("also", f"the packages of {name!r}: `pip install 'kerasgan[{name}]'`", f"no {missing[0]}")
-    if len(model.image_shape) == 3 and (bounds is None or len(bounds) != 2 or not bounds[0] < bounds[1]):
-        expected = "the lowest and the highest pixel of the generator, whose last activation does not tell them"
-        raise invalid("bounds", f"{expected}, e.g. bounds=(-1, 1)", f"bounds={bounds}")
+
+
+def _check_model(model):
     drawing = [name for names in stateless.layers_that_draw(model.sampler) for name in names]
     if drawing:
         expected = "a generator whose images are functions of latents and labels: make its noise an input, from latents"
@@ -109,22 +126,22 @@ def _check(model, base, also, max_batch_size, bounds):
     if tf.distribute.has_strategy():
         raise ValueError("`export` cannot run inside `strategy.scope()`. Call it outside.")
     if not distribution.is_chief(model.distribute_strategy):
-        raise ValueError("`export` writes on the chief alone. Call it where `kerasgan.distribution.is_chief()`.")
+        raise ValueError("Only the chief may `export`. Call it where `kerasgan.distribution.is_chief()`.")
 
 
 def _check_previous(base, signatures):
-    """A server switches to the new version by itself, and its clients ask as they did."""
+    """Refuses to change signatures: a server switches to the new version by itself, its clients do not."""
     previous = client.version_in(base)
     known = {} if previous is None else client.card_of(previous).get("signatures", {})
     for name in ("generate", "serving_default"):
         if name in known and known[name] != signatures[name]:
-            expected = f"the directory of a model of the same signatures, or a new one: {previous} has another {name!r}"
-            raise invalid("filepath", expected, f"{signatures[name]} instead of {known[name]}")
+            expected = f"the directory of a model with the same signatures, or a new one: {previous} has another"
+            raise invalid("filepath", f"{expected} {name!r}", f"{signatures[name]} instead of {known[name]}")
 
 
 @contextlib.contextmanager
-def _errors_of_the_system(path):
-    """What TensorFlow says of a disk, which is full perhaps, as an `OSError`."""
+def _as_os_errors(path):
+    """Turns TensorFlow's errors about a disk, which may be full, into `OSError`."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -133,7 +150,7 @@ def _errors_of_the_system(path):
 
 
 def _write_warmup(path, signatures, name):
-    """A request for each signature, which a server runs before it takes others, in TF Serving's format."""
+    """Writes a request for each signature, which a server runs before it accepts others, in TF Serving's format."""
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     path.parent.mkdir()
@@ -148,46 +165,45 @@ def _write_warmup(path, signatures, name):
 
 
 def _verify(directory, model, signatures):
-    """Loads what was written, and asks each signature for nothing, for one row, and for several.
+    """Loads the written signatures and compares them with the functions, rows with rows alone, images with the model's.
 
-    Compared are what is loaded with what was to be written, rows together with rows alone, and images with the model's.
+    Each is called with no rows, with single rows, and with several.
     """
-    loaded = client.loaded(directory)
-    count, answers = min(formats.CHECKED, signatures.max_batch_size), {}
+    loaded, outputs = client.loaded(directory).signatures, {}
+    count = min(formats.COMPARED_ROWS, signatures.max_batch_size)
     for name, function in signatures.functions.items():
         example = signatures.example(name, count)
-
-        def answer(rows, example=example, signature=loaded.signatures[name]):
-            return next(iter(signature(**{key: tf.constant(value[rows]) for key, value in example.items()}).values()))
-
-        nothing, some = answer(slice(0, 0)), answer(slice(count))
-        answers[name] = some
+        nothing, together = (_run(loaded[name], example, slice(stop)) for stop in (0, count))
+        outputs[name] = together
         if len(nothing):
-            raise ExportError(f"Signature {name!r} answers {nothing.shape} to an empty batch.")
-        if name != "generate_png":  # the same images, as files
-            what = f"The answer of {name!r}"
-            (written,) = function(**{key: tf.constant(value) for key, value in example.items()}).values()
-            formats.compare(what, some, written)
-            alone = tf.concat([answer(slice(row, row + 1)) for row in range(count)], axis=0)
-            formats.compare(f"{what} to rows alone", alone, some)
-    made = model.generate(seeds=np.arange(count), labels=signatures.example("serving_default", count).get("labels"))
-    formats.compare("The answer of 'serving_default'", answers["serving_default"], made)
+            raise ExportError(f"Signature {name!r} returns {nothing.shape} for an empty batch.")
+        if name != "generate_png":  # the images of `generate`, as files
+            what = f"The output of {name!r}"
+            formats.compare(what, together, _run(function, example, slice(count)))
+            alone = tf.concat([_run(loaded[name], example, slice(row, row + 1)) for row in range(count)], axis=0)
+            formats.compare(f"{what} for single rows", alone, together)
+    labels = signatures.example("serving_default", count).get("labels")
+    expected = model.generate(seeds=np.arange(count), labels=labels)
+    formats.compare("The output of 'serving_default'", outputs["serving_default"], expected)
 
 
-def _picture(signatures):
-    """As `generate` answers; of a model of more classes than can be told, the first one."""
-    columns = signatures.columns
+def _run(function, inputs, rows):
+    """The only output of a signature, for some rows of its inputs."""
+    (output,) = function(**{name: tf.constant(value[rows]) for name, value in inputs.items()}).values()
+    return output
+
+
+def _picture(signatures, columns):
+    """What `generate` returns for the first seeds."""
     count = _SHOWN - _SHOWN % (columns or 1) if signatures.are_images else _POINTS_SHOWN
-    example, parts = signatures.example("generate", count), []
-    for start in range(0, count, signatures.max_batch_size):
-        rows = slice(start, start + signatures.max_batch_size)
-        part = {key: tf.constant(value[rows]) for key, value in example.items()}
-        parts.append(signatures.functions["generate"](**part)["images"].numpy())
+    example, size = signatures.example("generate", count), signatures.max_batch_size
+    generate = signatures.functions["generate"]
+    parts = [_run(generate, example, slice(start, start + size)).numpy() for start in range(0, count, size)]
     return images.picture(np.concatenate(parts), columns=columns)
 
 
 def _card(model, signatures, more):
-    """The card: what is known of the model itself, and more."""
+    """The content of the card: what is known of the model, and more."""
     card = {
         "model": type(model).__name__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -200,35 +216,36 @@ def _card(model, signatures, more):
         "parameters": model.sampler.count_params(),
         "weights_sha256": weights_sha256(model.sampler),
         "max_batch_size": signatures.max_batch_size,
-        "signatures": {
-            name: {
-                "inputs": {spec.name: _described(spec) for spec in function.input_signature},
-                "outputs": {
-                    key: _described(spec) for key, spec in function.get_concrete_function().structured_outputs.items()
-                },
-            }
-            for name, function in signatures.functions.items()
-        },
+        "signatures": {name: _described(function) for name, function in signatures.functions.items()},
         "versions": {"kerasgan": _version.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
     if not isinstance(more, dict):
-        raise invalid("card", "a dict that JSON can hold", repr(more))
-    taken = sorted(card.keys() & more.keys())
-    if taken:
-        raise invalid("card", "other names than those of what is measured: rename it", f"card[{taken[0]!r}]")
+        raise invalid("card", "a dict of JSON values", repr(more))
+    reserved = sorted(card.keys() & more.keys())
+    if reserved:
+        raise invalid("card", "names other than those kerasgan writes: rename it", f"card[{reserved[0]!r}]")
     try:
         json.dumps(more, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise invalid("card", f"a dict that JSON can hold: {error}", repr(more)) from error
+        raise invalid("card", f"a dict of JSON values: {error}", repr(more)) from error
     return {**card, **more}
 
 
-def _described(spec):
-    return f"{spec.dtype.name} [{', '.join('n' if size is None else str(size) for size in spec.shape)}]"
+def _described(function):
+    """Dtypes and shapes of a signature, for the card."""
+
+    def described(spec):
+        return f"{spec.dtype.name} [{', '.join('n' if size is None else str(size) for size in spec.shape)}]"
+
+    outputs = function.get_concrete_function().structured_outputs
+    return {
+        "inputs": {spec.name: described(spec) for spec in function.input_signature},
+        "outputs": {name: described(spec) for name, spec in outputs.items()},
+    }
 
 
-def weights_sha256(network):
-    """String: the hash of a network's weights, whatever its variables are called."""
+def weights_sha256(network: keras.Model) -> str:
+    """Hash of a network's weights, independent of the names of its variables."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(f"{weight.dtype}{weight.shape}".encode())
