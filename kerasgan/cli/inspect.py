@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import typing
 
 import numpy as np
 
@@ -13,12 +14,12 @@ _SIZES_LISTED = 5
 _CLASSES_LISTED = 20
 
 
-def run(dataset, flags) -> dict:
+def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Says it, and returns what `--json` prints; its exit code is 1 if there are files that cannot be read.
 
     Args:
         dataset: Name or path.
-        flags: Dict of the command's flags by name.
+        flags: The command's flags by name.
     """
     path = pathlib.Path(dataset).expanduser()
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
