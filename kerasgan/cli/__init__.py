@@ -1,5 +1,8 @@
 """The command `kerasgan`, and what its commands have in common.
 
+Each command is a module with `run(*arguments, flags)`, which gets the flags by name, None for a setting that was not
+given, and returns what `--json` prints.
+
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
 
@@ -76,8 +79,8 @@ def _main(arguments):
             traceback.print_exc()
         if isinstance(error, KeyboardInterrupt):
             return _fail(f"kerasgan {name}", "interrupted", values["json"], 130)
-        message = "out of memory. Use a smaller --batch_size, --image_size or network." if out_of_memory else None
-        return _fail(f"kerasgan {name}", message or _explain(name, error, values), values["json"])
+        advice = "out of memory. Use a smaller --batch_size, --image_size or network."
+        return _fail(f"kerasgan {name}", advice if out_of_memory else _explain(name, error, values), values["json"])
 
 
 def _usage():

@@ -1,5 +1,7 @@
 """From a configuration to a compiled model."""
 
+import typing
+
 import keras
 
 from kerasgan import datasets, gan, networks, optimization, vae, variants
@@ -35,7 +37,9 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         source: The shape of its examples and its number of classes are used.
     """
     network, shape = configuration.network, source.example_shape
-    size = {"units": configuration.units} if network == "mlp" else {"filters": configuration.filters}
+    size: dict[str, typing.Any] = (
+        {"units": configuration.units} if network == "mlp" else {"filters": configuration.filters}
+    )
     labels = {"num_classes": source.num_classes} if configuration.conditional else {}
     generator = GENERATORS[network](
         shape,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kerasgan.cli.kinds import Boolean, Integer, Integers, Names, Number, Text
+from kerasgan.cli.kinds import BOOLEAN, integer, integers, names, number, text
 from kerasgan.cli.settings import LARGEST_SEED, SETTINGS, Setting
 
 FORMATS = ("keras", "litert", "onnx")
@@ -28,31 +28,31 @@ class Command:
     groups: Groups
 
 
-def _of_run(*names: str) -> dict[str, Setting]:
-    return {name: SETTINGS[name] for name in names}
+def _of_run(*settings: str) -> dict[str, Setting]:
+    return {name: SETTINGS[name] for name in settings}
 
 
 _DATA = _of_run("image_size", "data_dir", "value_range", "keep_depth")
-_SEED = Setting(Integer(least=0, most=LARGEST_SEED), "The same seed gives the same images.", 0)
+_SEED = Setting(integer(least=0, most=LARGEST_SEED), "The same seed gives the same images.", 0)
 
 _TRAIN: Groups = {
     "Data": _of_run("dataset") | _DATA | _of_run("flip", "dequantize", "on_bad_file"),
     "Model": _of_run("model", "network", "units", "filters", "latent_dim", "conditional"),
     "Training": {
         **_of_run("steps"),
-        "epochs": Setting(Integer(), "Passes over the data, instead of --steps."),
+        "epochs": Setting(integer(), "Passes over the data, instead of --steps."),
         **_of_run("batch_size", "n_critic", "penalty_weight", "pack", "learning_rate", "learning_rate_decay"),
         **_of_run("beta_1", "beta_2", "ema_momentum", "seed", "on_non_finite"),
     },
     "Output": {
         "workdir": Setting(
-            Text("PATH"),
+            text("PATH"),
             "Where everything goes, new or empty. By default runs/DATASET-MODEL-N with the next free number.",
         ),
-        "overwrite": Setting(Boolean(), "Replace the run in --workdir.", False),
+        "overwrite": Setting(BOOLEAN, "Replace the run in --workdir.", False),
         **_of_run("checkpoint_every", "keep_checkpoints"),
         "dry_run": Setting(
-            Boolean(), "Print the resolved configuration and both networks, write nothing, and stop.", False
+            BOOLEAN, "Print the resolved configuration and both networks, write nothing, and stop.", False
         ),
     },
     "Machine": _of_run("strategy", "precision", "jit_compile"),
@@ -60,7 +60,7 @@ _TRAIN: Groups = {
 
 _RESUME: Groups = {
     "Training": {
-        "steps": Setting(Integer(), "Updates of the generator in all. By default as many as the run was started with."),
+        "steps": Setting(integer(), "Updates of the generator in all. By default as many as the run was started with."),
     },
     "Machine": _of_run("strategy"),
 }
@@ -68,12 +68,12 @@ _RESUME: Groups = {
 
 def _images(num_images: int) -> dict[str, Setting]:
     return {
-        "num_images": Setting(Integer(), "How many.", num_images),
+        "num_images": Setting(integer(), "How many.", num_images),
         # The most leaves room for the seeds after it.
         "seed": Setting(
-            Integer(least=0, most=2**62), "Seed of the first image; the others have the numbers after it.", 0
+            integer(least=0, most=2**62), "Seed of the first image; the others have the numbers after it.", 0
         ),
-        "labels": Setting(Integers(least=0), "Classes, in turn, for a conditional model. By default all of them."),
+        "labels": Setting(integers(least=0), "Classes, in turn, for a conditional model. By default all of them."),
     }
 
 
@@ -81,13 +81,13 @@ _GENERATE: Groups = {
     "Images": {
         **_images(64),
         "truncation": Setting(
-            Number(positive=True),
+            number(positive=True),
             "Cut latents off at this many standard deviations: more typical images, less variety.",
         ),
     },
     "Output": {
         "out": Setting(
-            Text("PATH"),
+            text("PATH"),
             "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, height, "
             "width, channels); or, without a suffix, a folder of PNGs, one an image. By default SOURCE/generated.png, "
             "or generated.png here for an exported model.",
@@ -98,41 +98,41 @@ _GENERATE: Groups = {
 _INTERPOLATE: Groups = {
     "Images": {
         **_images(16),
-        "stops": Setting(Integer(least=2), "Images that each cell passes before it is back at its first.", 4),
-        "frames": Setting(Integer(), "Frames from one stop to the next.", 16),
+        "stops": Setting(integer(least=2), "Images that each cell passes before it is back at its first.", 4),
+        "frames": Setting(integer(), "Frames from one stop to the next.", 16),
     },
     "Output": {
-        "out": Setting(Text("PATH"), "A .gif. By default SOURCE/interpolation.gif, or here for an exported model."),
+        "out": Setting(text("PATH"), "A .gif. By default SOURCE/interpolation.gif, or here for an exported model."),
     },
 }
 
 _EXPORT: Groups = {
     "Output": {
         "to": Setting(
-            Text("PATH"), "Directory of the model; its versions are 1, 2, ... By default saved_models/DATASET."
+            text("PATH"), "Directory of the model; its versions are 1, 2, ... By default saved_models/DATASET."
         ),
         "also": Setting(
-            Names(choices=FORMATS),
+            names(*FORMATS),
             "The generator in other formats too, in the directory of the version.",
         ),
-        "score": Setting(Boolean(), "Export the discriminator too; --noscore for a smaller model.", True),
-        "license": Setting(Text("TEXT"), "The license that model_card.json names."),
+        "score": Setting(BOOLEAN, "Export the discriminator too; --noscore for a smaller model.", True),
+        "license": Setting(text("TEXT"), "The license that model_card.json names."),
     },
     "Server": {
-        "max_batch_size": Setting(Integer(), "The most images that a request may ask for.", 4_096),
+        "max_batch_size": Setting(integer(), "The most images that a request may ask for.", 4_096),
     },
 }
 
 _EVALUATE: Groups = {
     "Evaluation": {
         "num_images": Setting(
-            Integer(),
+            integer(),
             "How many to generate, and to compare with as many real ones; at most half of the data.",
             2_000,
         ),
         "seed": _SEED,
         "classifier": Setting(
-            Boolean(),
+            BOOLEAN,
             "Train a small classifier on the data, for its features and the share of each class. By default where "
             "the data are images with labels; about a minute for MNIST.",
         ),
@@ -142,7 +142,7 @@ _EVALUATE: Groups = {
 _COMPARE: Groups = {
     "Output": {
         "out": Setting(
-            Text("PATH"),
+            text("PATH"),
             "Picture of the samples and curves of both, outside of their directories. By default compare-A-B.png, "
             "after the names of the directories.",
         ),
@@ -152,14 +152,14 @@ _COMPARE: Groups = {
 _INSPECT: Groups = {
     "Data": _DATA,
     "Output": {
-        "out": Setting(Text("PATH"), "Picture of a grid of images. By default inspect-DATASET.png."),
+        "out": Setting(text("PATH"), "Picture of a grid of images. By default inspect-DATASET.png."),
     },
 }
 
 OTHER = {
-    "help": Setting(Boolean(), "This help; -h too.", False),
-    "json": Setting(Boolean(), "One JSON object on standard output; text for people goes to standard error.", False),
-    "debug": Setting(Boolean(), "Show the traceback of an error.", False),
+    "help": Setting(BOOLEAN, "This help; -h too.", False),
+    "json": Setting(BOOLEAN, "One JSON object on standard output; text for people goes to standard error.", False),
+    "debug": Setting(BOOLEAN, "Show the traceback of an error.", False),
 }
 
 COMMANDS = {

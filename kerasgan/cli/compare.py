@@ -38,15 +38,7 @@ _LONGEST_TITLE = 32
 
 
 def run(a: str, b: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Compares, and returns what `--json` prints.
-
-    Args:
-        a, b: Run directories of `kerasgan train`.
-        flags: The command's flags by name.
-
-    Raises:
-        ValueError: They are not two run directories, or a file in them cannot be read.
-    """
+    """Compares two run directories."""
     paths = [directory(workdir) for workdir in (a, b)]
     names = _names(*(path.resolve() for path in paths))
     out = _picture_path(flags["out"], names, paths)

@@ -32,12 +32,7 @@ def direction(name: str) -> int:
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Evaluates, and returns what `--json` prints.
-
-    Args:
-        workdir: Run directory of `kerasgan train`.
-        flags: The command's flags by name.
-    """
+    """Evaluates the model of a run directory."""
     path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
     written = path / "metrics.json"
@@ -52,7 +47,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
             f"{configuration.dataset}, and --num_images={flags['num_images']}."
         )
     rows = np.random.default_rng(seed).permutation(source.num_examples)[: 2 * count].reshape(2, count)
-    labels = source.labels[rows[0]] if model.conditional else None
+    labels = None if source.labels is None or not model.conditional else source.labels[rows[0]]
     fake = model.generate(count, labels=labels, seed=seed, batch_size=256)
     fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
     real, other, others = source.images[rows[0]], source.images[rows[1]], "other training examples"
@@ -75,7 +70,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     }
     shares = None
     if classifier is not None:
-        classes = np.arange(source.num_classes)
+        classes = np.arange(source.num_classes or 0)
         shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
         evaluation["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
@@ -115,15 +110,15 @@ def _table(dataset, pixels, examples, classifier):
         pixels, examples: Real, generated and other real ones, as features and as they are.
         classifier: `kerasgan.metrics.Classifier`, or None.
     """
-    rows = []
+    rows: list[tuple[str, float, float]] = []
 
     def add(function, features, name=None):
         """A row of each value that the function gives for two sets; a dict names its values itself."""
         real, fake, other = features
-        values = function(real, fake), function(real, other)
+        generated, floor = function(real, fake), function(real, other)
         if name is not None:
-            values = tuple({name: value} for value in values)
-        rows.extend((key, value, values[1][key]) for key, value in values[0].items())
+            generated, floor = {name: generated}, {name: floor}
+        rows.extend((key, value, floor[key]) for key, value in generated.items())
 
     def add_distances(space, features):
         add(lambda x, y: {f"{name}[{space}]": value for name, value in metrics.prdc(x, y, _K).items()}, features)

@@ -9,12 +9,7 @@ from kerasgan.cli.run_directory import name_of, read_json, trained
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Exports, and returns what `--json` prints.
-
-    Args:
-        workdir: Run directory of `kerasgan train`.
-        flags: The command's flags by name.
-    """
+    """Exports the model of a run directory."""
     path, model = trained(workdir)
     written = read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")

@@ -11,12 +11,7 @@ from kerasgan.cli.run_directory import opened
 
 
 def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Generates, and returns what `--json` prints.
-
-    Args:
-        source: Run directory of `kerasgan train`, or directory of an exported model.
-        flags: The command's flags by name.
-    """
+    """Generates images with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     in_turn = model.conditional and flags["labels"] is None

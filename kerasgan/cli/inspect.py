@@ -15,12 +15,7 @@ _CLASSES_LISTED = 20
 
 
 def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Says it, and returns what `--json` prints; its exit code is 1 if there are files that cannot be read.
-
-    Args:
-        dataset: Name or path.
-        flags: The command's flags by name.
-    """
+    """Describes a dataset; the exit code is 1 if there are files that cannot be read."""
     path = pathlib.Path(dataset).expanduser()
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):

@@ -12,12 +12,7 @@ _SECONDS_PER_FRAME = 0.08
 
 
 def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Generates, and returns what `--json` prints.
-
-    Args:
-        source: Run directory of `kerasgan train`, or directory of an exported model.
-        flags: The command's flags by name.
-    """
+    """Interpolates with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "interpolation.gif" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     if out.suffix.lower() != ".gif":

@@ -8,7 +8,7 @@ import typing
 from absl import flags
 
 from kerasgan.cli.commands import COMMANDS, OTHER
-from kerasgan.cli.kinds import Boolean, Kind
+from kerasgan.cli.kinds import BOOLEAN, Kind
 from kerasgan.cli.settings import SETTINGS
 
 _COLUMN = 30  # where the explanation of a flag begins
@@ -34,9 +34,9 @@ class Flags:
                 self._define(flag, setting, default)
 
     def _define(self, name, setting, default):
-        if isinstance(setting.kind, Boolean):
-            short = {"short_name": "h"} if name == "help" else {}
-            flags.DEFINE_boolean(name, default, setting.help, flag_values=self.values, **short)
+        if setting.kind is BOOLEAN:
+            short = "h" if name == "help" else None
+            flags.DEFINE_boolean(name, default, setting.help, flag_values=self.values, short_name=short)
         else:
             flags.DEFINE(_Parser(setting.kind), name, default, setting.help, flag_values=self.values)
 
@@ -53,7 +53,7 @@ class Flags:
         for title, group in self.groups.items():
             lines += ["", title]
             for name, setting in group.items():
-                value = "" if isinstance(setting.kind, Boolean) else f"={setting.shown}"
+                value = "" if setting.kind is BOOLEAN else f"={setting.shown}"
                 text = textwrap.wrap(setting.explanation, max(40, width - _COLUMN), break_on_hyphens=False)
                 lines += _entry(f"  --{name}{value}", text)
         return "\n".join(lines)

@@ -13,12 +13,7 @@ from kerasgan.cli.train import prepare, train
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Resumes the run in a directory, and returns what `--json` prints.
-
-    Args:
-        workdir: The run directory.
-        flags: The command's flags by name.
-    """
+    """Resumes the run in a directory."""
     begun = time.monotonic()
     path = pathlib.Path(workdir).expanduser()
     if not (path / "config.json").is_file():

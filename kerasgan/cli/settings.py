@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 
 from kerasgan import papers
-from kerasgan.cli.kinds import Boolean, Choice, Integer, Integers, Interval, Kind, Number, Text
+from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, number, text
 
 MODELS = {
     "wgan_gp": papers.WGAN_GP,
@@ -79,8 +79,8 @@ _TOYS = [(dataset, model) for dataset in _POINTS for model in ("wgan_gp", "wgan_
 _MNIST = [("mnist", "wgan_gp"), ("fashion_mnist", "wgan_gp")]
 
 
-def _setting(kind, help, default=None, tuned=None, required=False) -> typing.Any:
-    return dataclasses.field(metadata={"setting": Setting(kind, help, default, tuned or {}, required)})
+def _setting(*arguments: typing.Any, **options: typing.Any) -> typing.Any:
+    return dataclasses.field(metadata={"setting": Setting(*arguments, **options)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,117 +88,111 @@ class Configuration:
     """The settings of a run, resolved: nothing is left to choose. `config.json` has them in this order."""
 
     dataset: str = _setting(
-        Text(),
+        text(),
         "A name (digits, ring, grid, swiss_roll, stacked_mnist, or one of TensorFlow Datasets: mnist, fashion_mnist, "
         "cifar10, ...), a folder of images, or an .npz file.",
         "digits",
         required=True,
     )
-    model: str = _setting(Choice(choices=tuple(MODELS)), "The model to train.", "wgan_gp", required=True)
+    model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", required=True)
     network: str = _setting(
-        Choice("auto", NETWORKS, automatic="auto"),
+        choice(*NETWORKS, automatic="auto"),
         "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones.",
         required=True,
     )
     units: tuple[int, ...] | None = _setting(
-        Integers(),
+        integers(),
         "Widths of the hidden layers, for mlp.",
         (512, 512, 512),
         dict.fromkeys(("digits", *_POINTS), (256, 256, 256)),
     )
     filters: int | None = _setting(
-        Integer(),
+        integer(),
         "Filters of the layer next to the image for dcgan, of all layers for resnet.",
         64,
         {"mnist": 32, "fashion_mnist": 32},
     )
     generator_normalization: str | None = _setting(
-        Choice(choices=NORMALIZATIONS), "Normalization in the generator.", required=True
+        choice(*NORMALIZATIONS), "Normalization in the generator.", required=True
     )
     discriminator_normalization: str | None = _setting(
-        Choice(choices=NORMALIZATIONS), "Normalization in the discriminator or encoder.", required=True
+        choice(*NORMALIZATIONS), "Normalization in the discriminator or encoder.", required=True
     )
-    conditional: bool = _setting(Boolean(), "Generate by class; needs labels.", False)
+    conditional: bool = _setting(BOOLEAN, "Generate by class; needs labels.", False)
     penalty_weight: float | None = _setting(
-        Number(),
+        number(),
         "Weight of the gradient penalty; gamma for r3gan. By default the paper's, or the one tuned for the dataset.",
         tuned=dict.fromkeys(_TOYS, 0.1),
     )
-    latent_dim: int = _setting(Integer(), "Size of a latent vector.", 128, {"digits": 32} | dict.fromkeys(_POINTS, 2))
-    batch_size: int = _setting(Integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
+    latent_dim: int = _setting(integer(), "Size of a latent vector.", 128, {"digits": 32} | dict.fromkeys(_POINTS, 2))
+    batch_size: int = _setting(integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
     n_critic: int = _setting(
-        Integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
+        integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
     )
     pack: int = _setting(
-        Integer(), "Images that the discriminator judges together, as in PacGAN, against mode collapse.", 1
+        integer(), "Images that the discriminator judges together, as in PacGAN, against mode collapse.", 1
     )
     learning_rate: float = _setting(
-        Number(positive=True),
+        number(positive=True),
         "Learning rate of both optimizers. By default the paper's, or the one tuned for the dataset.",
         tuned=dict.fromkeys([("digits", "wgan_gp"), *_MNIST], 5e-4),
         required=True,
     )
     beta_1: float | None = _setting(
-        Number(below_one=True),
+        number(below_one=True),
         "beta_1 of both Adam optimizers. By default the paper's, or the one tuned for the dataset.",
         tuned=dict.fromkeys(_TOYS, 0.5),
         required=True,
     )
     beta_2: float | None = _setting(
-        Number(below_one=True), "beta_2 of both Adam optimizers. By default the paper's.", required=True
+        number(below_one=True), "beta_2 of both Adam optimizers. By default the paper's.", required=True
     )
     learning_rate_decay: bool = _setting(
-        Boolean(),
+        BOOLEAN,
         "Decay the learning rate linearly to zero. By default only for wgan_gp on mnist and fashion_mnist.",
         False,
         dict.fromkeys(_MNIST, True),
     )
     ema_momentum: float | None = _setting(
-        Number(below_one=True),
+        number(below_one=True),
         "Generate with an average of the generator's weights that has this momentum; 0 for no average.",
         0.999,
     )
     steps: int = _setting(
-        Integer(),
+        integer(),
         "Updates of the generator.",
         20_000,
         {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | {"mnist": 7_000, "fashion_mnist": 7_000},
     )
-    steps_per_epoch: int = _setting(Integer(), "Updates of the generator between two pictures.", required=True)
+    steps_per_epoch: int = _setting(integer(), "Updates of the generator between two pictures.", required=True)
     checkpoint_every: int | None = _setting(
-        Integer(), "Steps between two checkpoints. By default, one with each picture."
+        integer(), "Steps between two checkpoints. By default, one with each picture."
     )
-    keep_checkpoints: int = _setting(Integer(), "How many of the newest checkpoints to keep.", 3)
-    on_non_finite: str = _setting(
-        Choice(choices=("raise", "skip")), "On NaN or infinity: stop, or skip the update.", "raise"
-    )
-    image_size: int | None = _setting(Integer(), "Side of the square images in pixels. By default that of the data.")
-    flip: bool = _setting(Boolean(), "Mirror images at random; not for letters and digits.", False)
-    dequantize: bool = _setting(Boolean(), "Spread each grey level by uniform noise.", False)
+    keep_checkpoints: int = _setting(integer(), "How many of the newest checkpoints to keep.", 3)
+    on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
+    image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
+    flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
+    dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)
     data_dir: str | None = _setting(
-        Text("PATH"), "Where TensorFlow Datasets keeps its data. By default, its usual directory."
+        text("PATH"), "Where TensorFlow Datasets keeps its data. By default, its usual directory."
     )
-    on_bad_file: str = _setting(
-        Choice(choices=("raise", "skip")), "What to do with a file that is not an image.", "raise"
-    )
+    on_bad_file: str = _setting(choice("raise", "skip"), "What to do with a file that is not an image.", "raise")
     value_range: tuple[float, ...] | None = _setting(
-        Interval(),
+        interval(),
         "Values that become black and white, for a folder or an .npz. By default, one range for all files, found from "
         "their values; 0,255 for 8 bits.",
     )
     keep_depth: bool = _setting(
-        Boolean(), "Keep 16-bit and float images as floats with all their levels, instead of 256.", False
+        BOOLEAN, "Keep 16-bit and float images as floats with all their levels, instead of 256.", False
     )
-    seed: int = _setting(Integer(least=0, most=LARGEST_SEED), "The same seed gives the same run.", 0)
+    seed: int = _setting(integer(least=0, most=LARGEST_SEED), "The same seed gives the same run.", 0)
     strategy: str = _setting(
-        Choice(choices=("auto", "one", "mirrored", "multiworker", "tpu")),
+        choice("auto", "one", "mirrored", "multiworker", "tpu"),
         "Devices. auto: all workers of TF_CONFIG, else a TPU, else all GPUs of this machine.",
         "auto",
     )
-    precision: str = _setting(
-        Choice(choices=("float32", "mixed_bfloat16", "mixed_float16")), "Keras dtype policy.", "float32"
-    )
-    jit_compile: bool | str = _setting(Choice(choices=("auto", True, False)), "XLA. auto: on a GPU or TPU.", "auto")
+    precision: str = _setting(choice("float32", "mixed_bfloat16", "mixed_float16"), "Keras dtype policy.", "float32")
+    jit_compile: bool | str = _setting(choice("auto", True, False), "XLA. auto: on a GPU or TPU.", "auto")
 
     @property
     def epochs(self) -> int:
@@ -215,8 +209,12 @@ class Configuration:
         Raises:
             KeyError: A value is missing that has no default.
         """
-        known = {n: values[n] if s.required else values.get(n, s.default) for n, s in SETTINGS.items()}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        known: dict[str, typing.Any] = {
+            name: values[name] if setting.required else values.get(name, setting.default)
+            for name, setting in SETTINGS.items()
+        }
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known)
 
 
 SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in dataclasses.fields(Configuration)}

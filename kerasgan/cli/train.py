@@ -24,11 +24,7 @@ _INTERRUPTED, _TERMINATED = 130, 143
 
 
 def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Trains, and returns what `--json` prints.
-
-    Args:
-        flags: The command's flags by name; None for a setting that was not given.
-    """
+    """Trains in a new run directory."""
     begun = time.monotonic()
     strategy = distribution.strategy(flags["strategy"] or "auto")  # before anything else touches the devices
     chief = distribution.is_chief(strategy)
@@ -46,7 +42,7 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     if flags["dry_run"]:
         _describe(configuration, model)
         return configuration.to_json()
-    if not chief:
+    if workdir is not None and not chief:
         return train(model, dataset, configuration, data, workdir, begun)
     return _train_in_new_directory(model, dataset, configuration, data, workdir, flags["overwrite"], begun)
 
