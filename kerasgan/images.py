@@ -26,12 +26,12 @@ from kerasgan.errors import (
 
 BACKGROUND = 236
 PADDING = 4
+SCATTER_SIZE = 512
 # Smaller images are enlarged to at least this many pixels.
 _CELL = 60
 _INK = 40
 _FONT_SIZE = 15
 _MARGIN = 12
-_SCATTER_SIZE = 512
 _MOST_COLUMNS = 16
 
 
@@ -162,7 +162,7 @@ def scatter(points: ArrayLike, real: ArrayLike | None = None) -> np.ndarray:
 
     shown = _checked_points(points, "points")
     behind = None if real is None else _checked_points(real, "real")
-    figure = Figure(figsize=(_SCATTER_SIZE / 100, _SCATTER_SIZE / 100), dpi=100)
+    figure = Figure(figsize=(SCATTER_SIZE / 100, SCATTER_SIZE / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.085, 0.07, 0.895, 0.9))
     if behind is not None:
