@@ -1,4 +1,4 @@
-"""The command `kerasgan`, and what its commands have in common.
+"""The command `kerasgan`, and what its subcommands share.
 
 Each command is a module with `run(*arguments, flags)`, which gets the flags by name, None for a setting that was not
 given, and returns what `--json` prints.
@@ -23,7 +23,7 @@ from kerasgan.cli.options import Flags
 from kerasgan.cli.settings import DATASET_OPTIONS
 from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError
 
-_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, MemoryError, flags.Error)
+_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, flags.Error)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,31 +56,28 @@ def _main(arguments):
         message = f"unknown command {name!r}. Expected {', '.join(COMMANDS)}."
         return _fail("kerasgan", message, "--json" in arguments)
     options = Flags(name)
+    if any(argument in ("-h", "--help", "-help") for argument in arguments):
+        print(options.help())
+        return 0
     values = {flag: f"--{flag}" in arguments for flag in ("debug", "json")}  # until all flags are read
     try:
-        if any(argument in ("-h", "--help", "-help") for argument in arguments):
-            print(options.help())
-            return 0
         values, rest = options.parse(arguments)
         # With --json, text for people goes to standard error, and standard output holds one JSON object.
         with contextlib.redirect_stdout(sys.stderr) if values["json"] else contextlib.nullcontext():
             report = _run(name, options, values, rest)
-        if values["json"]:
-            print(json.dumps({"exit_code": 0, **report}), flush=True)
-        return report.get("exit_code", 0)
     except BrokenPipeError:
         raise
     except (KeyboardInterrupt, Exception) as error:
-        # TensorFlow's type, which must not be imported here.
-        out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-        if not isinstance(error, (KeyboardInterrupt, *_MISTAKES)) and not out_of_memory:
+        message = _explain(name, error, values)
+        if message is None:
             raise
         if values["debug"]:
             traceback.print_exc()
-        if isinstance(error, KeyboardInterrupt):
-            return _fail(f"kerasgan {name}", "interrupted", values["json"], 130)
-        advice = "out of memory. Use a smaller --batch_size, --image_size or network."
-        return _fail(f"kerasgan {name}", advice if out_of_memory else _explain(name, error, values), values["json"])
+        exit_code = 130 if isinstance(error, KeyboardInterrupt) else 2
+        return _fail(f"kerasgan {name}", message, values["json"], exit_code)
+    if values["json"]:
+        print(json.dumps({"exit_code": 0, **report}), flush=True)
+    return report.get("exit_code", 0)
 
 
 def _usage():
@@ -102,7 +99,14 @@ def _run(name, options, values, rest):
 
 
 def _explain(name, error, values):
-    """What an error says to somebody who uses the command."""
+    """What an error says to somebody who uses the command; None for a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    # The second is TensorFlow's, which may not have been imported.
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out of memory. Use a smaller --batch_size, --image_size or network."
+    if not isinstance(error, _MISTAKES):
+        return None
     if isinstance(error, flags.Error):
         return f"{error}. See `kerasgan {name} --help`"
     if isinstance(error, OSError) and error.strerror:

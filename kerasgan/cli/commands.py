@@ -6,7 +6,6 @@ from kerasgan.cli.kinds import BOOLEAN, integer, integers, names, number, text
 from kerasgan.cli.settings import LARGEST_SEED, SETTINGS, Setting
 
 FORMATS = ("keras", "litert", "onnx")
-Groups = dict[str, dict[str, Setting]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Command:
     summary: str
     purpose: str
     examples: tuple[str, ...]
-    groups: Groups
+    groups: dict[str, dict[str, Setting]]
 
 
 def _of_run(*settings: str) -> dict[str, Setting]:
@@ -33,37 +32,6 @@ def _of_run(*settings: str) -> dict[str, Setting]:
 
 
 _DATA = _of_run("image_size", "data_dir", "value_range", "keep_depth")
-_SEED = Setting(integer(least=0, most=LARGEST_SEED), "The same seed gives the same images.", 0)
-
-_TRAIN: Groups = {
-    "Data": _of_run("dataset") | _DATA | _of_run("flip", "dequantize", "on_bad_file"),
-    "Model": _of_run("model", "network", "units", "filters", "latent_dim", "conditional"),
-    "Training": {
-        **_of_run("steps"),
-        "epochs": Setting(integer(), "Passes over the data, instead of --steps."),
-        **_of_run("batch_size", "n_critic", "penalty_weight", "pack", "learning_rate", "learning_rate_decay"),
-        **_of_run("beta_1", "beta_2", "ema_momentum", "seed", "on_non_finite"),
-    },
-    "Output": {
-        "workdir": Setting(
-            text("PATH"),
-            "Where everything goes, new or empty. By default runs/DATASET-MODEL-N with the next free number.",
-        ),
-        "overwrite": Setting(BOOLEAN, "Replace the run in --workdir.", False),
-        **_of_run("checkpoint_every", "keep_checkpoints"),
-        "dry_run": Setting(
-            BOOLEAN, "Print the resolved configuration and both networks, write nothing, and stop.", False
-        ),
-    },
-    "Machine": _of_run("strategy", "precision", "jit_compile"),
-}
-
-_RESUME: Groups = {
-    "Training": {
-        "steps": Setting(integer(), "Updates of the generator in all. By default as many as the run was started with."),
-    },
-    "Machine": _of_run("strategy"),
-}
 
 
 def _images(num_images: int) -> dict[str, Setting]:
@@ -76,85 +44,6 @@ def _images(num_images: int) -> dict[str, Setting]:
         "labels": Setting(integers(least=0), "Classes, in turn, for a conditional model. By default all of them."),
     }
 
-
-_GENERATE: Groups = {
-    "Images": {
-        **_images(64),
-        "truncation": Setting(
-            number(positive=True),
-            "Cut latents off at this many standard deviations: more typical images, less variety.",
-        ),
-    },
-    "Output": {
-        "out": Setting(
-            text("PATH"),
-            "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, height, "
-            "width, channels); or, without a suffix, a folder of PNGs, one an image. By default SOURCE/generated.png, "
-            "or generated.png here for an exported model.",
-        ),
-    },
-}
-
-_INTERPOLATE: Groups = {
-    "Images": {
-        **_images(16),
-        "stops": Setting(integer(least=2), "Images that each cell passes before it is back at its first.", 4),
-        "frames": Setting(integer(), "Frames from one stop to the next.", 16),
-    },
-    "Output": {
-        "out": Setting(text("PATH"), "A .gif. By default SOURCE/interpolation.gif, or here for an exported model."),
-    },
-}
-
-_EXPORT: Groups = {
-    "Output": {
-        "to": Setting(
-            text("PATH"), "Directory of the model; its versions are 1, 2, ... By default saved_models/DATASET."
-        ),
-        "also": Setting(
-            names(*FORMATS),
-            "The generator in other formats too, in the directory of the version.",
-        ),
-        "score": Setting(BOOLEAN, "Export the discriminator too; --noscore for a smaller model.", True),
-        "license": Setting(text("TEXT"), "The license that model_card.json names."),
-    },
-    "Server": {
-        "max_batch_size": Setting(integer(), "The most images that a request may ask for.", 4_096),
-    },
-}
-
-_EVALUATE: Groups = {
-    "Evaluation": {
-        "num_images": Setting(
-            integer(),
-            "How many to generate, and to compare with as many real ones; at most half of the data.",
-            2_000,
-        ),
-        "seed": _SEED,
-        "classifier": Setting(
-            BOOLEAN,
-            "Train a small classifier on the data, for its features and the share of each class. By default where "
-            "the data are images with labels; about a minute for MNIST.",
-        ),
-    },
-}
-
-_COMPARE: Groups = {
-    "Output": {
-        "out": Setting(
-            text("PATH"),
-            "Picture of the samples and curves of both, outside of their directories. By default compare-A-B.png, "
-            "after the names of the directories.",
-        ),
-    },
-}
-
-_INSPECT: Groups = {
-    "Data": _DATA,
-    "Output": {
-        "out": Setting(text("PATH"), "Picture of a grid of images. By default inspect-DATASET.png."),
-    },
-}
 
 OTHER = {
     "help": Setting(BOOLEAN, "This help; -h too.", False),
@@ -173,7 +62,28 @@ COMMANDS = {
             "kerasgan train --dataset=mnist --steps=5000",
             "kerasgan train --dataset=photos/ --image_size=64 --flip --workdir=runs/photos",
         ),
-        _TRAIN,
+        {
+            "Data": _of_run("dataset") | _DATA | _of_run("flip", "dequantize", "on_bad_file"),
+            "Model": _of_run("model", "network", "units", "filters", "latent_dim", "conditional"),
+            "Training": {
+                **_of_run("steps"),
+                "epochs": Setting(integer(), "Passes over the data, instead of --steps."),
+                **_of_run("batch_size", "n_critic", "penalty_weight", "pack", "learning_rate", "learning_rate_decay"),
+                **_of_run("beta_1", "beta_2", "ema_momentum", "seed", "on_non_finite"),
+            },
+            "Output": {
+                "workdir": Setting(
+                    text("PATH"),
+                    "Where everything goes, new or empty. By default runs/DATASET-MODEL-N with the next free number.",
+                ),
+                "overwrite": Setting(BOOLEAN, "Replace the run in --workdir.", False),
+                **_of_run("checkpoint_every", "keep_checkpoints"),
+                "dry_run": Setting(
+                    BOOLEAN, "Print the resolved configuration and both networks, write nothing, and stop.", False
+                ),
+            },
+            "Machine": _of_run("strategy", "precision", "jit_compile"),
+        },
     ),
     "resume": Command(
         ("WORKDIR",),
@@ -181,7 +91,14 @@ COMMANDS = {
         "Resumes the run in WORKDIR from its newest checkpoint; it ends as it would have without a stop. If the run is "
         "complete, says so and does nothing.",
         ("kerasgan resume runs/digits-wgan_gp-1", "kerasgan resume runs/digits-wgan_gp-1 --steps=6000"),
-        _RESUME,
+        {
+            "Training": {
+                "steps": Setting(
+                    integer(), "Updates of the generator in all. By default as many as the run was started with."
+                ),
+            },
+            "Machine": _of_run("strategy"),
+        },
     ),
     "evaluate": Command(
         ("WORKDIR",),
@@ -190,7 +107,21 @@ COMMANDS = {
         "the value that real examples have. Writes them to metrics.json in place of the last evaluation, and plots. "
         "docs/metrics.md says what they mean.",
         ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-wgan_gp-1 --num_images=10000"),
-        _EVALUATE,
+        {
+            "Evaluation": {
+                "num_images": Setting(
+                    integer(),
+                    "How many to generate, and to compare with as many real ones; at most half of the data.",
+                    2_000,
+                ),
+                "seed": Setting(integer(least=0, most=LARGEST_SEED), "The same seed gives the same images.", 0),
+                "classifier": Setting(
+                    BOOLEAN,
+                    "Train a small classifier on the data, for its features and the share of each class. By default "
+                    "where the data are images with labels; about a minute for MNIST.",
+                ),
+            },
+        },
     ),
     "compare": Command(
         ("A", "B"),
@@ -202,7 +133,15 @@ COMMANDS = {
             "kerasgan compare runs/digits-wgan_gp-1 runs/digits-gan-1",
             "kerasgan compare runs/digits-wgan_gp-1 runs/digits-wgan_gp-2 --out=seeds.png",
         ),
-        _COMPARE,
+        {
+            "Output": {
+                "out": Setting(
+                    text("PATH"),
+                    "Picture of the samples and curves of both, outside of their directories. By default "
+                    "compare-A-B.png, after the names of the directories.",
+                ),
+            },
+        },
     ),
     "generate": Command(
         ("SOURCE",),
@@ -214,7 +153,23 @@ COMMANDS = {
             "kerasgan generate runs/digits-wgan_gp-1 --num_images=10000 --seed=1 --out=digits.npz",
             "kerasgan generate saved_models/digits --truncation=1.5",
         ),
-        _GENERATE,
+        {
+            "Images": {
+                **_images(64),
+                "truncation": Setting(
+                    number(positive=True),
+                    "Cut latents off at this many standard deviations: more typical images, less variety.",
+                ),
+            },
+            "Output": {
+                "out": Setting(
+                    text("PATH"),
+                    "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, "
+                    "height, width, channels); or, without a suffix, a folder of PNGs, one an image. By default "
+                    "SOURCE/generated.png, or generated.png here for an exported model.",
+                ),
+            },
+        },
     ),
     "interpolate": Command(
         ("SOURCE",),
@@ -225,7 +180,18 @@ COMMANDS = {
             "kerasgan interpolate runs/digits-wgan_gp-1",
             "kerasgan interpolate saved_models/digits --num_images=1 --stops=8 --out=walk.gif",
         ),
-        _INTERPOLATE,
+        {
+            "Images": {
+                **_images(16),
+                "stops": Setting(integer(least=2), "Images that each cell passes before it is back at its first.", 4),
+                "frames": Setting(integer(), "Frames from one stop to the next.", 16),
+            },
+            "Output": {
+                "out": Setting(
+                    text("PATH"), "A .gif. By default SOURCE/interpolation.gif, or here for an exported model."
+                ),
+            },
+        },
     ),
     "export": Command(
         ("WORKDIR",),
@@ -236,7 +202,22 @@ COMMANDS = {
             "kerasgan export runs/digits-wgan_gp-1 --to=saved_models/digits",
             "kerasgan export runs/photos --to=saved_models/photos --also=onnx,litert --license=CC-BY-4.0",
         ),
-        _EXPORT,
+        {
+            "Output": {
+                "to": Setting(
+                    text("PATH"), "Directory of the model; its versions are 1, 2, ... By default saved_models/DATASET."
+                ),
+                "also": Setting(
+                    names(*FORMATS),
+                    "The generator in other formats too, in the directory of the version.",
+                ),
+                "score": Setting(BOOLEAN, "Export the discriminator too; --noscore for a smaller model.", True),
+                "license": Setting(text("TEXT"), "The license that model_card.json names."),
+            },
+            "Server": {
+                "max_batch_size": Setting(integer(), "The most images that a request may ask for.", 4_096),
+            },
+        },
     ),
     "inspect": Command(
         ("DATASET",),
@@ -244,6 +225,11 @@ COMMANDS = {
         "Says what a dataset holds and which of its files cannot be read, and saves a grid of its images. Exits with 1 "
         "if there is such a file.",
         ("kerasgan inspect digits", "kerasgan inspect photos/ --out=photos.png"),
-        _INSPECT,
+        {
+            "Data": _DATA,
+            "Output": {
+                "out": Setting(text("PATH"), "Picture of a grid of images. By default inspect-DATASET.png."),
+            },
+        },
     ),
 }

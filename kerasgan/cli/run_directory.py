@@ -15,20 +15,8 @@ from kerasgan import checkpoint, files, serving
 from kerasgan.errors import CheckpointCorruptError, RunDirError
 
 # What a run leaves, checkpoints aside, and what --overwrite removes.
-OUTPUTS = (
-    "config.json",
-    "metrics.csv",
-    "metrics.json",
-    "evaluation.png",
-    "nearest.png",
-    "samples",
-    "samples.png",
-    "contact_sheet.png",
-    "training.gif",
-    "curves.png",
-    "model.keras",
-    "tensorboard",
-)
+_FILES = ("config.json", "metrics.csv", "metrics.json", "model.keras", "samples", "tensorboard")
+_PICTURES = ("samples.png", "contact_sheet.png", "training.gif", "curves.png", "evaluation.png", "nearest.png")
 
 
 def default_workdir(dataset: str, model: str) -> pathlib.Path:
@@ -120,7 +108,7 @@ def clear(path: pathlib.Path) -> None:
     """
     with checkpoint.locked(path / "checkpoints"):
         checkpoint.remove(checkpoint.checkpoints(path / "checkpoints"))
-        for name in OUTPUTS:
+        for name in _FILES + _PICTURES:
             target = path / name
             if target.is_dir():
                 shutil.rmtree(target)
