@@ -161,7 +161,7 @@ def test_a_rate_that_falls_to_zero_allows_no_more_steps(tmp_path, capsys):
     assert main([*arguments, "--learning_rate_decay"]) == 0
     before = (tmp_path / "config.json").read_bytes()
     error = refused(capsys, "resume", str(tmp_path), "--steps=6")
-    assert "--steps=6: the learning rate of this run falls to zero at step 3, its last. Train anew" in error
+    assert "--steps=6: the learning rate of this run falls to zero at step 3, its last. Start a new run" in error
     assert (tmp_path / "config.json").read_bytes() == before
     assert main(["resume", str(tmp_path), "--steps=3"]) == 0
     assert capsys.readouterr().out == f"{tmp_path} is complete: 3 steps.\n"
@@ -317,7 +317,7 @@ def test_a_run_without_its_checkpoints_is_not_trained_from_the_beginning(tmp_pat
     shutil.rmtree(workdir / "checkpoints")
     arguments = ["resume", str(workdir), "--steps=21"]
     before = sorted(workdir.rglob("*"))
-    assert "holds no checkpoint to resume from. Restore it, or begin anew" in refused(capsys, *arguments)
+    assert "holds no checkpoint to resume from. Restore it, or start a new run" in refused(capsys, *arguments)
     (workdir / "model.keras").unlink()
     assert "holds no checkpoint to resume from" in refused(capsys, *arguments)
     assert sorted([*workdir.rglob("*"), workdir / "model.keras"]) == before

@@ -378,7 +378,7 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         (
             "config.json",
             b'{"dataset": "digits"}',
-            "plain/config.json is no configuration of `kerasgan train`: 'model' is missing",
+            "plain/config.json is not a configuration of `kerasgan train`: 'model' is missing",
         ),
         ("metrics.json", b"", "plain/metrics.json is damaged"),
         ("metrics.json", b"\xff\xfe", "plain/metrics.json is damaged"),

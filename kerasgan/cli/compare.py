@@ -111,7 +111,7 @@ def _print_measured(title, values, how, not_comparable):
 def _print_notes(report, runs):
     """What "better" means, how to get an evaluation that is missing, and whether the classifiers differ."""
     if any(row["better"] for part in ("quality", "evaluation") for row in report[part]["values"].values()):
-        print("\nbetter: by the value alone, as two seeds may differ; none where both are no worse than real examples")
+        print("\nbetter: by the value alone, though seeds differ too; blank where both are no worse than real examples")
     how = report["evaluation"]["how"]
     for side, other, run in zip("ab", "ba", runs, strict=True):
         if how[other] and not how[side] and run.metrics is not None:

@@ -133,7 +133,7 @@ def read(path: pathlib.Path) -> Configuration:
         configuration = Configuration.from_json(read_json(path))
     except KeyError as error:
         raise ValueError(
-            f"{path} is no configuration of `kerasgan train`: {error} is missing. Restore it, or train again."
+            f"{path} is not a configuration of `kerasgan train`: {error} is missing. Restore it, or train again."
         ) from error
     optional = OPTIONAL - _needed(configuration)
     for name, setting in SETTINGS.items():

@@ -38,45 +38,57 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
-    source, seed = data.train, flags["seed"]
     # Half of the real examples at most: the other half is for the value of real against real.
-    count = min(flags["num_images"], source.num_examples // 2)
+    half = data.train.num_examples // 2
+    count = min(flags["num_images"], half)
     if count <= _K:
         raise ValueError(
-            f"{_K + 1} examples or more are needed for {_K} neighbours: there are {source.num_examples // 2}, half of "
+            f"{_K + 1} examples or more are needed for {_K} neighbours: there are {half}, half of "
             f"{configuration.dataset}, and --num_images={flags['num_images']}."
         )
-    rows = np.random.default_rng(seed).permutation(source.num_examples)[: 2 * count].reshape(2, count)
-    labels = None if source.labels is None or not model.conditional else source.labels[rows[0]]
-    fake = model.generate(count, labels=labels, seed=seed, batch_size=256)
-    fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
-    real, other, others = source.images[rows[0]], source.images[rows[1]], "other training examples"
-    if data.held_out is not None and data.held_out.num_examples >= count:
-        chosen = np.random.default_rng(seed).permutation(data.held_out.num_examples)[:count]
-        other, others = data.held_out.images[chosen], "held-out examples"
-    classifier = _classifier(source, flags["classifier"])
-    pixels = [_pixels(x) for x in (real, fake, other)]
-    table = _table(configuration.dataset, pixels, (real, fake, other), classifier) + _copies(data, pixels[1])
+    examples, others = _examples(model, data, count, flags["seed"])
+    classifier = _classifier(data.train, flags["classifier"])
+    pixels = [_pixels(x) for x in examples]
+    table = _table(configuration.dataset, pixels, examples, classifier) + _copies(data, pixels[1])
     _print(table, count, others, classifier)
     evaluation = {
         "version": __version__,
         "num_real": count,
         "num_fake": count,
         "other_real": others,
-        "seed": seed,
+        "seed": flags["seed"],
         "k": _K,
         "values": {name: _finite(value) for name, value, _ in table},
         "real_against_real": {name: _finite(value) for name, _, value in table},
     }
     shares = None
     if classifier is not None:
-        classes = np.arange(source.num_classes or 0)
-        shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
+        classes = np.arange(data.train.num_classes or 0)
+        shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in examples[:2]]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
         evaluation["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
         evaluation["class_shares"] = shares[1].tolist()
     write_json(written, {**summary, "evaluation": evaluation})
     print(f"\nvalues     {written}")
+    _plot(path, data.train, examples[1], pixels, others, shares)
+    return evaluation
+
+
+def _examples(model, data, count, seed):
+    """Real, generated and other real examples, and which the others are: held out where there are enough."""
+    source, held_out = data.train, data.held_out
+    rows = np.random.default_rng(seed).permutation(source.num_examples)[: 2 * count].reshape(2, count)
+    labels = source.labels[rows[0]] if model.conditional else None
+    fake = model.generate(count, labels=labels, seed=seed, batch_size=256)
+    fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
+    real = source.images[rows[0]]
+    if held_out is None or held_out.num_examples < count:
+        return (real, fake, source.images[rows[1]]), "other training examples"
+    chosen = np.random.default_rng(seed).permutation(held_out.num_examples)[:count]
+    return (real, fake, held_out.images[chosen]), "held-out examples"
+
+
+def _plot(path, source, fake, pixels, others, shares):
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         f"{others} to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -86,7 +98,6 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     if fake.ndim == 4:
         images.save_picture(path / "nearest.png", _nearest(source.images, fake[:_SHOWN]))
         print(f"nearest    {path / 'nearest.png'}: generated images, and the nearest real one of each below")
-    return evaluation
 
 
 def _classifier(source, wanted):

@@ -18,21 +18,21 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     path = pathlib.Path(workdir).expanduser()
     if not (path / "config.json").is_file():
         raise ValueError(
-            f"{path} holds no run: config.json is missing. Begin one by `kerasgan train --workdir={path}`."
+            f"{path} holds no run: config.json is missing. Start one with `kerasgan train --workdir={path}`."
         )
     configuration = configurations.read(path / "config.json")
     if not checkpoint.checkpoints(path / "checkpoints") and _has_trained(path):
         raise ValueError(
-            f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or begin "
-            "anew by `kerasgan train` with another --workdir."
+            f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or start "
+            "a new run with `kerasgan train` and another --workdir."
         )
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] not in (None, configuration.steps):
         if configuration.learning_rate_decay:
             raise ValueError(
                 f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
-                f"{configuration.steps:,}, its last. Train anew, by `kerasgan train --steps={flags['steps']}`, or with "
-                "--nolearning_rate_decay, which has no last step."
+                f"{configuration.steps:,}, its last. Start a new run with `kerasgan train --steps={flags['steps']}`, or one "
+                "with --nolearning_rate_decay, which has no last step."
             )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     done = _steps_done(path)
