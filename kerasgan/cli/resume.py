@@ -31,8 +31,8 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         if configuration.learning_rate_decay:
             raise ValueError(
                 f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
-                f"{configuration.steps:,}, its last. Start a new run with `kerasgan train --steps={flags['steps']}`, or one "
-                "with --nolearning_rate_decay, which has no last step."
+                f"{configuration.steps:,}, its last. Start a new run with `kerasgan train "
+                f"--steps={flags['steps']}`, or one with --nolearning_rate_decay, which has no last step."
             )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     done = _steps_done(path)
