@@ -459,7 +459,7 @@ def test_a_directory_that_is_in_use_or_cannot_be_is_refused(tmp_path, capsys, mo
     assert "--overwrite" in message
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "mine.txt"]
     with pytest.raises(RunDirError, match="not empty"):
-        run_directory.check_replaceable(tmp_path / "full", overwrite=False)
+        run_directory.check_new(tmp_path / "full", overwrite=False)
 
 
 def test_a_truncated_model_is_said_to_be_damaged(tmp_path, capsys):

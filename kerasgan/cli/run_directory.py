@@ -65,15 +65,20 @@ def directory(workdir: str) -> pathlib.Path:
     return path
 
 
-def check_replaceable(path: pathlib.Path, overwrite: bool) -> None:
-    """Refuses a path where no run can begin: a file, or a directory that holds something not to be replaced.
+def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
+    """Refuses a path where no run can begin.
+
+    Args:
+        path: Where the run is to be.
+        overwrite: Whether a run that is there may be replaced.
+        chief: Whether this process makes the directory, which others may find made.
 
     Raises:
-        RunDirError: It is one.
+        RunDirError: The path is a file, or a directory that holds something not to be replaced.
     """
     if path.exists() and not path.is_dir():
         raise RunDirError(f"--workdir={path} is a file. Name a directory, new or empty.")
-    if not path.is_dir() or not any(path.iterdir()):
+    if not chief or not path.is_dir() or not any(path.iterdir()):
         return
     message = f"--workdir={path} is not empty. Name another, or leave it out for a new one in runs/"
     if not _is_run(path):

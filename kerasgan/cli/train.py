@@ -31,8 +31,8 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     workdir = None if flags["workdir"] is None else pathlib.Path(flags["workdir"]).expanduser()
     if workdir is None and distribution.has_workers(strategy) and not flags["dry_run"]:
         raise ValueError("--workdir is needed with several workers: one directory that all of them see.")
-    if workdir is not None and chief and not flags["dry_run"]:
-        run_directory.check_replaceable(workdir, flags["overwrite"])
+    if workdir is not None and not flags["dry_run"]:
+        run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     for name in ("dataset", "model"):
         given.setdefault(name, SETTINGS[name].default)
