@@ -1,12 +1,12 @@
 """The console script `kerasgan`.
 
-It lies outside the package because `import kerasgan` imports TensorFlow, unless this module is there: `--help` answers
-at once.
+`import kerasgan` imports TensorFlow, unless this module, which lies outside the package, came first: `kerasgan --help`
+answers at once.
 """
 
 
-def main():
-    """Runs the command of the process's arguments; returns its exit code."""
+def main() -> int:
+    """Runs the command with the process's arguments, and returns its exit code."""
     from kerasgan import cli
 
     return cli.main()

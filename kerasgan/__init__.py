@@ -89,18 +89,8 @@ def __dir__():
     return sorted(__all__)
 
 
-def _runs_the_command():
-    """Whether this process is `kerasgan ...` or `python -m kerasgan ...`.
-
-    The console script is a module of its own. While Python looks for `kerasgan.__main__`, `sys.argv` is ["-m", *rest],
-    and the command line is [..., "-m", "kerasgan", *rest].
-    """
-    module = sys.orig_argv[-len(sys.argv)] if sys.argv[:1] == ["-m"] else None
-    return "kerasgan_command" in sys.modules or module in ("kerasgan", "-mkerasgan")
-
-
 # `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
-# them. The command alone goes without: `kerasgan --help` must not pay seconds for TensorFlow.
-if not _runs_the_command():
+# them. The console script, a module of its own, goes without: `kerasgan --help` must not pay seconds for TensorFlow.
+if "kerasgan_command" not in sys.modules:
     for _name in _CLASSES:
         __getattr__(_name)

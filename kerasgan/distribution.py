@@ -1,9 +1,11 @@
-"""Which devices a training runs on."""
+"""Which devices a run uses."""
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasgan.errors import invalid
@@ -16,8 +18,8 @@ _SUPPORTED = (
 )
 
 
-def strategy(name="auto"):
-    """The `tf.distribute.Strategy` of a name; to be made before the first TensorFlow operation.
+def strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Returns the `tf.distribute.Strategy` of a name. Call it before the first TensorFlow operation.
 
     Args:
         name: `"one"`: one device. `"mirrored"`: all GPUs of this machine, or the logical CPUs where there are none.
@@ -25,7 +27,7 @@ def strategy(name="auto"):
             `"auto"`: all workers if TF_CONFIG names several, else a TPU, else all GPUs, else one device.
 
     Raises:
-        ValueError: There are no such devices, or there is no such strategy.
+        ValueError: There are no such devices, or no such strategy.
     """
     if name == "auto":
         name = _fitting()
@@ -48,11 +50,11 @@ def strategy(name="auto"):
     raise invalid("strategy", "'auto', 'one', 'mirrored', 'multiworker' or 'tpu'", f"strategy={name!r}")
 
 
-def check_scope():
+def check_scope() -> None:
     """Refuses the scope of a strategy whose replicas do not take every step together.
 
     Raises:
-        ValueError: It is, say, that of a ParameterServerStrategy.
+        ValueError: The scope is that of a ParameterServerStrategy, for example.
     """
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() and not isinstance(strategy, _SUPPORTED):
@@ -60,15 +62,15 @@ def check_scope():
         raise invalid("strategy", expected, _kind(strategy))
 
 
-def check_made_here(argument, variables):
-    """Refuses what was made outside of the scope that this is called in.
+def check_made_here(argument: str, variables: Sequence[keras.Variable]) -> None:
+    """Refuses variables that were made outside of the current scope.
 
     Args:
-        argument: String, the name of what holds the variables.
-        variables: List of `keras.Variable`.
+        argument: Name of the object that holds the variables.
+        variables: The variables.
 
     Raises:
-        ValueError: One of the variables was made in another scope, or in none.
+        ValueError: A variable was made in another scope, or in none.
     """
     strategy = tf.distribute.get_strategy()
     made_here = strategy.extended.variable_created_in_scope
@@ -77,14 +79,14 @@ def check_made_here(argument, variables):
         raise invalid(argument, expected, "one that was made outside of it")
 
 
-def check_same_scope(strategy):
-    """`compile` is called in the scope, or outside of every scope, in which the model was built.
+def check_same_scope(strategy: tf.distribute.Strategy | None) -> None:
+    """Refuses `compile` in another scope than the one in which the model was built.
 
     Args:
         strategy: That of the model, or None.
 
     Raises:
-        ValueError: It is another.
+        ValueError: The current scope is another.
     """
     here = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
     if here is strategy:
@@ -94,27 +96,28 @@ def check_same_scope(strategy):
     raise invalid("strategy", f"one for the model and `compile`: call it {scope}, where the model was built", received)
 
 
-def has_workers(strategy):
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether the replicas are spread over several processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def is_chief(strategy):
-    """Whether this process is the one that writes and prints."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this is the process that writes and prints."""
     return strategy.extended.should_checkpoint
 
 
-def wait(strategy):
-    """Returns when all workers have come here: one that leaves earlier takes the others with it."""
+def wait(strategy: tf.distribute.Strategy) -> None:
+    """Waits until all workers have called this: one that leaves earlier takes the others with it."""
     if has_workers(strategy):
         gathered(strategy, 0)
 
 
-def gathered(strategy, value):
-    """What each replica's worker calls this with, integers or equally long lists of them; all of them have to call it.
+def gathered(strategy: tf.distribute.Strategy, value: int | Sequence[int]) -> np.ndarray:
+    """Returns the values that all workers call this with, int64, replicas first. All of them have to call it.
 
-    Returns:
-        Int64 array, replicas first.
+    Args:
+        strategy: That of the model.
+        value: Integer, or a list of integers, as long as that of the other workers.
     """
     return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
 

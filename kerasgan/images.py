@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasgan import files
@@ -25,28 +26,28 @@ from kerasgan.errors import (
 
 BACKGROUND = 236
 PADDING = 4
-INK = 40
-# Images smaller than this many pixels are enlarged until they are not.
-CELL = 60
-FONT_SIZE = 15
-MARGIN = 12
 SCATTER_SIZE = 512
+# Smaller images are enlarged to at least this many pixels.
+_CELL = 60
+_INK = 40
+_FONT_SIZE = 15
+_MARGIN = 12
 _MOST_COLUMNS = 16
 
 
-def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
-    """Floats -> 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
+def to_uint8(images: ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
+    """Returns floats as 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
 
     uint8 = clip(round((x - low) / (high - low) * 255), 0, 255)
 
     Args:
         images: Array, uint8 or floats.
-        value_range: `(low, high)`, the floats that are black and white: `(0, 1)` for a generator that ends with a
+        value_range: `(low, high)`, the floats that become black and white: `(0, 1)` for a generator that ends with a
             sigmoid. Defaults to `(-1, 1)`.
 
     Raises:
-        DataTypeError: They are neither uint8 nor floats.
-        ValueError: `value_range` is no such pair.
+        DataTypeError: The images are neither uint8 nor floats.
+        ValueError: `value_range` is not such a pair.
     """
     low, high = checked_range("value_range", value_range)
     images = np.asarray(images)
@@ -64,8 +65,8 @@ def to_uint8(images, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarr
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 
 
-def _warn_of_clipping(images, value_range) -> None:
-    """Warns where most pixels are not finite or outside of the range: the picture would show little of them."""
+def _warn_of_clipping(images, value_range):
+    """Warns if most pixels are outside of the range, or NaN."""
     low, high = value_range
     values = np.asarray(images, np.float32)
     slack = (high - low) / 255
@@ -78,46 +79,43 @@ def _warn_of_clipping(images, value_range) -> None:
         )
 
 
-def as_saved(images) -> np.ndarray:
-    """`to_uint8` for images that are measured: what is not finite is an error here, not black.
+def as_saved(images: ArrayLike) -> np.ndarray:
+    """Returns `to_uint8` of images that are to be measured: NaN is an error here, not black.
 
     Raises:
-        NonFiniteError: There are NaN or infinity among them.
+        NonFiniteError: The images hold NaN or infinity.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
         finite = np.isfinite(images.astype(np.float32)).all(axis=tuple(range(1, images.ndim)))
         if not finite.all():
             received = f"NaN or infinity in {(~finite).sum()} of {len(images)}, first in number {finite.argmin()}"
-            raise invalid(
-                "images", "finite numbers; the generator is broken, go back to a checkpoint", received, NonFiniteError
-            )
+            expected = "finite numbers; the generator is broken, go back to a checkpoint"
+            raise invalid("images", expected, received, NonFiniteError)
     return to_uint8(images)
 
 
 def grid(
-    images,
+    images: ArrayLike,
     columns: int | None = None,
     padding: int = PADDING,
     scale: int | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
 ) -> np.ndarray:
-    """Images side by side, row by row, on a light background.
+    """Returns images side by side, row by row, on a light background.
 
     Args:
-        images: uint8, or floats in `value_range`, `(n, height, width, channels)`. Of 2 channels the first is shown,
-            of 4 or more the first three.
-        columns: Images per row. Defaults to near a square, with few cells left empty.
+        images: uint8, or floats in `value_range`, `(n, height, width, channels)`. With 2 channels the first is shown,
+            with 4 or more the first three.
+        columns: Images per row. Defaults to nearly a square, with few empty cells.
         padding: Pixels around each image. Defaults to `4`.
-        scale: Integer factor of enlargement, without interpolation. Defaults to the one that makes each image 60
-            pixels or a little more; 1 for larger images.
-        value_range: Of floats, as in `to_uint8`.
-
-    Returns: A picture, uint8 `(height, width, 1 or 3)`.
+        scale: Integer factor of enlargement, without interpolation. Defaults to what makes each image 60 pixels or a
+            little more; 1 for larger images.
+        value_range: As in `to_uint8`.
 
     Raises:
-        DataError: If these are not images, or there are none.
-        DataTypeError: If they are neither uint8 nor floats.
+        DataError: The array does not hold images, or is empty.
+        DataTypeError: The images are neither uint8 nor floats.
 
     Example:
     >>> grid(np.zeros((10, 28, 28, 1))).shape
@@ -125,13 +123,12 @@ def grid(
     """
     images = np.asarray(images)
     if images.ndim != 4 or 0 in images.shape:
-        one = images.ndim == 3 and images.shape[-1] in (1, 3, 4)
-        advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
-        advice = advice if images.ndim == 3 else "points go to `picture`"
-        raise DataError(
-            "Invalid shape for argument `images`. Expected `(n, height, width, channels)` with n >= 1; "
-            f"{advice}. Received: shape={images.shape}"
-        )
+        advice = "points go to `picture`"
+        if images.ndim == 3:
+            one = images.shape[-1] in (1, 3, 4)
+            advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
+        expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
+        raise invalid("images", expected, f"shape={images.shape}", DataError)
     columns = None if columns is None else checked_integer("columns", columns)
     scale = None if scale is None else checked_integer("scale", scale)
     padding = checked_integer("padding", padding, 0)
@@ -139,7 +136,7 @@ def grid(
     if images.dtype != np.uint8:
         _warn_of_clipping(images, value_range)
     images = levels[..., : 3 if images.shape[-1] >= 3 else 1]
-    scale = scale or math.ceil(CELL / max(images.shape[1:3]))
+    scale = scale or math.ceil(_CELL / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     n, height, width, channels = images.shape
     columns = min(columns or _columns(n), n)
@@ -152,104 +149,96 @@ def grid(
     return picture
 
 
-def scatter(points, real=None) -> np.ndarray:
-    """Generated points in colour over the real ones in grey; the real ones, if given, set what is in view.
+def scatter(points: ArrayLike, real: ArrayLike | None = None) -> np.ndarray:
+    """Returns a plot of generated points in colour over real ones in grey, uint8 `(512, 512, 3)`.
 
     Args:
         points: Float `(n, 2)`. Those that are not finite are left out.
-        real: Float `(m, 2)`, or None. Give the same ones each time, and pictures can be compared.
-
-    Returns: A picture, uint8 `(512, 512, 3)`.
+        real: Float `(m, 2)`, or None. They set the view: with the same ones each time, plots can be compared.
     """
     # Here, not above: matplotlib is slow to import. The object API leaves pyplot's global state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    points = _checked_points(points, "points")
-    real = None if real is None else _checked_points(real, "real")
+    shown = _checked_points(points, "points")
+    behind = None if real is None else _checked_points(real, "real")
     figure = Figure(figsize=(SCATTER_SIZE / 100, SCATTER_SIZE / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.085, 0.07, 0.895, 0.9))
-    if real is not None:
-        axes.scatter(*real.T, s=6, color="0.65", linewidths=0, label="real")
-    axes.scatter(*points.T, s=6, color="#d1495b", alpha=0.6, linewidths=0, label="generated")
-    centre, half = _view(points if real is None or not len(real) else real)
+    if behind is not None:
+        axes.scatter(behind[:, 0], behind[:, 1], s=6, color="0.65", linewidths=0, label="real")
+    axes.scatter(shown[:, 0], shown[:, 1], s=6, color="#d1495b", alpha=0.6, linewidths=0, label="generated")
+    centre, half = _view(shown if behind is None or not len(behind) else behind)
     axes.set_xlim(centre[0] - half, centre[0] + half)
     axes.set_ylim(centre[1] - half, centre[1] + half)
     axes.set_aspect("equal")
     axes.tick_params(labelsize=8, color="0.6", labelcolor="0.3")
     axes.spines[:].set_color("0.8")
-    if real is not None:
+    if behind is not None:
         axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9, edgecolor="0.8")
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def picture(
-    examples, real=None, columns: int | None = None, value_range: tuple[float, float] = (-1.0, 1.0)
+    examples: ArrayLike,
+    real: ArrayLike | None = None,
+    columns: int | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
 ) -> np.ndarray:
-    """A picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
+    """Returns a picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
 
     Args:
         examples: Images `(n, height, width, channels)`, or points `(n, 2)`.
-        real: Real points to draw below; not used for images.
-        columns, value_range: Of the grid, as there.
+        real: Real points to draw behind; not used for images.
+        columns, value_range: As in `grid`.
     """
     examples = np.asarray(examples)
     return scatter(examples, real) if examples.ndim == 2 else grid(examples, columns, value_range=value_range)
 
 
 def columns_of(num_classes: int | None) -> int | None:
-    """Columns of a grid of classes in turn: one for each, where these are not too many."""
+    """Returns the columns of a grid of classes in turn: one for each, or None if there are too many."""
     return num_classes if num_classes and num_classes <= _MOST_COLUMNS else None
 
 
 def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
-    """Pictures one below the other, each with its caption: how samples came about over training.
+    """Returns pictures one below the other, each with its caption: how samples change over a run.
 
     Args:
         frames: Pictures, uint8 `(height, width, 1 or 3)`, as from `grid` or `picture`.
         titles: A caption for each, such as `"step 1,000"`.
-
-    Returns: One tall picture, uint8 `(height, width, 3)`.
     """
     frames = _checked_frames(frames)
     if len(titles) != len(frames):
-        raise DataError(
-            f"Invalid length of argument `titles`. Expected one for each of {len(frames)} frames. "
-            f"Received: {len(titles)} titles"
-        )
+        raise invalid("titles", f"one for each of {len(frames)} frames", f"{len(titles)} titles", DataError)
     frames = [_captioned(frame, title) for frame, title in zip(frames, titles, strict=True)]
-    sheet = np.full((sum(map(len, frames)), max(frame.shape[1] for frame in frames), 3), BACKGROUND, np.uint8)
-    top = 0
-    for frame in frames:
-        sheet[top : top + len(frame), : frame.shape[1]] = frame
-        top += len(frame)
-    return sheet
+    width = max(frame.shape[1] for frame in frames)
+    pad = lambda frame: ((0, 0), (0, width - frame.shape[1]), (0, 0))
+    return np.concatenate([np.pad(frame, pad(frame), constant_values=BACKGROUND) for frame in frames])
 
 
 def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
-    """Write a picture, with a caption above if there is a title, in the format that the suffix names."""
+    """Writes a picture in the format that the suffix names, with the title as a caption above."""
     (picture,) = _checked_frames([picture])
-    image = _to_pillow(picture if title is None else _captioned(picture, title))
-    _save(path, image)
+    _save(path, _to_pillow(picture if title is None else _captioned(picture, title)))
 
 
 def save_grid(
     path: str | os.PathLike,
-    images,
+    images: ArrayLike,
     title: str | None = None,
     columns: int | None = None,
     padding: int = PADDING,
     scale: int | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
 ) -> None:
-    """Write a `grid` of images; see there for the arguments."""
+    """Writes a `grid` of images; see there for the arguments."""
     save_picture(path, grid(images, columns, padding, scale, value_range), title)
 
 
 def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2) -> None:
-    """Write an endless animation of pictures of one shape.
+    """Writes an endless animation of pictures of one shape.
 
     Args:
         path: File name that ends in `.gif`.
@@ -258,34 +247,34 @@ def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: fl
     """
     frames = _checked_frames(frames)
     if pathlib.Path(path).suffix.lower() != ".gif":
-        raise ValueError(f"Invalid value for argument `path`. Expected a name that ends in .gif. Received: {path!s}")
+        raise invalid("path", "a name that ends in .gif", path)
     duration = checked_number("duration", duration, "[0.01, 600]", ", the seconds per frame")
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1:
-        raise DataError(f"Invalid value for argument `frames`. Expected pictures of one shape. Received: {shapes}")
+        raise invalid("frames", "pictures of one shape", shapes, DataError)
     first, *others = map(_to_pillow, frames)
     _save(path, first, save_all=True, append_images=others, duration=round(1000 * duration), loop=0)
 
 
-def _columns(n: int) -> int:
-    """From the side of a square up to 3:2, the number of columns that leaves the fewest cells empty."""
+def _columns(n):
+    """The number of columns, from the side of a square up to 3:2, that leaves the fewest cells empty."""
     side = math.ceil(math.sqrt(n))
     return min(range(side, math.ceil(1.5 * side) + 1), key=lambda columns: -n % columns)
 
 
-def _captioned(frame: np.ndarray, title: str) -> np.ndarray:
+def _captioned(frame, title):
     """An RGB picture with a margin and a caption above, wide enough for both."""
-    font = ImageFont.load_default(size=FONT_SIZE)
+    font = ImageFont.load_default(size=_FONT_SIZE)
     height, width = frame.shape[:2]
     text = round(font.getlength(title))
-    head = MARGIN + round(1.6 * FONT_SIZE)
-    canvas = Image.new("RGB", (2 * MARGIN + max(width, text), head + height + MARGIN), (BACKGROUND,) * 3)
-    ImageDraw.Draw(canvas).text((MARGIN + 2, MARGIN - 2), title, fill=(INK,) * 3, font=font)
-    canvas.paste(_to_pillow(frame), (MARGIN, head))
+    head = _MARGIN + round(1.6 * _FONT_SIZE)
+    canvas = Image.new("RGB", (2 * _MARGIN + max(width, text), head + height + _MARGIN), (BACKGROUND,) * 3)
+    ImageDraw.Draw(canvas).text((_MARGIN + 2, _MARGIN - 2), title, fill=(_INK,) * 3, font=font)
+    canvas.paste(_to_pillow(frame), (_MARGIN, head))
     return np.asarray(canvas)
 
 
-def _view(points: np.ndarray) -> tuple[np.ndarray, float]:
+def _view(points):
     """Centre and half width of a square with a margin of 25 % around the points."""
     if not len(points):
         return np.zeros(2), 1.0
@@ -293,42 +282,34 @@ def _view(points: np.ndarray) -> tuple[np.ndarray, float]:
     return (low + high) / 2, float(max(high - low) / 2 * 1.25) or 1.0
 
 
-def _checked_points(points, argument: str) -> np.ndarray:
+def _checked_points(points, argument):
     points = np.asarray(points)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise DataError(
-            f"Invalid shape for argument `{argument}`. Expected points in the plane, `(n, 2)`; project the others. "
-            f"Received: shape={points.shape}"
-        )
+        expected = "points in the plane, shape `(n, 2)`; project others"
+        raise invalid(argument, expected, f"shape={points.shape}", DataError)
     points = points.astype(np.float64)
     return points[np.isfinite(points).all(axis=1)]
 
 
-def _checked_frames(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _checked_frames(frames):
     frames = [np.asarray(frame) for frame in frames]
     if not frames:
-        raise DataError("Invalid value for argument `frames`. Expected at least one picture. Received: none")
+        raise invalid("frames", "at least one picture", "none", DataError)
     for frame in frames:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
-            raise DataError(
-                "Not a picture. Expected uint8 (height, width, 1 or 3), as `grid` and `picture` give. "
-                f"Received: {frame.dtype} of shape {frame.shape}"
-            )
+            expected = "a picture, uint8 (height, width, 1 or 3), as `grid` and `picture` return"
+            raise invalid("picture", expected, f"{frame.dtype} of shape {frame.shape}", DataError)
     return frames
 
 
-def _to_pillow(picture: np.ndarray) -> Image.Image:
+def _to_pillow(picture):
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
-def _save(path: str | os.PathLike, image: Image.Image, **options) -> None:
-    """Write beside the target, then rename: who looks at the target never sees half a file."""
+def _save(path, image, **options):
     path = pathlib.Path(path)
     format_ = Image.registered_extensions().get(path.suffix.lower())
     if format_ not in Image.SAVE:
-        raise ValueError(
-            f"Invalid value for argument `path`. Expected a name that ends as an image does, such as .png. "
-            f"Received: {path}"
-        )
+        raise invalid("path", "a name that ends as an image does, such as .png", path)
     with files.replacing(path) as temporary:
         image.save(temporary, format=format_, **options)

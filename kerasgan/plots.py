@@ -1,4 +1,4 @@
-"""Curves of a training, from its log; of two trainings side by side; of an evaluation."""
+"""Plots: the curves of a run, from its log; two runs side by side; an evaluation."""
 
 import csv
 import math
@@ -31,7 +31,7 @@ _TALLEST_SAMPLES = 4.2
 
 
 def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
-    """Plots the log of a `kerasgan.callbacks.MetricsLog`: losses, and where they are the Wasserstein estimate and the
+    """Plots the log of a `kerasgan.callbacks.MetricsLog`: losses, and where logged the Wasserstein estimate and the
     gradient norm.
 
     The Wasserstein estimate is shown with its median filter of 101 rows, as in the paper; a tenth of the rows where
@@ -39,20 +39,19 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
 
     Args:
         metrics_csv: The log.
-        path: Name of the picture; its suffix tells the format.
+        path: Name of the picture; its suffix gives the format.
 
     Raises:
-        ValueError: The log holds no row, or is none.
+        ValueError: The file is not a log, or holds no row.
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, figure 3: the estimate tracks the quality of samples.
     """
     log = read_log(metrics_csv)
-    panels = [_plot_losses]
-    panels += [_plot_wasserstein] if "wasserstein" in log else []
-    panels += [_plot_gradient_norm] if "gradient_norm" in log else []
+    plots = {"wasserstein": _plot_wasserstein, "gradient_norm": _plot_gradient_norm, "step": _plot_losses}
+    panels = [plot for name, plot in plots.items() if name in log]
     figure = _figure(8, 0.6 + 2.6 * len(panels))
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, plot in zip(all_axes, panels[1:] + panels[:1], strict=True):  # the most telling first
+    for axes, plot in zip(all_axes, panels, strict=True):
         plot(axes, log)
         _tidy(axes)
     all_axes[-1].set_xlabel("training steps" if "loss" in log else "generator steps")
@@ -63,37 +62,37 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
 def comparison(
     logs: dict[str, dict[str, np.ndarray]], samples: dict[str, np.ndarray | None], path: str | os.PathLike
 ) -> None:
-    """Plots two trainings over each other: the samples of both, then a panel for each quantity that either has logged.
+    """Plots two runs: the samples of both, then a panel for each quantity that either has logged.
 
     Args:
-        logs: By the name of each training what `read_log` gives.
-        samples: By the same names a picture, uint8 `(height, width, 3)`, or None where there is none.
-        path: Name of the picture; its suffix tells the format.
+        logs: What `read_log` gives, by the name of each run.
+        samples: A picture, uint8 `(height, width, 3)`, by the same names; None where there is none.
+        path: Name of the picture; its suffix gives the format.
     """
     names = _quantities(logs.values())
     colours = dict(zip(logs, (_COLOURS["main"], _COLOURS["second"]), strict=True))
-    sections = [(0.6, lambda part: _plot_legend(part, logs, colours))]
     shapes = [picture.shape for picture in samples.values() if picture is not None]
+    heights = {"legend": 0.6, "curves": 0.3 + 2.3 * math.ceil(len(names) / 2)}
     if shapes:
         tallest = max(_SAMPLES_WIDTH * height / width for height, width, _ in shapes)
-        sections += [(0.4 + min(tallest, _TALLEST_SAMPLES), lambda part: _plot_samples(part, samples, colours))]
-    sections += [(0.3 + 2.3 * math.ceil(len(names) / 2), lambda part: _plot_quantities(part, names, logs, colours))]
-    heights = [height for height, _ in sections]
-    figure = _figure(_WIDTH, sum(heights))
-    parts = figure.subfigures(len(sections), 1, height_ratios=heights)
-    for part, (_, plot) in zip(parts, sections, strict=True):
-        plot(part)
+        heights = {"legend": 0.6, "samples": 0.4 + min(tallest, _TALLEST_SAMPLES), "curves": heights["curves"]}
+    figure = _figure(_WIDTH, sum(heights.values()))
+    parts = dict(zip(heights, figure.subfigures(len(heights), 1, height_ratios=[*heights.values()]), strict=True))
+    _plot_legend(parts["legend"], logs, colours)
+    if shapes:
+        _plot_samples(parts["samples"], samples, colours)
+    _plot_quantities(parts["curves"], names, logs, colours)
     _save(figure, path)
 
 
 def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The columns of the log of a `kerasgan.callbacks.MetricsLog` by name, NaN where a row has no value.
+    """Returns the columns of a `kerasgan.callbacks.MetricsLog` by name, NaN where a row has no value.
 
     Args:
-        metrics_csv: The log. What a crash, or a training that is still writing, has left of a last row is not read.
+        metrics_csv: The log. A last row that is half written, after a crash or during a run, is left out.
 
     Raises:
-        ValueError: The log holds no row, or is none.
+        ValueError: The file is not a log, or holds no row.
     """
     try:
         rows = read_rows(metrics_csv)
@@ -101,7 +100,7 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{metrics_csv} is not the log of a run: {error}. Restore it, or train again.") from error
     if not rows:
-        raise ValueError(f"Nothing to plot: {metrics_csv} holds no row. Train for one step at least.")
+        raise ValueError(f"{metrics_csv} holds no row, so there is nothing to plot. Train for one step at least.")
     if not np.isfinite(log.get("step", np.nan)).all():
         raise ValueError(
             f"{metrics_csv} is not the log of a run: not every row has a step. Restore it, or train again."
@@ -110,48 +109,57 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def read_rows(metrics_csv: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of a log as they are written, without a last one that a crash, or a writer, has left half written."""
+    """Returns the rows of a log as text, without a last one that is half written."""
     *lines, last = pathlib.Path(metrics_csv).read_text(encoding="utf-8").splitlines(keepends=True) or [""]
     rows = csv.DictReader([*lines, last] if last.endswith("\n") else lines)
     return [row for row in rows if None not in row and None not in row.values()]
 
 
 def evaluation(
-    distances: dict[str, np.ndarray], shares, class_names: Sequence[str] | None, path: str | os.PathLike
+    distances: dict[str, np.ndarray],
+    shares: Sequence[np.ndarray] | None,
+    class_names: Sequence[str] | None,
+    path: str | os.PathLike,
 ) -> None:
-    """Plots how near generated examples are to real ones, and which classes they have.
+    """Plots how near generated examples are to real ones, and the share of each class.
 
     Args:
-        distances: Arrays of nearest distances by what they are from and to; the first is drawn in front.
-        shares: Two arrays `(classes,)`: the share of each class among real and among generated examples; None for none.
+        distances: Arrays of nearest distances, by their label; the first is drawn in front.
+        shares: Two arrays `(classes,)`: the share of each class among real and among generated examples; or None.
         class_names: Name of each class, or None.
-        path: Name of the picture; its suffix tells the format.
+        path: Name of the picture; its suffix gives the format.
     """
     figure = _figure(8, 3.2 if shares is None else 6.0)
     panels = figure.subplots(1 if shares is None else 2, 1, squeeze=False)[:, 0]
-    edges = np.linspace(0.0, max(values.max() for values in distances.values()), 51)
-    colours = (_COLOURS["main"], _COLOURS["second"])
-    for (label, values), colour in zip(distances.items(), colours, strict=False):
-        panels[0].hist(values, edges, density=True, color=colour, alpha=0.45, label=label)
-    panels[0].set_title("Distance to the nearest real example")
-    panels[0].set_xlabel("distance")
-    panels[0].set_ylabel("density of examples")
-    panels[0].legend(loc="best", frameon=False)
+    _plot_distances(panels[0], distances)
     if shares is not None:
-        classes = np.arange(len(shares[0]))
-        for offset, label, values, colour in zip(
-            (0.2, -0.2), ("real", "generated"), shares, colours[::-1], strict=True
-        ):
-            panels[1].bar(classes - offset, values, 0.4, color=colour, alpha=0.8, label=label)
-        if class_names is not None and len(classes) <= 30:
-            panels[1].set_xticks(classes, class_names, rotation=45 if max(map(len, class_names)) > 3 else 0)
-        panels[1].yaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
-        panels[1].set_title("Share of each class, by the classifier")
-        panels[1].set_ylim(0.0, 1.2 * max(map(np.max, shares)))
-        panels[1].legend(loc="upper right", frameon=False, ncols=2)
+        _plot_shares(panels[1], shares, class_names)
     for axes in panels:
         _tidy(axes)
     _save(figure, path)
+
+
+def _plot_distances(axes, distances):
+    edges = np.linspace(0.0, max(values.max() for values in distances.values()), 51)
+    for (label, values), colour in zip(distances.items(), ("main", "second"), strict=False):
+        axes.hist(values, edges, density=True, color=_COLOURS[colour], alpha=0.45, label=label)
+    axes.set_title("Distance to the nearest real example")
+    axes.set_xlabel("distance")
+    axes.set_ylabel("density of examples")
+    axes.legend(loc="best", frameon=False)
+
+
+def _plot_shares(axes, shares, class_names):
+    classes = np.arange(len(shares[0]))
+    real, generated = shares
+    axes.bar(classes - 0.2, real, 0.4, color=_COLOURS["second"], alpha=0.8, label="real")
+    axes.bar(classes + 0.2, generated, 0.4, color=_COLOURS["main"], alpha=0.8, label="generated")
+    if class_names is not None and len(classes) <= 30:
+        axes.set_xticks(classes, class_names, rotation=45 if max(map(len, class_names)) > 3 else 0)
+    axes.yaxis.set_major_formatter(lambda x, _: f"{100 * x:.3g} %")
+    axes.set_title("Share of each class, by the classifier")
+    axes.set_ylim(0.0, 1.2 * max(map(np.max, shares)))
+    axes.legend(loc="upper right", frameon=False, ncols=2)
 
 
 def _figure(width, height):
@@ -173,7 +181,7 @@ def _save(figure, path):
 
 
 def median_filter(values: np.ndarray, window: int) -> np.ndarray:
-    """Running median over an odd window, centred; at the ends over what there is of it, symmetrically."""
+    """Returns the running median over an odd, centred window, which shrinks symmetrically at the ends."""
     half = window // 2
     result = np.empty(len(values))
     for i in range(len(values)):
@@ -191,8 +199,7 @@ def _plot_wasserstein(axes, log):
 
 
 def _plot_gradient_norm(axes, log):
-    target = _target(log)
-    _plot_target(axes, target)
+    target = _plot_target(axes, log)
     _plot_smoothed(axes, log["step"], log["gradient_norm"], _COLOURS["main"])
     _limit(axes, np.append(log["gradient_norm"], target))
     axes.set_title(f"{_GRADIENT_NORM}, which the penalty draws to {target:g}")
@@ -210,17 +217,15 @@ def _plot_losses(axes, log):
     axes.legend(loc="best", frameon=False, ncols=2 if len(shown) == 2 else 1)
 
 
-def _target(log):
-    """The gradient norm that the penalty draws to."""
-    return 0.0 if "r1" in log or "r2" in log else 1.0
-
-
-def _plot_target(axes, target):
+def _plot_target(axes, log):
+    """Draws, and returns, the gradient norm that the penalty draws to."""
+    target = 0.0 if "r1" in log or "r2" in log else 1.0
     axes.axhline(target, color=_COLOURS["line"], linewidth=1.0, linestyle=_DASHES)
+    return target
 
 
 def _quantities(logs):
-    """Names of what the logs hold, the most telling first, those of held-out data alone last; `val_` is left out."""
+    """Names of the logged quantities, without `val_`: the most telling first, those of held-out data alone last."""
     columns = [name for log in logs for name in log if name not in ("step", "epoch", "seconds")]
     trained = [name for name in columns if not name.startswith("val_")]
     held_out = [name.removeprefix("val_") for name in columns if name.startswith("val_")]
@@ -228,35 +233,28 @@ def _quantities(logs):
     return list(dict.fromkeys(first + trained + held_out))
 
 
-def _pairs(figure, count):
-    """Panels with one x axis, two in a row; of an odd number the first is as wide as two."""
-    odd = count % 2
-    grid = figure.add_gridspec((count + odd) // 2, 2)
-    first = figure.add_subplot(grid[0, :] if odd else grid[0, 0])
-    return [first, *(figure.add_subplot(grid[k // 2, k % 2], sharex=first) for k in range(1 + odd, count + odd))]
-
-
 def _plot_quantities(figure, names, logs, colours):
-    panels = _pairs(figure, len(names))
-    for axes, name in zip(panels, names, strict=True):
+    """Panels with one x axis, two in a row; with an odd number the first is as wide as two."""
+    odd = len(names) % 2
+    rows = [names[:1] * 2] * odd + [names[k : k + 2] for k in range(odd, len(names), 2)]
+    panels = figure.subplot_mosaic(rows, sharex=True)
+    for name, axes in panels.items():
         _plot_quantity(axes, name, logs, colours)
         _tidy(axes)
-        place = axes.get_subplotspec()
-        wide = place.is_first_col() and place.is_last_col()
-        axes.xaxis.set_tick_params(labelbottom=wide or place.is_last_row())
-        axes.set_xlabel("steps" if place.is_last_row() else None)
-    _count_steps(panels[0], max(log["step"][-1] for log in logs.values()))
+        axes.set_xlabel("steps" if name in rows[-1] else None)
+    panels[names[0]].xaxis.set_tick_params(labelbottom=bool(odd) or len(rows) == 1)
+    _count_steps(panels[names[0]], max(log["step"][-1] for log in logs.values()))
 
 
 def _plot_quantity(axes, name, logs, colours):
-    """One quantity of several trainings."""
+    """One quantity of several runs."""
     title = {"wasserstein": _WASSERSTEIN, "gradient_norm": _GRADIENT_NORM}.get(name)
     title = title or (f"Loss: {_LOSSES[name]}" if name in _LOSSES else name.replace("_", " ").capitalize())
     axes.set_title(title)
     shown = []
     for run, log in logs.items():
         if name == "gradient_norm" and name in log:
-            _plot_target(axes, _target(log))
+            _plot_target(axes, log)
         if name in log:
             _plot_smoothed(axes, log["step"], log[name], colours[run])
         _plot_held_out(axes, log, name, colour=colours[run], linestyle=_DASHES)
@@ -265,7 +263,7 @@ def _plot_quantity(axes, name, logs, colours):
 
 
 def _plot_samples(figure, samples, colours):
-    """Pictures side by side, each below the name of its training."""
+    """Pictures side by side, each below the name of its run."""
     for axes, (run, picture) in zip(figure.subplots(1, len(samples)), samples.items(), strict=True):
         axes.set_axis_off()
         axes.set_anchor("N")
@@ -312,7 +310,7 @@ def _plot_held_out(axes, log, name, label="held out", colour=_COLOURS["held out"
 
 
 def _limit(axes, *series):
-    """Shows all series, each but for what lies beyond 1.5 times the spread of 99 % of it, as first steps often do."""
+    """Brings all series into view, except for values far outside 99 % of their own, as first steps often are."""
     ranges = [_range(values[np.isfinite(values)]) for values in series if np.isfinite(values).any()]
     if not ranges:
         return

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kerasgan import _keras
 from kerasgan.callbacks import adapters

@@ -14,7 +14,7 @@ from PIL import Image
 
 import kerasgan as kg
 from kerasgan import cli
-from kerasgan.cli import train
+from kerasgan.cli import run_directory
 from kerasgan.errors import (
     CheckpointCorruptError,
     CheckpointMismatchError,
@@ -459,7 +459,7 @@ def test_a_directory_that_is_in_use_or_cannot_be_is_refused(tmp_path, capsys, mo
     assert "--overwrite" in message
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "mine.txt"]
     with pytest.raises(RunDirError, match="not empty"):
-        train._check_workdir("full", False, tf.distribute.get_strategy())
+        run_directory.check_new(tmp_path / "full", overwrite=False)
 
 
 def test_a_truncated_model_is_said_to_be_damaged(tmp_path, capsys):

@@ -317,7 +317,7 @@ def test_the_samples_are_the_final_ones_and_before_the_end_the_newest(runs, caps
 def test_values_from_before_a_resumption_are_called_so(runs, capsys):
     change(runs / "plain/metrics.json", steps=10)
     printed, _ = compare(capsys, "penalty", "plain")
-    assert "B          plain: step 20 of 20; metrics.json is of step 10\n" in printed
+    assert "B          plain: step 20 of 20; metrics.json is from step 10\n" in printed
     (runs / "plain/metrics.json").write_text(json.dumps({"evaluation": EVALUATION}))  # `evaluate` after Ctrl-C
     printed, _ = compare(capsys, "penalty", "plain")
     assert "B          plain: step 20 of 20, still training or stopped\n" in printed
@@ -378,7 +378,7 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         (
             "config.json",
             b'{"dataset": "digits"}',
-            "plain/config.json is no configuration of `kerasgan train`: 'model' is missing",
+            "plain/config.json is not a configuration of `kerasgan train`: 'model' is missing",
         ),
         ("metrics.json", b"", "plain/metrics.json is damaged"),
         ("metrics.json", b"\xff\xfe", "plain/metrics.json is damaged"),

@@ -10,7 +10,7 @@ from selection import each
 
 import kerasgan as kg
 from kerasgan import losses, penalties
-from kerasgan.cli import build, configuration
+from kerasgan.cli import build, settings
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError
 
 SHAPE = (4, 4, 1)
@@ -694,7 +694,7 @@ def test_a_variant_and_the_command_begin_with_the_numbers_of_the_paper(name, mak
         assert type(optimizer) is optimizer_class
         assert float(optimizer.learning_rate) == pytest.approx(rate)
         assert (getattr(optimizer, "beta_1", None), getattr(optimizer, "beta_2", None)) == (beta_1, beta_2)
-    paper = configuration.MODELS[name]
+    paper = settings.MODELS[name]
     assert (paper.learning_rate, paper.beta_1, paper.beta_2, paper.n_critic) == (rate, beta_1, beta_2, n_critic)
     assert build.MODELS[name].paper == paper
 

@@ -35,7 +35,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 import kerasgan as kg
 from kerasgan import files, images, serving
-from kerasgan.cli import configuration
+from kerasgan.cli import settings
 from kerasgan.errors import ExportError
 
 HERE = pathlib.Path(__file__).parent
@@ -569,7 +569,7 @@ def test_nothing_is_made_of_nothing_by_the_c_api(exported, compiled, tmp_path):
 
 
 def test_an_export_is_little_larger_than_its_weights(tmp_path):
-    defaults = configuration.DATASETS["digits"]
+    defaults = {name: settings.SETTINGS[name].tuned["digits"] for name in ("latent_dim", "units")}
     gan = kg.WGANGP(
         kg.networks.mlp_generator((8, 8, 1), defaults["latent_dim"], defaults["units"]),
         kg.networks.mlp_discriminator((8, 8, 1), defaults["units"]),

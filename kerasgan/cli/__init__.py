@@ -1,4 +1,7 @@
-"""The command `kerasgan`, and what its commands have in common.
+"""The command `kerasgan`, and what its subcommands share.
+
+Each command is a module with `run(*arguments, flags)`, which gets the flags by name, None for a setting that was not
+given, and returns what `--json` prints.
 
 Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: `--help` answers at once.
 """
@@ -15,26 +18,12 @@ from absl import flags
 
 from kerasgan._version import __version__
 from kerasgan.cli import quiet
-from kerasgan.cli.configuration import DATASET_OPTIONS
-from kerasgan.cli.options import COMMANDS, Flags
+from kerasgan.cli.commands import COMMANDS
+from kerasgan.cli.options import Flags
+from kerasgan.cli.settings import DATASET_OPTIONS
 from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError
 
-_USAGE = """Usage: kerasgan COMMAND [flags]
-
-GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.
-
-  train        train a model on a dataset: `kerasgan train` alone learns handwritten digits
-  resume       resume a run that was stopped
-  evaluate     say how good the images of a trained model are
-  compare      set two trainings side by side: settings, values, curves, samples
-  generate     generate images by a trained or exported model
-  interpolate  show how images turn into others, as a GIF
-  export       write a trained model for TF Serving
-  inspect      say what a dataset holds
-
-  kerasgan COMMAND --help      the flags of a command
-  kerasgan --version"""
-_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, MemoryError, flags.Error)
+_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, flags.Error)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Its name and arguments. Defaults to those of the process.
 
     Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C, 141
-        for a closed pipe, 143 for SIGTERM in a training.
+        for a closed pipe, 143 for SIGTERM while training.
     """
     try:
         exit_code = _main(list(sys.argv[1:] if argv is None else argv))
@@ -58,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 def _main(arguments):
     name = arguments.pop(0) if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(_USAGE)
+        print(_usage())
         return 0
     if name == "--version":
         print(f"kerasgan {__version__}")
@@ -66,53 +55,68 @@ def _main(arguments):
     if name not in COMMANDS:
         message = f"unknown command {name!r}. Expected {', '.join(COMMANDS)}."
         return _fail("kerasgan", message, "--json" in arguments)
-    options = Flags(COMMANDS[name])
+    options = Flags(name)
+    if any(argument in ("-h", "--help", "-help") for argument in arguments):
+        print(options.help())
+        return 0
     values = {flag: f"--{flag}" in arguments for flag in ("debug", "json")}  # until all flags are read
     try:
-        if any(argument in ("-h", "--help", "-help") for argument in arguments):
-            print(options.help())
-            return 0
         values, rest = options.parse(arguments)
-        # With --json what is for people goes to standard error, and standard output holds one JSON object.
+        # With --json, text for people goes to standard error, and standard output holds one JSON object.
         with contextlib.redirect_stdout(sys.stderr) if values["json"] else contextlib.nullcontext():
             report = _run(name, options, values, rest)
-        if values["json"]:
-            print(json.dumps({"exit_code": 0, **report}), flush=True)
-        return report.get("exit_code", 0)
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt:
-        _show_traceback(values["debug"])
-        return _fail(f"kerasgan {name}", "interrupted", values["json"], 130)
-    except Exception as error:
-        if not isinstance(error, _MISTAKES) and type(error).__name__ != "ResourceExhaustedError":
+    except (KeyboardInterrupt, Exception) as error:
+        message = _explain(name, error, values)
+        if message is None:
             raise
-        _show_traceback(values["debug"])
-        advice = f". See `kerasgan {name} --help`" if isinstance(error, flags.Error) else ""
-        return _fail(f"kerasgan {name}", _explain(error, values) + advice, values["json"])
+        if values["debug"]:
+            traceback.print_exc()
+        exit_code = 130 if isinstance(error, KeyboardInterrupt) else 2
+        return _fail(f"kerasgan {name}", message, values["json"], exit_code)
+    if values["json"]:
+        print(json.dumps({"exit_code": 0, **report}), flush=True)
+    return report.get("exit_code", 0)
+
+
+def _usage():
+    commands = "\n".join(f"  {name:<12} {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "Usage: kerasgan COMMAND [flags]\n\nGAN, WGAN and WGAN-GP for Keras 3 and TensorFlow.\n\n"
+        f"{commands}\n\n  kerasgan COMMAND --help      the flags of a command\n  kerasgan --version"
+    )
 
 
 def _run(name, options, values, rest):
     expected = options.command.arguments
     if len(rest) != len(expected) or not all(rest):
         wanted, received = " ".join(expected) or "flags alone", " ".join(one or "''" for one in rest) or "nothing"
-        raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.command.usage}")
+        raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.usage}")
     quiet.import_tensorflow()
     command = importlib.import_module(f"kerasgan.cli.{name}")
     return command.run(*rest, values)
 
 
-def _explain(error, flags):
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+def _explain(name, error, values):
+    """What an error says to somebody who uses the command; None for a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    # The second is TensorFlow's, which may not have been imported.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "out of memory. Use a smaller --batch_size, --image_size or network."
-    return _with_flags(str(error), flags) if isinstance(error, DataError) else str(error)
+    if not isinstance(error, _MISTAKES):
+        return None
+    if isinstance(error, flags.Error):
+        return f"{error}. See `kerasgan {name} --help`"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return _with_flags(str(error), values) if isinstance(error, DataError) else str(error)
 
 
-def _with_flags(message, flags):
+def _with_flags(message, values):
     """A message about arguments of `kerasgan.datasets.read`, with the flags of the command that set them."""
-    names = "|".join(name for name in DATASET_OPTIONS if name in flags) or "(?!)"
+    names = "|".join(name for name in DATASET_OPTIONS if name in values) or "(?!)"
     advised = rf"((?:e\.g\.|with) )({names})="  # nothing in a path
     message = re.sub(rf"{advised}\(([^()]*)\)", lambda m: f"{m[1]}--{m[2]}={m[3].replace(' ', '')}", message)
     message = re.sub(rf"{advised}(\w+)", r"\1--\2=\3", message)
@@ -125,8 +129,3 @@ def _fail(command, message, as_json=False, exit_code=2):
     if as_json:
         print(json.dumps({"error": message, "exit_code": exit_code}))
     return exit_code
-
-
-def _show_traceback(debug):
-    if debug:
-        traceback.print_exc()

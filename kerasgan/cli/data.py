@@ -1,33 +1,30 @@
-"""The images of a training: what is trained on, what is held out, and what the result is compared with."""
+"""The images of a run: those it trains on, those held out, and those the result is compared with."""
 
 import contextlib
 import dataclasses
+import typing
 
 import numpy as np
+import tensorflow as tf
 
 from kerasgan import datasets
-from kerasgan.cli.configuration import DATASET_OPTIONS
+from kerasgan.cli.settings import DATASET_OPTIONS, Configuration
 from kerasgan.errors import DataError
 
-# From so many examples on, some can be spared.
+# With this many examples, some can be spared.
 _ENOUGH_TO_HOLD_OUT = 3_000
 _HELD_OUT = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A dataset, divided.
-
-    Args:
-        train: `kerasgan.datasets.Source` that is trained on, and that the result is compared with.
-        held_out: Source that is only evaluated on, or None.
-    """
+    """A dataset, divided: what a run trains on, and what it only evaluates on, if anything."""
 
     train: datasets.Source
     held_out: datasets.Source | None
 
 
-def read(dataset, *, num_test=_HELD_OUT, **options) -> Data:
+def read(dataset: str, *, num_test: int = _HELD_OUT, **options: typing.Any) -> Data:
     """Reads a dataset and holds out some of it: `num_test` of its `test` split, else some of itself if it is large.
 
     Args:
@@ -44,7 +41,7 @@ def read(dataset, *, num_test=_HELD_OUT, **options) -> Data:
 
 def _divided(source):
     count = min(_HELD_OUT, source.num_examples // 10)
-    # Of one seed whatever that of the training: the trainings then have the same images held out.
+    # Always the same seed, so that all runs hold out the same images.
     order = np.random.default_rng(0).permutation(source.num_examples)
     return _part(source, np.sort(order[count:])), _part(source, np.sort(order[:count]))
 
@@ -54,20 +51,20 @@ def _part(source, rows):
     return dataclasses.replace(source, images=source.images[rows], labels=labels)
 
 
-def read_again(configuration, num_test=_HELD_OUT) -> Data:
-    """Reads the dataset of a training as it was read for it."""
+def read_again(configuration: Configuration, num_test: int = _HELD_OUT) -> Data:
+    """Reads the dataset of a run as the run read it."""
     options = {name: getattr(configuration, name) for name in DATASET_OPTIONS}
     return read(configuration.dataset, num_test=num_test, **options)
 
 
-def batches(source, configuration, training=True):
-    """The `tf.data.Dataset` that `fit` takes."""
-    augmentation = {"flip": configuration.flip, "dequantize": configuration.dequantize}
+def batches(source: datasets.Source, configuration: Configuration, training: bool = True) -> tf.data.Dataset:
+    """Returns the batches for `fit`: shuffled and augmented for training, as they are for validation."""
     return datasets.from_arrays(
         source.images,
         source.labels if configuration.conditional else None,
         configuration.batch_size,
         seed=configuration.seed,
         shuffle=training,
-        **(augmentation if training else {}),
+        flip=configuration.flip and training,
+        dequantize=configuration.dequantize and training,
     )

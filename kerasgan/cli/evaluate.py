@@ -1,67 +1,94 @@
 """`kerasgan evaluate`: how good what the model of a run directory generates is, beside what real examples have."""
 
-import json
 import math
+import typing
 
 import numpy as np
 
-from kerasgan import __version__, datasets, files, images, metrics, plots
+from kerasgan import __version__, datasets, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import direction
-from kerasgan.cli.build import trained
+from kerasgan.cli.run_directory import read_json, trained, write_json
 from kerasgan.datasets.pipeline import scale
 
 _K = 5
 # Standard deviations of the modes of sets whose modes are known.
 _MODES = {"ring": (datasets.ring_modes, 0.01), "grid": (datasets.grid_modes, 0.05)}
-# Beyond so many examples an exact assignment takes minutes.
+# Beyond this many examples an exact assignment takes minutes.
 _ASSIGNED = 2_000
 _SHOWN = 12
 # Held-out examples that say how near a copy is.
 _MEASURING = 1_000
 # Share of real examples that count as copies.
 _COPIES = 0.01
+_HIGHER = ("precision", "recall", "density", "coverage", "IS", "modes", "modes_held", "high_quality")
+_LOWER = ("FD", "KD", "SWD", "W1", "copies", "duplicates", "kl")
 
 
-def run(workdir, flags) -> dict:
-    """Evaluates, and returns what `--json` prints.
+def direction(name: str) -> int:
+    """Returns 1 where a higher value of such a name, say `FD[pixels]`, is better, -1 for lower, 0 for unknown."""
+    kind = name.split("[")[0]
+    return int(kind in _HIGHER) - int(kind in _LOWER)
 
-    Args:
-        workdir: Run directory of `kerasgan train`.
-        flags: Dict of the command's flags by name.
-    """
+
+def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Evaluates the model of a run directory."""
     path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
     written = path / "metrics.json"
-    summary = configurations.read_json(written) if written.is_file() else {}
+    summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
-    source = data.train
-    # As many as in half of the real examples: the other half is for the value of real against real.
-    count = min(flags["num_images"], source.num_examples // 2)
+    # Half of the real examples at most: the other half is for the value of real against real.
+    half = data.train.num_examples // 2
+    count = min(flags["num_images"], half)
     if count <= _K:
         raise ValueError(
-            f"{_K + 1} examples or more are needed for {_K} neighbours: there are {source.num_examples // 2}, half of "
+            f"{_K + 1} examples or more are needed for {_K} neighbours: there are {half}, half of "
             f"{configuration.dataset}, and --num_images={flags['num_images']}."
         )
-    rows = np.random.default_rng(flags["seed"]).permutation(source.num_examples)[: 2 * count].reshape(2, count)
-    labels = source.labels[rows[0]] if model.conditional else None
-    fake = model.generate(count, labels=labels, seed=flags["seed"], batch_size=256)
-    fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
-    real, other, others = source.images[rows[0]], source.images[rows[1]], "other training examples"
-    if data.held_out is not None and data.held_out.num_examples >= count:
-        chosen = np.random.default_rng(flags["seed"]).permutation(data.held_out.num_examples)[:count]
-        other, others = data.held_out.images[chosen], "held-out examples"
-    classifier = _classifier(source, flags["classifier"])
-    pixels = [_pixels(x) for x in (real, fake, other)]
-    table = _table(configuration.dataset, pixels, (real, fake, other), classifier) + _copies(data, pixels[1])
+    examples, others = _examples(model, data, count, flags["seed"])
+    classifier = _classifier(data.train, flags["classifier"])
+    pixels = [_pixels(x) for x in examples]
+    table = _table(configuration.dataset, pixels, examples, classifier) + _copies(data, pixels[1])
     _print(table, count, others, classifier)
+    evaluation = {
+        "version": __version__,
+        "num_real": count,
+        "num_fake": count,
+        "other_real": others,
+        "seed": flags["seed"],
+        "k": _K,
+        "values": {name: _finite(value) for name, value, _ in table},
+        "real_against_real": {name: _finite(value) for name, _, value in table},
+    }
     shares = None
     if classifier is not None:
-        classes = np.arange(source.num_classes)
-        shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in (real, fake)]
+        classes = np.arange(data.train.num_classes or 0)
+        shares = [(classifier.classes(x)[:, None] == classes).mean(axis=0) for x in examples[:2]]
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
-    report = _write(written, summary, flags, (count, others), table, classifier, shares)
+        evaluation["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
+        evaluation["class_shares"] = shares[1].tolist()
+    write_json(written, {**summary, "evaluation": evaluation})
+    print(f"\nvalues     {written}")
+    _plot(path, data.train, examples[1], pixels, others, shares)
+    return evaluation
+
+
+def _examples(model, data, count, seed):
+    """Real, generated and other real examples, and which the others are: held out where there are enough."""
+    source, held_out = data.train, data.held_out
+    rows = np.random.default_rng(seed).permutation(source.num_examples)[: 2 * count].reshape(2, count)
+    labels = source.labels[rows[0]] if model.conditional else None
+    fake = model.generate(count, labels=labels, seed=seed, batch_size=256)
+    fake = images.as_saved(fake) if source.images.dtype == np.uint8 else fake
+    real = source.images[rows[0]]
+    if held_out is None or held_out.num_examples < count:
+        return (real, fake, source.images[rows[1]]), "other training examples"
+    chosen = np.random.default_rng(seed).permutation(held_out.num_examples)[:count]
+    return (real, fake, held_out.images[chosen]), "held-out examples"
+
+
+def _plot(path, source, fake, pixels, others, shares):
     distances = {
         "generated to real": metrics.nearest_distances(pixels[1], pixels[0]),
         f"{others} to real": metrics.nearest_distances(pixels[2], pixels[0]),
@@ -71,14 +98,13 @@ def run(workdir, flags) -> dict:
     if fake.ndim == 4:
         images.save_picture(path / "nearest.png", _nearest(source.images, fake[:_SHOWN]))
         print(f"nearest    {path / 'nearest.png'}: generated images, and the nearest real one of each below")
-    return report
 
 
 def _classifier(source, wanted):
-    """A classifier of the data, where they have classes; None where they have none, or it is not wanted."""
+    """A classifier of the data; None where they have no classes, or where it is not wanted."""
     can = source.images.ndim == 4 and source.labels is not None and source.num_classes > 1
     if wanted and not can:
-        raise ValueError("--classifier: the data are no images with labels. Leave it out.")
+        raise ValueError("--classifier: the data are not images with labels. Leave it out.")
     return metrics.train_classifier(source.images, source.labels) if can and wanted is not False else None
 
 
@@ -95,38 +121,35 @@ def _table(dataset, pixels, examples, classifier):
         pixels, examples: Real, generated and other real ones, as features and as they are.
         classifier: `kerasgan.metrics.Classifier`, or None.
     """
-    rows = []
+    rows: list[tuple[str, float, float]] = []
 
-    def compare(name, function, features=pixels):
-        x, y, z = features
-        values = function(x, y), function(x, z)
-        if not isinstance(values[0], dict):
-            values = tuple({name: value} for value in values)
-        rows.extend((key, values[0][key], values[1][key]) for key in values[0])
+    def add(function, features, name=None):
+        """A row of each value that the function gives for two sets; a dict names its values itself."""
+        real, fake, other = features
+        generated, floor = function(real, fake), function(real, other)
+        if name is not None:
+            generated, floor = {name: generated}, {name: floor}
+        rows.extend((key, value, floor[key]) for key, value in generated.items())
+
+    def add_distances(space, features):
+        add(lambda x, y: {f"{name}[{space}]": value for name, value in metrics.prdc(x, y, _K).items()}, features)
+        add(metrics.frechet_distance, features, f"FD[{space}]")
+        add(metrics.kernel_distance, features, f"KD[{space}]")
 
     space = "pixels" if examples[0].ndim == 4 else "points"
-
-    def prdc(suffix):
-        return lambda x, y: {f"{name}[{suffix}]": value for name, value in metrics.prdc(x, y, _K).items()}
-
-    compare("", prdc(space))
-    compare(f"FD[{space}]", metrics.frechet_distance)
-    compare(f"KD[{space}]", metrics.kernel_distance)
-    compare(f"SWD[{space}]", metrics.sliced_wasserstein_distance)
-    compare("duplicates", metrics.duplicate_rate)
+    add_distances(space, pixels)
+    add(metrics.sliced_wasserstein_distance, pixels, f"SWD[{space}]")
+    add(metrics.duplicate_rate, pixels, "duplicates")
     if space == "points" and len(pixels[0]) <= _ASSIGNED:
-        compare("W1", metrics.wasserstein_distance)
+        add(metrics.wasserstein_distance, pixels, "W1")
     if dataset in _MODES:
         centres, std = _MODES[dataset]
-        compare("", lambda _, y: metrics.mode_coverage(y, centres(), std))
+        add(lambda _, y: metrics.mode_coverage(y, centres(), std), pixels)
     if classifier is not None:
-        name = classifier.identifier
-        features, logits = ([function(x) for x in examples] for function in (classifier, classifier.logits))
-        compare("", prdc(name), features)
-        compare(f"FD[{name}]", metrics.frechet_distance, features)
-        compare(f"KD[{name}]", metrics.kernel_distance, features)
-        splits = min(10, len(logits[0]))
-        compare(f"IS[{name}]", lambda _, y: metrics.inception_score(y, splits)[0], logits)
+        add_distances(classifier.identifier, [classifier(x) for x in examples])
+        splits = min(10, len(examples[0]))
+        logits = [classifier.logits(x) for x in examples]
+        add(lambda _, y: metrics.inception_score(y, splits)[0], logits, f"IS[{classifier.identifier}]")
     return rows
 
 
@@ -141,34 +164,13 @@ def _print(table, count, others, classifier):
     width = max(len(name) for name, _, _ in table)
     print(f"{'':{width}}  generated   real        better      {count:,} examples each; real: {others}")
     for name, generated, real in table:
-        better = {1: "higher", -1: "lower", 0: ""}[direction.sign(name)]
+        better = {1: "higher", -1: "lower", 0: ""}[direction(name)]
         print(f"{name:{width}}  {generated:<10.4g}  {real:<10.4g}  {better}")
     if classifier is not None:
         print(
-            f"\nclassifier {classifier.identifier}: trained on the training examples; of a tenth of them, which it was "
-            f"not trained on, {classifier.accuracy:.2%} right"
+            f"\nclassifier {classifier.identifier}: trained on the training examples; {classifier.accuracy:.2%} right "
+            "on a tenth of them held out from it"
         )
-
-
-def _write(written, summary, flags, compared, table, classifier, shares):
-    count, others = compared
-    summary["evaluation"] = {
-        "version": __version__,
-        "num_real": count,
-        "num_fake": count,
-        "other_real": others,
-        "seed": flags["seed"],
-        "k": _K,
-        "values": {name: _finite(value) for name, value, _ in table},
-        "real_against_real": {name: _finite(value) for name, _, value in table},
-    }
-    if classifier is not None:
-        summary["evaluation"]["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
-        summary["evaluation"]["class_shares"] = shares[1].tolist()
-    with files.replacing(written) as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    print(f"\nvalues     {written}")
-    return summary["evaluation"]
 
 
 def _finite(value):

@@ -1,36 +1,32 @@
 """`kerasgan export`: the model of a run directory, for TF Serving."""
 
 import pathlib
+import typing
 
 from kerasgan import serving
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.build import trained
+from kerasgan.cli.run_directory import name_of, read_json, trained
 
 
-def run(workdir, flags) -> dict:
-    """Exports, and returns what `--json` prints.
-
-    Args:
-        workdir: Run directory of `kerasgan train`.
-        flags: Dict of the command's flags by name.
-    """
+def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Exports the model of a run directory."""
     path, model = trained(workdir)
-    written = configurations.read_json(path / "config.json")
+    written = read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
-    to = pathlib.Path(flags["to"] or f"saved_models/{configurations.name_of(configuration.dataset)}").expanduser()
+    to = pathlib.Path(flags["to"] or f"saved_models/{name_of(configuration.dataset)}").expanduser()
     if (to / "config.json").is_file():
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."
         )
     step = int(model.step.numpy())
     if step < configuration.steps:
-        print(f"stopped    the training is at step {step:,} of {configuration.steps:,}")
+        print(f"stopped    the run is at step {step:,} of {configuration.steps:,}")
     summary = path / "metrics.json"
     card = {
         "license": flags["license"],
         "data": {"dataset": configuration.dataset, **written.get("data", {})},
         "training": {**configuration.to_json(), "versions": written.get("versions")},
-        "metrics": configurations.read_json(summary) if summary.is_file() else None,
+        "metrics": read_json(summary) if summary.is_file() else None,
     }
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
@@ -40,5 +36,5 @@ def run(workdir, flags) -> dict:
         print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():
         print(f"picture    {version / 'samples.png'}")
-    print(f"more       kerasgan generate {to}; docs/serving.md tells how to serve it")
+    print(f"more       kerasgan generate {to}; docs/serving.md says how to serve it")
     return {"version": str(version), "weights_sha256": serving.card_of(version)["weights_sha256"]}

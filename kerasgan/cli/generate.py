@@ -1,21 +1,17 @@
 """`kerasgan generate`: images from a trained or exported model."""
 
 import pathlib
+import typing
 
 import numpy as np
 from PIL import Image
 
 from kerasgan import files, images
-from kerasgan.cli.build import opened
+from kerasgan.cli.run_directory import opened
 
 
-def run(source, flags) -> dict:
-    """Generates, and returns what `--json` prints.
-
-    Args:
-        source: Run directory of `kerasgan train`, or directory of an exported model.
-        flags: Dict of the command's flags by name.
-    """
+def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Generates images with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     in_turn = model.conditional and flags["labels"] is None

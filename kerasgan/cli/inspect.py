@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import typing
 
 import numpy as np
 
@@ -13,13 +14,8 @@ _SIZES_LISTED = 5
 _CLASSES_LISTED = 20
 
 
-def run(dataset, flags) -> dict:
-    """Says it, and returns what `--json` prints; its exit code is 1 if there are files that cannot be read.
-
-    Args:
-        dataset: Name or path.
-        flags: Dict of the command's flags by name.
-    """
+def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Describes a dataset; the exit code is 1 if there are files that cannot be read."""
     path = pathlib.Path(dataset).expanduser()
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):

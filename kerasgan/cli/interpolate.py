@@ -1,22 +1,18 @@
 """`kerasgan interpolate`: images that turn into others, as a GIF."""
 
 import pathlib
+import typing
 
 import numpy as np
 
 from kerasgan import images
-from kerasgan.cli.build import opened
+from kerasgan.cli.run_directory import opened
 
 _SECONDS_PER_FRAME = 0.08
 
 
-def run(source, flags) -> dict:
-    """Generates, and returns what `--json` prints.
-
-    Args:
-        source: Run directory of `kerasgan train`, or directory of an exported model.
-        flags: Dict of the command's flags by name.
-    """
+def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Interpolates with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "interpolation.gif" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     if out.suffix.lower() != ".gif":

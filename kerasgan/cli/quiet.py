@@ -8,8 +8,8 @@ import tempfile
 from absl import logging
 
 
-def import_tensorflow():
-    """Imports TensorFlow as a command should: silent. What goes wrong comes as an exception."""
+def import_tensorflow() -> None:
+    """Imports TensorFlow without what it prints; errors still raise."""
     # 3, because of lines like "E oneDNN supports DT_INT32 only on platforms with AVX-512. Falling back".
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.ERROR)
@@ -22,12 +22,11 @@ def import_tensorflow():
 
     # This optimisation fails on the second derivative of LeakyReLU, says so at every trace and changes nothing.
     tf.config.optimizer.set_experimental_options({"remapping": False})
-    return tf
 
 
 @contextlib.contextmanager
 def _held_back():
-    """Holds back what is written to the file descriptor of standard error, and lets it go if the block fails.
+    """Drops what is written to the file descriptor of standard error, unless the block fails.
 
     TensorFlow 2.21 logs a few lines before it reads TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow#100442).
     """

@@ -3,53 +3,48 @@
 import dataclasses
 import pathlib
 import time
+import typing
 
 from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli.build import intact
-from kerasgan.cli.train import prepare, train, versions
+from kerasgan.cli.run_directory import intact, read_json
+from kerasgan.cli.train import prepare, train
 
 
-def run(workdir, flags) -> dict:
-    """Trains on, and returns what `--json` prints.
-
-    Args:
-        workdir: The run directory.
-        flags: Dict of the command's flags by name.
-    """
+def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Resumes the run in a directory."""
     begun = time.monotonic()
-    workdir = pathlib.Path(workdir).expanduser()
-    path = workdir / "config.json"
-    if not path.is_file():
+    path = pathlib.Path(workdir).expanduser()
+    if not (path / "config.json").is_file():
         raise ValueError(
-            f"{workdir} holds no run: {path.name} is missing. Begin one by `kerasgan train --workdir={workdir}`."
+            f"{path} holds no run: config.json is missing. Start one with `kerasgan train --workdir={path}`."
         )
-    configuration = configurations.read(path)
-    if not checkpoint.checkpoints(workdir / "checkpoints") and _has_trained(workdir):
+    configuration = configurations.read(path / "config.json")
+    if not checkpoint.checkpoints(path / "checkpoints") and _has_trained(path):
         raise ValueError(
-            f"{workdir} has trained, and {workdir / 'checkpoints'} holds no checkpoint to resume from. Restore it, or "
-            "begin anew by `kerasgan train` with another --workdir."
+            f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or start "
+            "a new run with `kerasgan train` and another --workdir."
         )
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] not in (None, configuration.steps):
         if configuration.learning_rate_decay:
             raise ValueError(
                 f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
-                f"{configuration.steps:,}, its last. Train anew, by `kerasgan train --steps={flags['steps']}`, or with "
-                "--nolearning_rate_decay, which can go on for ever."
+                f"{configuration.steps:,}, its last. Start a new run with `kerasgan train "
+                f"--steps={flags['steps']}`, or one with --nolearning_rate_decay, which has no last step."
             )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
-    if _steps_done(workdir) >= configuration.steps and intact(workdir / "model.keras"):
-        done = _steps_done(workdir)
+    done = _steps_done(path)
+    if done >= configuration.steps and intact(path / "model.keras"):
         more = "" if configuration.learning_rate_decay else f" For more pass --steps with a number above {done}."
-        print(f"{workdir} is complete: {done:,} steps.{more}")
-        return {"workdir": str(workdir), "steps": done}
+        print(f"{path} is complete: {done:,} steps.{more}")
+        return {"workdir": str(path), "steps": done}
     data = data_.read_again(configuration)
     model, dataset = prepare(configuration, data, strategy)
     if flags["steps"] is not None and distribution.is_chief(strategy):
-        configurations.write(path, configuration, versions(), data.train)
-    return train(model, dataset, configuration, data, workdir, begun)
+        configurations.write(path / "config.json", configuration, data.train)
+    return train(model, dataset, configuration, data, path, begun)
 
 
 def _has_trained(workdir):
@@ -59,9 +54,9 @@ def _has_trained(workdir):
 
 
 def _steps_done(workdir):
-    """Steps of a training that has come to its end; 0 before."""
+    """The steps of a run that is complete; 0 before."""
     path = workdir / "metrics.json"
-    steps = configurations.read_json(path).get("steps", 0) if path.is_file() else 0
+    steps = read_json(path).get("steps", 0) if path.is_file() else 0
     if type(steps) is not int:
         raise ValueError(f"{path} is damaged: expected an integer as `steps`. Remove it. Received: {steps!r}")
     return steps

@@ -1,95 +1,89 @@
 """`kerasgan train`: from a dataset to a run directory."""
 
-import contextlib
-import json
 import os
 import pathlib
-import platform
-import shutil
 import time
+import typing
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-import kerasgan
-from kerasgan import callbacks, checkpoint, distribution, files, images, metrics, plots
+from kerasgan import callbacks, distribution, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli import run_directory
 from kerasgan.cli.build import build
-from kerasgan.errors import RunDirError
+from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
 
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
 _SHOWN = 64
 _INTERRUPTED, _TERMINATED = 130, 143
-# What a run leaves, checkpoints aside, and what --overwrite removes.
-OUTPUTS = (
-    "config.json",
-    "metrics.csv",
-    "metrics.json",
-    "evaluation.png",
-    "nearest.png",
-    "samples",
-    "samples.png",
-    "contact_sheet.png",
-    "training.gif",
-    "curves.png",
-    "model.keras",
-    "tensorboard",
-)
 
 
-def run(flags) -> dict:
-    """Trains, and returns what `--json` prints.
-
-    Args:
-        flags: Dict of the command's flags by name.
-    """
+def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Trains in a new run directory."""
     begun = time.monotonic()
     strategy = distribution.strategy(flags["strategy"] or "auto")  # before anything else touches the devices
     chief = distribution.is_chief(strategy)
-    workdir = None if flags["dry_run"] else _check_workdir(flags["workdir"], flags["overwrite"], strategy)
-    data = data_.read(
-        flags["dataset"], **{name: flags[name] for name in configurations.DATASET_OPTIONS if flags[name] is not None}
-    )
-    own = ("dry_run", "workdir", "overwrite", "json", "debug", "help")
-    chosen = {name: value for name, value in flags.items() if name not in own}
-    chosen["jit_compile"] = {"true": True, "false": False}.get(chosen["jit_compile"], chosen["jit_compile"])
-    configuration = configurations.resolve(source=data.train, **chosen)
+    workdir = None if flags["workdir"] is None else pathlib.Path(flags["workdir"]).expanduser()
+    if workdir is None and distribution.has_workers(strategy) and not flags["dry_run"]:
+        raise ValueError("--workdir is needed with several workers: one directory that all of them see.")
+    if workdir is not None and not flags["dry_run"]:
+        run_directory.check_new(workdir, flags["overwrite"], chief)
+    given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
+    for name in ("dataset", "model"):
+        given.setdefault(name, SETTINGS[name].default)
+    data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
+    configuration = configurations.resolve(source=data.train, **given)
     model, dataset = prepare(configuration, data, strategy)
     if flags["dry_run"]:
-        _describe(configuration, data, model)
+        _describe(configuration, model)
         return configuration.to_json()
-    if not chief:
+    if workdir is not None and not chief:
         return train(model, dataset, configuration, data, workdir, begun)
+    return _train_in_new_directory(model, dataset, configuration, data, workdir, flags["overwrite"], begun)
+
+
+def _train_in_new_directory(model, dataset, configuration, data, workdir, overwrite, begun):
     made = workdir is None or not workdir.exists()
-    workdir = _make_workdir(workdir, configuration, flags["overwrite"])
+    if workdir is None:
+        workdir = run_directory.make_default(configuration.dataset, configuration.model)
+    workdir.mkdir(parents=True, exist_ok=True)
+    if overwrite:
+        run_directory.clear(workdir)
     empty = not any(workdir.iterdir())
     try:
-        configurations.write(workdir / "config.json", configuration, versions(), data.train)
+        configurations.write(workdir / "config.json", configuration, data.train)
         return train(model, dataset, configuration, data, workdir, begun)
     except Exception:
         if empty and not int(model.step.numpy()):
-            _discard(workdir, made)
+            run_directory.discard(workdir, made)
         raise
 
 
-def train(model, dataset, configuration, data, workdir, begun) -> dict:
+def train(
+    model: keras.Model,
+    dataset: tf.data.Dataset,
+    configuration: Configuration,
+    data: data_.Data,
+    workdir: pathlib.Path,
+    begun: float,
+) -> dict[str, typing.Any]:
     """Trains in a run directory, from its newest checkpoint if it has one, and returns what `--json` prints."""
     strategy = model.distribute_strategy
     if not distribution.is_chief(strategy):
-        status = _fit(model, dataset, configuration, data, workdir, [])
+        status = _fit(model, dataset, configuration, data, workdir)
         distribution.wait(strategy)
         return {"exit_code": status}
     _print_header(configuration, data, model, workdir)
-    status = _fit(model, dataset, configuration, data, workdir, _reports(model, configuration, data, workdir))
+    status = _fit(model, dataset, configuration, data, workdir)
     step = int(model.step.numpy())
     if status:
-        print(
-            f"\nstopped at step {step:,} of {configuration.steps:,}; resume with: kerasgan resume {workdir}", flush=True
-        )
+        where = f"step {step:,} of {configuration.steps:,}"
+        print(f"\nstopped at {where}; resume with: kerasgan resume {workdir}", flush=True)
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
         return report
@@ -102,12 +96,14 @@ def train(model, dataset, configuration, data, workdir, begun) -> dict:
     return report
 
 
-def prepare(configuration, data, strategy):
-    """The compiled model and the batches it is trained on."""
-    if configuration.batch_size % strategy.num_replicas_in_sync:
+def prepare(
+    configuration: Configuration, data: data_.Data, strategy: tf.distribute.Strategy
+) -> tuple[keras.Model, tf.data.Dataset]:
+    """Returns the compiled model of a run, and the batches to train it on."""
+    replicas = strategy.num_replicas_in_sync
+    if configuration.batch_size % replicas:
         raise ValueError(
-            f"--batch_size={configuration.batch_size} cannot be divided among {strategy.num_replicas_in_sync} "
-            "replicas. Use a multiple."
+            f"--batch_size={configuration.batch_size} cannot be divided among {replicas} replicas. Use a multiple."
         )
     keras.utils.set_random_seed(configuration.seed)  # of the weights
     policy = keras.config.dtype_policy()
@@ -127,124 +123,36 @@ def _finish(model, configuration, source, workdir, begun):
     _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
     summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
-    with files.replacing(workdir / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _print_result(workdir, quality, source, seconds)
+    run_directory.write_json(workdir / "metrics.json", summary)
+    _print_result(workdir, quality, seconds)
     return summary
-
-
-# The run directory
-
-
-def _check_workdir(workdir, overwrite, strategy):
-    """The path of the run directory, or None for one with the next free number."""
-    if workdir is None:
-        if distribution.has_workers(strategy):
-            raise ValueError("--workdir is needed with several workers: one directory that all of them see.")
-        return None
-    path = pathlib.Path(workdir).expanduser()
-    if path.exists() and not path.is_dir():
-        raise RunDirError(f"--workdir={workdir} is a file. Name a directory, new or empty.")
-    if path.is_dir() and any(path.iterdir()) and distribution.is_chief(strategy):
-        _check_taken(path, workdir, overwrite)
-    return path
-
-
-def _check_taken(path, workdir, overwrite):
-    """Refuses a directory that holds something, unless it is a run that is to be replaced."""
-    message = f"--workdir={workdir} is not empty. Name another, or leave it out for a new one in runs/"
-    if not _is_run(path):
-        raise RunDirError(f"{message}: it holds no run of kerasgan, and --overwrite replaces nothing else.")
-    if not overwrite:
-        raise RunDirError(
-            f"{message}, resume it with `kerasgan resume {workdir}`, or pass --overwrite to replace the "
-            "run that is there."
-        )
-
-
-def _is_run(path):
-    """Whether there is the `config.json` of a training."""
-    try:
-        return {"dataset", "model", "steps"} <= configurations.read_json(path / "config.json").keys()
-    except (OSError, ValueError):
-        return False
-
-
-def _make_workdir(path, configuration, overwrite):
-    while path is None:
-        path = configurations.default_workdir(configuration.dataset, configuration.model)
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:  # another training has just taken the number
-            path = None
-    path.mkdir(parents=True, exist_ok=True)
-    if overwrite:
-        _clear(path)
-    return path
-
-
-def _clear(path):
-    """Removes a run, whose training must have ended."""
-    with checkpoint.locked(path / "checkpoints"):
-        checkpoint.remove(checkpoint.checkpoints(path / "checkpoints"))
-        for name in OUTPUTS:
-            target = path / name
-            if target.is_dir():
-                shutil.rmtree(target)
-            else:
-                target.unlink(missing_ok=True)
-
-
-def _discard(path, made):
-    """Removes what a training that was refused before its first step has written, and the directory if it made that."""
-    with contextlib.suppress(OSError):  # another training has it
-        _clear(path)
-        shutil.rmtree(path / "checkpoints")
-        if made:
-            path.rmdir()
-
-
-def versions():
-    return {
-        "kerasgan": kerasgan.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
 
 
 # Training
 
 
-class _StopAt(keras.callbacks.Callback):
-    """Ends the training at a step, in the middle of an epoch too."""
+class _Steps(keras.callbacks.Callback):
+    """Says where a run resumes, and ends it at its last step, in the middle of an epoch too."""
 
-    def __init__(self, steps):
+    def __init__(self, steps, saved, verbose):
         super().__init__()
         self.steps = steps
+        self.saved = saved
+        self.verbose = verbose
+
+    def on_train_begin(self, logs=None):
+        if self.verbose and self.saved.restored:
+            print(f"resuming   from {self.saved.restored}", flush=True)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.model.training.step >= self.steps:
             self.model.stop_training = True
 
 
-class _Announcement(keras.callbacks.Callback):
-    """Says where a run resumes."""
-
-    def __init__(self, checkpoint):
-        super().__init__()
-        self.checkpoint = checkpoint
-
-    def on_train_begin(self, logs=None):
-        if self.checkpoint.restored:
-            print(f"resuming   from {self.checkpoint.restored}", flush=True)
-
-
 def _reports(model, configuration, data, workdir):
-    """The callbacks that write and print: of the chief alone."""
+    """The callbacks that write, print and raise: of the chief alone."""
     points = data.train.images if data.train.images.ndim == 2 else None
-    return [
+    reports = [
         callbacks.SampleGrid(
             workdir / "samples",
             num_images=_num_shown(model, data.train),
@@ -255,24 +163,22 @@ def _reports(model, configuration, data, workdir):
         callbacks.Progress(configuration.steps),
         callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
     ]
+    if not distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
+        every = max(100, configuration.steps // 200)
+        reports.append(callbacks.Health(every, on_non_finite=configuration.on_non_finite))
+    return reports
 
 
-def _health(model, configuration):
-    if distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
-        return []
-    every = max(100, configuration.steps // 200)
-    return [callbacks.Health(every, on_non_finite=configuration.on_non_finite)]
-
-
-def _fit(model, dataset, configuration, data, workdir, reports):
-    """Trains. Returns the exit code: 0, or that of the signal that has ended the training."""
+def _fit(model, dataset, configuration, data, workdir):
+    """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
     held_out = None
     if data.held_out is not None and data.held_out.num_examples >= configuration.batch_size:
         held_out = data_.batches(data.held_out, configuration, training=False)
+    chief = distribution.is_chief(model.distribute_strategy)
+    reports = _reports(model, configuration, data, workdir) if chief else []
     saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    said = [_Announcement(saved), *_health(model, configuration)] if reports else []
     status = 0
     try:
         model.fit(
@@ -281,18 +187,17 @@ def _fit(model, dataset, configuration, data, workdir, reports):
             steps_per_epoch=configuration.steps_per_epoch,
             validation_data=held_out,
             verbose=0,
-            callbacks=[*reports, *said, _StopAt(configuration.steps), saved],
+            callbacks=[*reports, _Steps(configuration.steps, saved, verbose=chief), saved],
         )
     except KeyboardInterrupt:
         if int(model.step.numpy()) == 0:
             raise
         status = _INTERRUPTED
-    except SystemExit as ended:
-        return ended.code
-    if status:
         for report in reports[:2]:
             report.on_train_end()
-    if reports:
+    except SystemExit as ended:
+        return ended.code
+    if chief:
         for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
             if path.exists():
                 os.replace(path, workdir / path.name)
@@ -300,7 +205,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
     return status
 
 
-# What comes out
+# Results
 
 
 def _num_shown(model, source):
@@ -354,12 +259,11 @@ def _one_per_class_in_turn(labels, classes, count):
     return np.array([by_class[i % classes][i // classes % len(by_class[i % classes])] for i in range(count)])
 
 
-# What is printed
+# Printed
 
 
 def _networks(model):
-    first = ("encoder", model.encoder) if hasattr(model, "encoder") else ("discriminator", model.discriminator)
-    return [("generator", model.generator), first]
+    return {name: model.networks[name] for name in ("generator", "discriminator", "encoder") if name in model.networks}
 
 
 def _print_header(configuration, data, model, workdir):
@@ -370,7 +274,7 @@ def _print_header(configuration, data, model, workdir):
     print(f"dataset    {configuration.dataset}: {source.num_examples:,} {what} {shape}{held_out}")
     for note in source.notes:
         print(f"           {note}")
-    parameters = ", ".join(f"{name} {network.count_params():,}" for name, network in _networks(model))
+    parameters = ", ".join(f"{name} {network.count_params():,}" for name, network in _networks(model).items())
     print(f"model      {configuration.model}, {configuration.network}; parameters: {parameters}")
     passes = configuration.steps * configuration.n_critic * configuration.batch_size / source.num_examples
     passes = f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}"
@@ -379,15 +283,15 @@ def _print_header(configuration, data, model, workdir):
     print(f"directory  {workdir}", flush=True)
 
 
-def _describe(configuration, data, model):
+def _describe(configuration, model):
     for name, value in configuration.to_json().items():
         print(f"{name:<28}{value}")
     print()
-    for _, network in _networks(model):
+    for network in _networks(model).values():
         network.summary()
 
 
-def _print_result(workdir, quality, source, seconds):
+def _print_result(workdir, quality, seconds):
     print(f"\ntime       {clock(seconds)}")
     print(
         f"quality    coverage {quality['coverage']:.2f} (perfect {quality['perfect_coverage']:.2f}), "

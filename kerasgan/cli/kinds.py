@@ -1,0 +1,93 @@
+"""The kinds of values that settings have: how a flag is read, what `config.json` can hold, and how it is said."""
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Callable
+
+from absl import flags
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The values that a setting can have.
+
+    Args:
+        placeholder: What stands for a value in `--help`.
+        expected: The values, in words.
+        holds: Whether a value, as `config.json` holds it, is one of them.
+        parse: Reads the text of a flag; None means the same as leaving the flag out.
+        listing: What `--help` adds to the explanation of the setting.
+    """
+
+    placeholder: str
+    expected: str
+    holds: Callable[[typing.Any], bool]
+    parse: Callable[[str], typing.Any] = str
+    listing: str = ""
+
+
+BOOLEAN = Kind("", "true or false", lambda value: isinstance(value, bool))
+
+
+def text(placeholder: str = "NAME") -> Kind:
+    return Kind(placeholder, "a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
+
+
+def choice(*choices: str | bool, automatic: str = "") -> Kind:
+    """One of a few values; `automatic` is a text of the flag that means the same as leaving it out."""
+    texts = {json.dumps(value).strip('"'): value for value in choices}
+    listed = ", ".join([automatic, *texts] if automatic else texts)
+    holds = lambda value: isinstance(value, str | bool) and value in choices
+    parse = lambda text: None if text == automatic else texts.get(text, text)
+    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.")
+
+
+def integer(least: int = 1, most: float = math.inf) -> Kind:
+    expected = f"an integer >= {least}" if most == math.inf else f"an integer from {least} to {most}"
+    return Kind("N", expected, lambda value: _is_integer(value, least, most), flags.IntegerParser().convert)
+
+
+def number(positive: bool = False, below_one: bool = False) -> Kind:
+    """A finite number that is not negative."""
+    expected = f"a finite number {'above 0' if positive else '>= 0'}{' and below 1' if below_one else ''}"
+
+    def holds(value):
+        above = _is_finite(value) and (value > 0 if positive else value >= 0)
+        return above and (value < 1 or not below_one)
+
+    return Kind("X", expected, holds, float)
+
+
+def integers(least: int = 1) -> Kind:
+    """A list of integers; a tuple in Python."""
+    holds = lambda value: isinstance(value, tuple) and bool(value) and all(_is_integer(one, least) for one in value)
+    parse = lambda text: tuple(int(part) for part in text.split(","))
+    return Kind("N,N,...", f"a list of integers >= {least}", holds, parse)
+
+
+def interval() -> Kind:
+    def holds(value):
+        return isinstance(value, tuple) and len(value) == 2 and all(map(_is_finite, value)) and value[0] < value[1]
+
+    def parse(text):
+        return tuple(int(part) if part.strip().lstrip("+-").isdecimal() else float(part) for part in text.split(","))
+
+    return Kind("LOW,HIGH", "two finite numbers, the lower one first, e.g. 0,4095", holds, parse)
+
+
+def names(*choices: str) -> Kind:
+    """Some of a few names."""
+    known = ", ".join(choices)
+    holds = lambda value: bool(value) and all(name in choices for name in value)
+    parse = lambda text: tuple(part.strip() for part in text.split(","))
+    return Kind("NAME,...", f"some of {known}, with commas", holds, parse, f" Any of {known}.")
+
+
+def _is_integer(value, least, most=math.inf):
+    return type(value) is int and least <= value <= most
+
+
+def _is_finite(value):
+    return type(value) in (int, float) and math.isfinite(value)

@@ -1,0 +1,172 @@
+"""The directory of a run: its name, what is in it, and what may be replaced."""
+
+import contextlib
+import glob
+import json
+import pathlib
+import re
+import shutil
+import typing
+import zipfile
+
+import keras
+
+from kerasgan import checkpoint, files, serving
+from kerasgan.errors import CheckpointCorruptError, RunDirError
+
+# What a run leaves, checkpoints aside, and what --overwrite removes.
+_FILES = ("config.json", "metrics.csv", "metrics.json", "model.keras", "samples", "tensorboard")
+_PICTURES = ("samples.png", "contact_sheet.png", "training.gif", "curves.png", "evaluation.png", "nearest.png")
+
+
+def default_workdir(dataset: str, model: str) -> pathlib.Path:
+    """Returns `runs/<dataset>-<model>-<n>` with the next free number."""
+    stem = f"{name_of(dataset)}-{model}-"
+    endings = [path.name.removeprefix(stem) for path in pathlib.Path("runs").glob(f"{glob.escape(stem)}*")]
+    return pathlib.Path("runs", f"{stem}{1 + max((int(n) for n in endings if n.isdecimal()), default=0)}")
+
+
+def name_of(dataset: str) -> str:
+    """Returns a name for directories, from the name or the path of a dataset."""
+    name = pathlib.Path(dataset).stem if "." in dataset else pathlib.Path(dataset).name
+    return re.sub(r"[^\w.-]+", "_", name) or "data"
+
+
+def read_json(path: pathlib.Path) -> dict[str, typing.Any]:
+    """Reads the object in a JSON file of a run directory.
+
+    Raises:
+        ValueError: The file holds no JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. Restore it, or train again.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object. Restore it, or train again.")
+    return values
+
+
+def write_json(path: pathlib.Path, values: dict[str, typing.Any]) -> None:
+    """Writes a JSON file of a run directory, whole or not at all."""
+    with files.replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def directory(workdir: str) -> pathlib.Path:
+    """Returns the path of a directory.
+
+    Raises:
+        ValueError: There is none.
+    """
+    path = pathlib.Path(workdir).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
+    return path
+
+
+def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
+    """Refuses a path where no run can begin.
+
+    Args:
+        path: Where the run is to be.
+        overwrite: Whether a run that is there may be replaced.
+        chief: Whether this process makes the directory, which others may find made.
+
+    Raises:
+        RunDirError: The path is a file, or a directory that holds something not to be replaced.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunDirError(f"--workdir={path} is a file. Name a directory, new or empty.")
+    if not chief or not path.is_dir() or not any(path.iterdir()):
+        return
+    message = f"--workdir={path} is not empty. Name another, or leave it out for a new one in runs/"
+    if not _is_run(path):
+        raise RunDirError(f"{message}: it holds no run of kerasgan, and --overwrite replaces nothing else.")
+    if not overwrite:
+        raise RunDirError(
+            f"{message}, resume it with `kerasgan resume {path}`, or pass --overwrite to replace the run that is there."
+        )
+
+
+def _is_run(path):
+    try:
+        return {"dataset", "model", "steps"} <= read_json(path / "config.json").keys()
+    except (OSError, ValueError):
+        return False
+
+
+def make_default(dataset: str, model: str) -> pathlib.Path:
+    """Makes the directory of a run that was given none."""
+    while True:
+        path = default_workdir(dataset, model)
+        with contextlib.suppress(FileExistsError):  # another run has just taken the number
+            path.mkdir(parents=True)
+            return path
+
+
+def clear(path: pathlib.Path) -> None:
+    """Removes a run, unless it is still training.
+
+    Raises:
+        RunDirError: It is.
+    """
+    with checkpoint.locked(path / "checkpoints"):
+        checkpoint.remove(checkpoint.checkpoints(path / "checkpoints"))
+        for name in _FILES + _PICTURES:
+            target = path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+
+def discard(path: pathlib.Path, made: bool) -> None:
+    """Removes what a run wrote that failed before its first step, and the directory if the run made it."""
+    with contextlib.suppress(OSError):  # another run has it
+        clear(path)
+        shutil.rmtree(path / "checkpoints")
+        if made:
+            path.rmdir()
+
+
+def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
+    """Returns the path of a run directory, and its model.
+
+    Raises:
+        ValueError: There is no model.
+        CheckpointCorruptError: Its file is damaged.
+    """
+    path = directory(workdir)
+    file = path / "model.keras"
+    if not file.is_file():
+        if serving.version_in(path) is not None:
+            raise ValueError(f"{workdir} is an exported model. Give the run directory that `kerasgan train` has made.")
+        below = sorted(entry.name for entry in path.iterdir() if serving.version_in(entry) is not None)
+        exported = f", though exported models, such as {path / below[0]}" if below else ""
+        raise ValueError(
+            f"{workdir} holds no model.keras{exported}: give a run directory of `kerasgan train`, whose model is there "
+            "when it has ended or was stopped by Ctrl-C."
+        )
+    if not intact(file):
+        raise CheckpointCorruptError(
+            f"{file} is damaged: its {file.stat().st_size:,} bytes are not what was written. Write it again from the "
+            f"last checkpoint with `kerasgan resume {workdir}`."
+        )
+    return path, keras.models.load_model(file)
+
+
+def opened(path: str) -> tuple[pathlib.Path, keras.Model | serving.Served]:
+    """Returns the model in a run directory or in one of `kerasgan export`, and where its images go by default."""
+    if serving.version_in(path) is not None:
+        return pathlib.Path(), serving.Served(path)
+    return trained(path)
+
+
+def intact(model: pathlib.Path) -> bool:
+    """Whether a `.keras` file is there, and its parts have their checksums."""
+    try:
+        with zipfile.ZipFile(model) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False

@@ -1,0 +1,223 @@
+"""Every setting of a run, once: its values, default, tuned values and help.
+
+The fields of `Configuration` are the settings of `config.json` and flags of `kerasgan train`. What the flags accept,
+what `--help` says, the defaults, and the check of `config.json` all come from here.
+"""
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+
+from kerasgan import papers
+from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, number, text
+
+MODELS = {
+    "wgan_gp": papers.WGAN_GP,
+    "wgan": papers.WGAN,
+    "wgan_lp": papers.WGAN_LP,
+    "gan": papers.GAN,
+    "dragan": papers.DRAGAN,
+    "lsgan": papers.LSGAN,
+    "r3gan": papers.R3GAN,
+    "vae": papers.VAE,
+}
+PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty is not None)
+NETWORKS = ("mlp", "dcgan", "resnet")
+NORMALIZATIONS = ("batch", "layer", "instance", "spectral")
+LARGEST_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A flag of a command, a field of `config.json`, or both.
+
+    Args:
+        kind: Its values.
+        help: What `--help` says of it; the choices and the default are added.
+        default: None where it depends on the data or on the model's paper.
+        tuned: Other defaults, by the name of a dataset, or by that of a dataset and that of a model.
+        required: Whether `config.json` must have it; what else is missing there has its default.
+    """
+
+    kind: Kind
+    help: str
+    default: typing.Any = None
+    tuned: Mapping[str | tuple[str, str], typing.Any] = dataclasses.field(default_factory=dict)
+    required: bool = False
+
+    def default_for(self, dataset: str, model: str) -> typing.Any:
+        return self.tuned.get((dataset, model), self.tuned.get(dataset, self.default))
+
+    @property
+    def _by_dataset(self):
+        return {dataset: value for dataset, value in self.tuned.items() if isinstance(dataset, str)}
+
+    @property
+    def shown(self) -> str:
+        """What stands behind `--name=` in the help."""
+        return self.kind.placeholder if self.default is None or self._by_dataset else f"{self.default}"
+
+    @property
+    def explanation(self) -> str:
+        """The help, with the choices and with the defaults of the datasets."""
+        datasets: dict[str, list[str]] = {}
+        for dataset, value in self._by_dataset.items():
+            datasets.setdefault(_shown(value), []).append(dataset)
+        defaults = [_shown(self.default), *(f"{value} for {', '.join(names)}" for value, names in datasets.items())]
+        return self.help + self.kind.listing + (f" By default {'; '.join(defaults)}." if datasets else "")
+
+
+def _shown(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+
+
+_POINTS = ("ring", "grid", "swiss_roll")
+# "Smaller lambda seems to help for toy tasks specifically": the WGAN-GP authors' gan_toy.py. With 10 the critic of a
+# ring stays in the cone whose peak, and so the generator, is at the centre.
+_TOYS = [(dataset, model) for dataset in _POINTS for model in ("wgan_gp", "wgan_lp")]
+_MNIST = [("mnist", "wgan_gp"), ("fashion_mnist", "wgan_gp")]
+
+
+def _setting(*arguments: typing.Any, **options: typing.Any) -> typing.Any:
+    return dataclasses.field(metadata={"setting": Setting(*arguments, **options)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """The settings of a run, resolved: nothing is left to choose. `config.json` has them in this order."""
+
+    dataset: str = _setting(
+        text(),
+        "A name (digits, ring, grid, swiss_roll, stacked_mnist, or one of TensorFlow Datasets: mnist, fashion_mnist, "
+        "cifar10, ...), a folder of images, or an .npz file.",
+        "digits",
+        required=True,
+    )
+    model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", required=True)
+    network: str = _setting(
+        choice(*NETWORKS, automatic="auto"),
+        "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones.",
+        required=True,
+    )
+    units: tuple[int, ...] | None = _setting(
+        integers(),
+        "Widths of the hidden layers, for mlp.",
+        (512, 512, 512),
+        dict.fromkeys(("digits", *_POINTS), (256, 256, 256)),
+    )
+    filters: int | None = _setting(
+        integer(),
+        "Filters of the layer next to the image for dcgan, of all layers for resnet.",
+        64,
+        {"mnist": 32, "fashion_mnist": 32},
+    )
+    generator_normalization: str | None = _setting(
+        choice(*NORMALIZATIONS), "Normalization in the generator.", required=True
+    )
+    discriminator_normalization: str | None = _setting(
+        choice(*NORMALIZATIONS), "Normalization in the discriminator or encoder.", required=True
+    )
+    conditional: bool = _setting(BOOLEAN, "Generate by class; needs labels.", False)
+    penalty_weight: float | None = _setting(
+        number(),
+        "Weight of the gradient penalty; gamma for r3gan. By default the paper's, or the one tuned for the dataset.",
+        tuned=dict.fromkeys(_TOYS, 0.1),
+    )
+    latent_dim: int = _setting(integer(), "Size of a latent vector.", 128, {"digits": 32} | dict.fromkeys(_POINTS, 2))
+    batch_size: int = _setting(integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
+    n_critic: int = _setting(
+        integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
+    )
+    pack: int = _setting(
+        integer(), "Images that the discriminator judges together, as in PacGAN, against mode collapse.", 1
+    )
+    learning_rate: float = _setting(
+        number(positive=True),
+        "Learning rate of both optimizers. By default the paper's, or the one tuned for the dataset.",
+        tuned=dict.fromkeys([("digits", "wgan_gp"), *_MNIST], 5e-4),
+        required=True,
+    )
+    beta_1: float | None = _setting(
+        number(below_one=True),
+        "beta_1 of both Adam optimizers. By default the paper's, or the one tuned for the dataset.",
+        tuned=dict.fromkeys(_TOYS, 0.5),
+        required=True,
+    )
+    beta_2: float | None = _setting(
+        number(below_one=True), "beta_2 of both Adam optimizers. By default the paper's.", required=True
+    )
+    learning_rate_decay: bool = _setting(
+        BOOLEAN,
+        "Decay the learning rate linearly to zero. By default only for wgan_gp on mnist and fashion_mnist.",
+        False,
+        dict.fromkeys(_MNIST, True),
+    )
+    ema_momentum: float | None = _setting(
+        number(below_one=True),
+        "Generate with an average of the generator's weights that has this momentum; 0 for no average.",
+        0.999,
+    )
+    steps: int = _setting(
+        integer(),
+        "Updates of the generator.",
+        20_000,
+        {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | {"mnist": 7_000, "fashion_mnist": 7_000},
+    )
+    steps_per_epoch: int = _setting(integer(), "Updates of the generator between two pictures.", required=True)
+    checkpoint_every: int | None = _setting(
+        integer(), "Steps between two checkpoints. By default, one with each picture."
+    )
+    keep_checkpoints: int = _setting(integer(), "How many of the newest checkpoints to keep.", 3)
+    on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
+    image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
+    flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
+    dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)
+    data_dir: str | None = _setting(
+        text("PATH"), "Where TensorFlow Datasets keeps its data. By default, its usual directory."
+    )
+    on_bad_file: str = _setting(choice("raise", "skip"), "What to do with a file that is not an image.", "raise")
+    value_range: tuple[float, ...] | None = _setting(
+        interval(),
+        "Values that become black and white, for a folder or an .npz. By default, one range for all files, found from "
+        "their values; 0,255 for 8 bits.",
+    )
+    keep_depth: bool = _setting(
+        BOOLEAN, "Keep 16-bit and float images as floats with all their levels, instead of 256.", False
+    )
+    seed: int = _setting(integer(least=0, most=LARGEST_SEED), "The same seed gives the same run.", 0)
+    strategy: str = _setting(
+        choice("auto", "one", "mirrored", "multiworker", "tpu"),
+        "Devices. auto: all workers of TF_CONFIG, else a TPU, else all GPUs of this machine.",
+        "auto",
+    )
+    precision: str = _setting(choice("float32", "mixed_bfloat16", "mixed_float16"), "Keras dtype policy.", "float32")
+    jit_compile: bool | str = _setting(choice("auto", True, False), "XLA. auto: on a GPU or TPU.", "auto")
+
+    @property
+    def epochs(self) -> int:
+        return math.ceil(self.steps / self.steps_per_epoch)
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Returns a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, typing.Any]) -> "Configuration":
+        """The inverse of `to_json`: ignores unknown values, and gives missing ones their default.
+
+        Raises:
+            KeyError: A value is missing that has no default.
+        """
+        known: dict[str, typing.Any] = {
+            name: values[name] if setting.required else values.get(name, setting.default)
+            for name, setting in SETTINGS.items()
+        }
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known)
+
+
+SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in dataclasses.fields(Configuration)}
+OPTIONAL = {f.name for f in dataclasses.fields(Configuration) if type(None) in typing.get_args(f.type)}
+# Those that say how a dataset is read.
+DATASET_OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
