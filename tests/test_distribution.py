@@ -300,7 +300,7 @@ STEPS_OF = {
 }
 
 
-@pytest.mark.parametrize("name", STEPS_OF)
+@pytest.mark.parametrize("name", each(STEPS_OF, ["WGANGP", "VAE"]))
 def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name):
     model = STEPS_OF[name]()
     model.compile()

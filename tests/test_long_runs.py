@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import IMAGES, assert_same, model
+from trainings import IMAGES, assert_same, model
 
 import kerasgan as kg
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_gan import SHAPE, distance, images, networks, sgd, trained
+from gans import SHAPE, distance, images, networks, sgd, trained
 
 import kerasgan as kg
 from kerasgan import batching, stateless

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import model
+from trainings import model
 
 import kerasgan as kg
 from kerasgan import metrics

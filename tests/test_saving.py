@@ -5,7 +5,7 @@ import resource
 import keras
 import numpy as np
 import pytest
-from test_training import IMAGES, assert_same, model, weights
+from trainings import IMAGES, assert_same, model, weights
 
 import kerasgan as kg
 from kerasgan.errors import ModelContractError
