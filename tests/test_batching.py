@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from selection import some
 
 import kerasgan as kg
 from kerasgan import batching
@@ -70,6 +71,7 @@ def test_batches_are_as_large_as_the_largest_of_the_first(sizes, taken, steps, w
     )
 
 
+@pytest.mark.slow
 def test_the_advice_for_batches_of_several_sizes_works():
     gan, x = model(), of_sizes(3, 16, 16)
     with pytest.warns(UserWarning, match="first batches have") as caught:
@@ -105,7 +107,7 @@ def test_a_dataset_that_is_read_but_once_needs_a_number_of_steps():
         model().fit(x, verbose=0)
 
 
-@pytest.mark.parametrize("signature", [None, (None, None, None, 1)])
+@pytest.mark.parametrize("signature", some([None, (None, None, None, 1)], 0, whole=True))
 def test_images_whose_shape_changes_later_are_named(signature):
     x = of_sizes(*[8] * 7, signature=signature)
     changing = x.concatenate(x.take(1).map(lambda x: x[:, :3]))
@@ -146,7 +148,7 @@ def test_positions_of_arguments_are_those_of_keras():
         assert ours == theirs
 
 
-@pytest.mark.parametrize("shuffle", [True, False, np.bool_(False)])
+@pytest.mark.parametrize("shuffle", some([True, False, np.bool_(False)], 0, 1))
 def test_arrays_are_shuffled_unless_that_is_refused(shuffle, monkeypatch):
     gan = model()
     seen = seen_by(gan, monkeypatch)
@@ -156,7 +158,7 @@ def test_arrays_are_shuffled_unless_that_is_refused(shuffle, monkeypatch):
     assert (first == second).all() == (not shuffle)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("shuffle", some([True, False], 0))
 def test_the_order_of_a_dataset_is_its_own(shuffle, monkeypatch):
     gan = model()
     seen = seen_by(gan, monkeypatch)
@@ -190,6 +192,7 @@ def test_arguments_of_fit_that_cannot_be_are_named_before_the_first_step(argumen
     assert not int(gan.step)
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_numbers_of_fit():
     gan = model()
     history = gan.fit(

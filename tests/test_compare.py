@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerasgan.cli import main
 
-SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20")
+SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20", "--n_critic=1")
 EVALUATION = {
     "num_real": 100,
     "num_fake": 100,
