@@ -54,7 +54,7 @@ def main():
     arguments = parser.parse_args()
     results = read(arguments.report) if arguments.report else run()
     print(table(results))
-    cells = [
+    ran = [
         _cell([results.get(test.format(model)) for test in tests], "") for tests in ROWS.values() for model in MODELS
     ]
     print(f"{sum(map(bool, ran))} of {len(ran)} cells are shown by this run.")

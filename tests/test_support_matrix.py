@@ -255,9 +255,9 @@ def each_combination(*by_default):
 
 
 @each_combination(
-    *("WGANGP-float32-xla", "VAE-float32-xla"),
-    *("R3GAN-mixed_bfloat16-plain", "WGANLP-mixed_bfloat16-xla"),
-    *("WGANGP-mixed_float16-plain", "VAE-mixed_float16-xla"),
+    *("WGANGP-float32-plain", "WGANGP-float32-xla", "VAE-float32-plain", "VAE-float32-xla"),
+    *("R3GAN-mixed_bfloat16-plain", "R3GAN-mixed_bfloat16-xla"),
+    *("WGANGP-mixed_float16-plain", "WGANGP-mixed_float16-xla"),
 )
 def test_one_device(name, precision, xla):
     received = outcome(trained(name, precision, xla))
@@ -267,7 +267,10 @@ def test_one_device(name, precision, xla):
         assert_networks_close(received, reference(name))
 
 
-@each_combination("WGAN-float32-plain", "R3GAN-float32-plain", "VAE-mixed_bfloat16-plain", "WGANGP-mixed_float16-plain")
+@each_combination(
+    *("R3GAN-float32-plain", "R3GAN-float32-xla", "WGAN-float32-plain"),
+    *("VAE-mixed_bfloat16-plain", "WGANGP-mixed_float16-plain"),
+)
 def test_mirrored(name, precision, xla, mirrored):
     received = outcome(trained(name, precision, xla, mirrored))
     assert_close(received, reference(name, precision), precision)
