@@ -379,6 +379,7 @@ def test_a_dead_critic_stays_finite():
     assert all(np.isfinite(values).all() for values in history.values())
 
 
+@pytest.mark.slow
 def test_a_last_partial_batch_is_used():
     gan = kg.WGANGP(generator(), critic(), n_critic=2)
     gan.compile()
@@ -526,6 +527,7 @@ def test_bytes_that_are_masks_are_warned_of(most):
         trained(np.random.default_rng(0).integers(0, most, (64, *SHAPE), dtype=np.uint8))
 
 
+@pytest.mark.slow
 def test_large_numbers_for_a_generator_without_bounds_are_warned_of():
     with pytest.warns(UserWarning, match=r"to 25\d, and networks learn numbers of about 1. Scale them to \[-1, 1\]"):
         trained(images(64, low=0, high=255), output_activation=None)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from selection import some
+from selection import numbered, some
 
 import kerasgan as kg
 from kerasgan import batching
@@ -48,14 +48,18 @@ def seen_by(gan, monkeypatch):
 
 @pytest.mark.parametrize(
     ("sizes", "taken", "steps", "warned"),
-    [
-        ((3, 16, 16, 16, 13), 16, 4, True),
-        ((3, 16), 16, 2, True),
-        ((16, 16, 16, 16), 16, 4, False),
-        ((16, 16, 4), 16, 3, False),
-        ((8, 16, 4, 16), 16, 3, True),
-        ((5,), 5, 1, False),
-    ],
+    numbered(
+        [
+            ((3, 16, 16, 16, 13), 16, 4, True),
+            ((3, 16), 16, 2, True),
+            ((16, 16, 16, 16), 16, 4, False),
+            ((16, 16, 4), 16, 3, False),
+            ((8, 16, 4, 16), 16, 3, True),
+            ((5,), 5, 1, False),
+        ],
+        0,
+        3,
+    ),
 )
 def test_batches_are_as_large_as_the_largest_of_the_first(sizes, taken, steps, warned, monkeypatch):
     gan = model()
@@ -234,6 +238,7 @@ def test_arrays_of_others_are_arrays(monkeypatch):
     assert all((batch[:, 0] == IMAGES).all() for batch in seen)
 
 
+@pytest.mark.slow
 def test_bytes_become_what_a_generator_with_a_sigmoid_makes():
     levels = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype("uint8")
 
@@ -261,6 +266,7 @@ def test_a_validation_split_that_leaves_no_images_is_refused():
         model().fit(IMAGES, validation_split=0.999, verbose=0)
 
 
+@pytest.mark.slow
 def test_masked_arrays_are_refused_with_what_to_do():
     masked = np.ma.masked_greater(IMAGES, 0.9)
     with pytest.raises(TypeError, match=r"`x`. Expected an array without a mask"):

@@ -90,6 +90,7 @@ def test_every_row_but_the_last_is_on_disk_when_a_training_dies(gan, dataset, tm
     assert [int(row["step"]) for row in rows_of(tmp_path / "metrics.csv")] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_continues_its_log(gan, dataset, tmp_path):
     path = tmp_path / "metrics.csv"
     gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(path)])
@@ -126,6 +127,7 @@ def test_samples_come_from_the_same_latents_before_and_after_each_epoch(gan, dat
     assert sheet.height > before.shape[0]
 
 
+@pytest.mark.slow
 def test_a_conditional_model_shows_a_class_a_column(rng, tmp_path):
     generator = kg.networks.mlp_generator((4, 4, 1), latent_dim=2, units=(8,), num_classes=5)
     discriminator = kg.networks.mlp_discriminator((4, 4, 1), units=(8,), num_classes=5)

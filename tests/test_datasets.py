@@ -303,6 +303,7 @@ def test_options_out_of_range_are_named(option):
         datasets.load("digits", **option)
 
 
+@pytest.mark.slow
 def test_importing_datasets_does_not_import_what_only_some_of_them_need():
     code = (
         "import sys, kerasgan.datasets as d; d.load('ring')\n"
@@ -435,6 +436,7 @@ def test_load_gives_the_images_that_read_gives(name, prepared):
     assert labels.tolist() == drawn(name, "train")["label"].tolist()
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_a_set_of_tensorflow_datasets(prepared, tmp_path):
     arguments = ["--dataset=cifar10", f"--data_dir={prepared}", "--network=mlp", "--units=4", "--model=gan"]
     arguments += ["--steps=2", "--batch_size=10", "--conditional", f"--workdir={tmp_path / 'run'}"]

@@ -113,6 +113,7 @@ def test_sigterm_in_a_save_lets_it_end_and_leaves_with_it(tmp_path, monkeypatch)
     assert newest(tmp_path) == "step-00000006-epoch-0001"
 
 
+@pytest.mark.slow
 def test_a_second_sigterm_leaves_at_once(tmp_path):
     with pytest.raises(SystemExit) as ended:
         train(tmp_path, [At("on_train_batch_end", 8, lambda: terminate(times=2))], steps_per_epoch=5)
@@ -152,6 +153,7 @@ def test_the_handlers_of_signals_are_those_of_before_when_fit_has_ended(tmp_path
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_a_thread_trains_without_handlers(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     during = []
@@ -280,6 +282,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
 # What is kept
 
 
+@pytest.mark.slow
 def test_as_many_are_kept_as_wanted_and_what_a_killed_process_left_is_swept(tmp_path):
     (tmp_path / "checkpoints/.tmp-step-00000003-epoch-0000-left").mkdir(parents=True)
     fit(tmp_path, keep=2)

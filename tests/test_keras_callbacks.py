@@ -70,6 +70,7 @@ def test_early_stopping_on_the_held_out_estimate():
     assert len(fit(model(), stop).history["val_wasserstein"]) == 2
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_lowers_both_rates_by_one_factor():
     gan = compiled(4e-4, 1e-4)
     reduce = keras.callbacks.ReduceLROnPlateau("g_loss", mode="min", patience=1, factor=0.5, min_delta=1e9)
@@ -96,7 +97,7 @@ def test_a_schedule_follows_the_updates_of_each_network():
 
 
 BOARDS = [
-    pytest.param(keras.callbacks.TensorBoard, marks=pytest.mark.slow, id="Keras's"),
+    pytest.param(keras.callbacks.TensorBoard, id="Keras's"),
     pytest.param(kg.callbacks.TensorBoard, id="ours"),
 ]
 
@@ -112,6 +113,7 @@ def events(path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BOARDS)
 def test_tensorboard_gets_every_metric(make, tmp_path):
     history = fit(model(), make(tmp_path, write_graph=False), epochs=2).history
@@ -147,6 +149,7 @@ def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, t
     assert set(given) == {np.float32, np.int64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BOARDS)
 def test_tensorboard_gets_both_learning_rates_of_schedules_too(make, tmp_path):
     gan = model()
@@ -173,6 +176,7 @@ def test_our_tensorboard_shows_what_the_model_makes(num_images, tmp_path):
     assert [picture.tolist() for picture in pictures] == [picture.tolist() for picture in expected]
 
 
+@pytest.mark.slow
 def test_swap_ema_weights_says_that_no_optimizer_keeps_an_average():
     with pytest.raises(ValueError, match="use_ema=True"):
         fit(model(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
@@ -320,6 +324,7 @@ def test_an_evaluation_gives_means_of_what_is_averaged_and_the_other_values_last
     assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [values[name] for name in names]
 
 
+@pytest.mark.slow
 def test_a_run_that_resumes_after_the_last_step_of_an_epoch_still_has_its_values(tmp_path):
     class Leaves(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

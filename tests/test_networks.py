@@ -431,6 +431,7 @@ def trained_dcgan(strategy):
     return [np.array(weight) for weight in gan.weights]
 
 
+@pytest.mark.slow
 def test_a_dcgan_with_its_batch_normalization_trains_on_two_replicas_as_on_one(mirrored):
     for one, two in zip(trained_dcgan(tf.distribute.get_strategy()), trained_dcgan(mirrored), strict=True):
         np.testing.assert_allclose(two, one, atol=1e-5)

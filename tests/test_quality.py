@@ -202,6 +202,7 @@ def test_metrics_are_set_again_after_loading(tmp_path):
     assert values[0] == values[1]
 
 
+@pytest.mark.slow
 def test_the_best_generator_by_a_quality_metric_is_kept(tmp_path):
     gan = compiled(metrics.FrechetDistance())
     checkpoint = kg.callbacks.Checkpoint(tmp_path, monitor="val_frechet_distance")

@@ -709,7 +709,7 @@ FULL_DISKS = {
 }
 
 
-@pytest.mark.parametrize("moment", each(FULL_DISKS, ["the graph", "the name"]))
+@pytest.mark.parametrize("moment", each(FULL_DISKS, ["the graph"]))
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, moment):
     path, error = FULL_DISKS[moment]
     gan = small()
@@ -732,6 +732,7 @@ def test_an_export_that_computes_something_else_is_not_one(tmp_path, monkeypatch
     assert not list((tmp_path / "model").iterdir())
 
 
+@pytest.mark.slow
 def test_a_format_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.models, "load_model", lambda path: lambda *args, **kwargs: tf.zeros((4, *SMALL)))
     with pytest.raises(ExportError, match=r"generator.keras differs by"):
@@ -1049,7 +1050,8 @@ def test_the_range_of_pixels_has_to_be_known(tmp_path):
     assert json.loads((path / "model_card.json").read_text())["range"] == [-3.0, 3.0]
 
 
-@pytest.mark.parametrize("score", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("score", [True, False])
 def test_rows_that_depend_on_one_another_are_not_exported(tmp_path, score):
     image = keras.Input(SMALL)
     x = keras.layers.Flatten()(image)
@@ -1154,7 +1156,8 @@ def test_what_is_no_export_is_said_to_be_none(tmp_path):
 PATHS = ["run [2]", "C:\\runs", "[!a]b", "a*b", "a?b", "a [b", "{a,b}", "ünï code"]
 
 
-@pytest.mark.parametrize("name", each(PATHS, PATHS[:1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATHS)
 def test_a_model_is_exported_to_a_path_that_is_a_pattern(name, tmp_path):
     gan = small()
     # What the pattern stands for is there too, and is another model.

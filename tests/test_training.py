@@ -265,6 +265,7 @@ def test_dropout_goes_on(tmp_path, dropout):
     assert_same(*branched(tmp_path, arrays, make))
 
 
+@pytest.mark.slow
 def test_loss_scales_go_on(tmp_path):
     def make():
         keras.config.set_dtype_policy("mixed_float16")
@@ -408,6 +409,7 @@ def fit(directory, gan, epochs=2, callbacks=(), verbose=0, **arguments):
     )
 
 
+@pytest.mark.slow
 def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path):
     fit(tmp_path, model())
     gan = model()
@@ -431,6 +433,7 @@ def test_a_training_that_was_stopped_early_stays_so_until_it_is_given_more_patie
     assert fit(tmp_path, model(), 9, stopping(4)).epoch == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_set_by_hand_is_not_replaced_in_silence(tmp_path):
     fit(tmp_path, model(), 1)
     gan = model()
@@ -439,6 +442,7 @@ def test_a_learning_rate_set_by_hand_is_not_replaced_in_silence(tmp_path):
         fit(tmp_path, gan)
 
 
+@pytest.mark.slow
 def test_the_rates_of_a_refusal_are_those_that_were_written(tmp_path):
     fit(tmp_path, model())
     gan = model()

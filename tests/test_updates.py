@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from selection import some
+from selection import numbered, some
 
 import kerasgan as kg
 from kerasgan import layers
@@ -119,12 +119,14 @@ def test_batch_normalisation_of_a_wgan_gp_is_the_same_in(mode, mirrored):
 
 @pytest.mark.parametrize(
     "make",
-    some(
-        [
-            lambda: kg.R3GAN(*networks(("batch", None)), n_critic=2),
-            lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,), "batch"), networks(("batch", None))[0]),
-        ],
-        1,
+    numbered(
+        some(
+            [
+                lambda: kg.R3GAN(*networks(("batch", None)), n_critic=2),
+                lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,), "batch"), networks(("batch", None))[0]),
+            ],
+            1,
+        ),
     ),
     ids=["R3GAN", "VAE"],
 )
