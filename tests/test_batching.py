@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from selection import numbered, some
+from selection import some
 
 import kerasgan as kg
 from kerasgan import batching
@@ -48,7 +48,7 @@ def seen_by(gan, monkeypatch):
 
 @pytest.mark.parametrize(
     ("sizes", "taken", "steps", "warned"),
-    numbered(
+    some(
         [
             ((3, 16, 16, 16, 13), 16, 4, True),
             ((3, 16), 16, 2, True),
