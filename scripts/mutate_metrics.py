@@ -157,7 +157,8 @@ def failed(tests, module=None, original=None, mutant=None):
         if module:
             path = pathlib.Path(directory) / f"kerasgan/{module}.py"
             path.write_text(path.read_text().replace(original, mutant))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow"]
+        command = [sys.executable, "-m", "pytest", *options, *tests]
         environment = {**os.environ, "PYTHONPATH": directory}
         status = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False).returncode
     if status not in (0, 1):

@@ -5,8 +5,8 @@
     python scripts/support_matrix.py --check README.md  # exit status 1 if the page has another table
     python scripts/support_matrix.py --report=R.xml     # reads a report of `pytest --junitxml=R.xml`, runs nothing
 
-A report of the default tests covers pairs of precision, strategy and XLA only: `--check` takes the missing results from
-the page. The script itself runs every combination.
+A report of the default tests holds some of the combinations: the printed table has a cell for each model that has run,
+and `--check` takes those that have not from the page. The script itself runs every combination.
 """
 
 import argparse
@@ -54,6 +54,10 @@ def main():
     arguments = parser.parse_args()
     results = read(arguments.report) if arguments.report else run()
     print(table(results))
+    ran = [
+        _cell([results.get(test.format(model)) for test in tests], "") for tests in ROWS.values() for model in MODELS
+    ]
+    print(f"{sum(map(bool, ran))} of {len(ran)} cells are shown by this run.")
     if arguments.write:
         before, _, _, after = shown(arguments.write)
         arguments.write.write_text(before + table(results) + after, encoding="utf-8")

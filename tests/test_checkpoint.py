@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
-import json
 import multiprocessing
 import os
 import pickle
@@ -17,6 +15,7 @@ import zipfile
 import ml_dtypes
 import numpy as np
 import pytest
+from manifests import sign
 
 from kerasgan import checkpoint
 from kerasgan.errors import (
@@ -51,16 +50,6 @@ def write(directory, step=12, epoch=3):
 
 def others(directory):
     return sorted(path.name for path in directory.iterdir() if not path.name.startswith("step-"))
-
-
-def sign(path):
-    """Makes a manifest fit the files, as an attacker would."""
-    manifest = json.loads((path / "manifest.json").read_bytes())
-    del manifest["sha256"]
-    for name in FILES[:2]:
-        content = (path / name).read_bytes()
-        manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (path / "manifest.json").write_bytes(checkpoint._signed(manifest))
 
 
 # What was written comes back
@@ -378,6 +367,7 @@ HOLDER = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_a_directory_is_held_by_one_process_until_it_ends_even_by_sigkill(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerasgan.cli import main
 
-SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20")
+SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20", "--n_critic=1")
 EVALUATION = {
     "num_real": 100,
     "num_fake": 100,
@@ -314,6 +314,7 @@ def test_the_samples_are_the_final_ones_and_before_the_end_the_newest(runs, caps
         np.testing.assert_array_equal(shown[title], np.asarray(Image.open(path).convert("RGB")))
 
 
+@pytest.mark.slow
 def test_values_from_before_a_resumption_are_called_so(runs, capsys):
     change(runs / "plain/metrics.json", steps=10)
     printed, _ = compare(capsys, "penalty", "plain")

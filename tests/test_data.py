@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from selection import some
 
 import kerasgan as kg
 from kerasgan import data
@@ -47,14 +48,18 @@ def seen_by(gan, monkeypatch):
 
 @pytest.mark.parametrize(
     ("sizes", "taken", "steps", "warned"),
-    [
-        ((3, 16, 16, 16, 13), 16, 4, True),
-        ((3, 16), 16, 2, True),
-        ((16, 16, 16, 16), 16, 4, False),
-        ((16, 16, 4), 16, 3, False),
-        ((8, 16, 4, 16), 16, 3, True),
-        ((5,), 5, 1, False),
-    ],
+    some(
+        [
+            ((3, 16, 16, 16, 13), 16, 4, True),
+            ((3, 16), 16, 2, True),
+            ((16, 16, 16, 16), 16, 4, False),
+            ((16, 16, 4), 16, 3, False),
+            ((8, 16, 4, 16), 16, 3, True),
+            ((5,), 5, 1, False),
+        ],
+        0,
+        3,
+    ),
 )
 def test_batches_are_as_large_as_the_largest_of_the_first(sizes, taken, steps, warned, monkeypatch):
     gan = model()
@@ -70,6 +75,7 @@ def test_batches_are_as_large_as_the_largest_of_the_first(sizes, taken, steps, w
     )
 
 
+@pytest.mark.slow
 def test_the_advice_for_batches_of_several_sizes_works():
     gan, x = model(), of_sizes(3, 16, 16)
     with pytest.warns(UserWarning, match="first batches have") as caught:
@@ -105,7 +111,7 @@ def test_a_dataset_that_is_read_but_once_needs_a_number_of_steps():
         model().fit(x, verbose=0)
 
 
-@pytest.mark.parametrize("signature", [None, (None, None, None, 1)])
+@pytest.mark.parametrize("signature", some([None, (None, None, None, 1)], 0, whole=True))
 def test_images_whose_shape_changes_later_are_named(signature):
     x = of_sizes(*[8] * 7, signature=signature)
     changing = x.concatenate(x.take(1).map(lambda x: x[:, :3]))
@@ -146,7 +152,7 @@ def test_positions_of_arguments_are_those_of_keras():
         assert ours == theirs
 
 
-@pytest.mark.parametrize("shuffle", [True, False, np.bool_(False)])
+@pytest.mark.parametrize("shuffle", some([True, False, np.bool_(False)], 0, 1))
 def test_arrays_are_shuffled_unless_that_is_refused(shuffle, monkeypatch):
     gan = model()
     seen = seen_by(gan, monkeypatch)
@@ -156,7 +162,7 @@ def test_arrays_are_shuffled_unless_that_is_refused(shuffle, monkeypatch):
     assert (first == second).all() == (not shuffle)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("shuffle", some([True, False], 0))
 def test_the_order_of_a_dataset_is_its_own(shuffle, monkeypatch):
     gan = model()
     seen = seen_by(gan, monkeypatch)
@@ -190,6 +196,7 @@ def test_arguments_of_fit_that_cannot_be_are_named_before_the_first_step(argumen
     assert not int(gan.step)
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_numbers_of_fit():
     gan = model()
     history = gan.fit(
@@ -231,6 +238,7 @@ def test_arrays_of_others_are_arrays(monkeypatch):
     assert all((batch[:, 0] == IMAGES).all() for batch in seen)
 
 
+@pytest.mark.slow
 def test_bytes_become_what_a_generator_with_a_sigmoid_makes():
     levels = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype("uint8")
 
@@ -258,6 +266,7 @@ def test_a_validation_split_that_leaves_no_images_is_refused():
         model().fit(IMAGES, validation_split=0.999, verbose=0)
 
 
+@pytest.mark.slow
 def test_masked_arrays_are_refused_with_what_to_do():
     masked = np.ma.masked_greater(IMAGES, 0.9)
     with pytest.raises(TypeError, match=r"`x`. Expected an array without a mask"):

@@ -78,7 +78,7 @@ def outcome(model):
     return logs | {name: variable.numpy() for name, variable in model.state().items() if name[:7] != "metrics"}
 
 
-BY_DEFAULT = ["WGAN-GP, Adam", "batch normalisation"]
+TOGETHER = ["WGAN-GP, Adam", "batch normalisation"]
 
 
 def train_all(directory, *names):
@@ -93,7 +93,7 @@ def train_all(directory, *names):
 
 @pytest.fixture(scope="module")
 def of_workers(tmp_path_factory):
-    """A function of a model's name: what two workers have trained; those of the default models in one go."""
+    """A function of a model's name: what two workers have trained; some in one go."""
 
     @functools.cache
     def trained(*names):
@@ -102,7 +102,7 @@ def of_workers(tmp_path_factory):
             assert cluster.ended() == [0, 0], cluster.printed()
         return directory
 
-    return lambda name: trained(*(BY_DEFAULT if name in BY_DEFAULT else [name])) / name
+    return lambda name: trained(*(TOGETHER if name in TOGETHER else [name])) / name
 
 
 def log(directory):
@@ -118,7 +118,8 @@ def assert_same_log(received, expected):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("name", each(MODELS, BY_DEFAULT))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_one_device_two_replicas_and_two_workers_train_the_same(tmp_path, name, mirrored, of_workers):
     keras.utils.set_random_seed(0)
     start = {key: variable.numpy() for key, variable in MODELS[name]()[0].state().items()}
@@ -137,6 +138,7 @@ def test_one_device_two_replicas_and_two_workers_train_the_same(tmp_path, name, 
         assert_same_log(log(directory), log(tmp_path / "one"))
 
 
+@pytest.mark.slow
 def test_without_synchronisation_batch_normalisation_would_differ(tmp_path, mirrored):
     """What the test of it above would not see otherwise."""
     same = [outcome(trained("batch normalisation", tmp_path / "one"))]
@@ -233,6 +235,7 @@ def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
     assert_goes_on(tmp_path, calm)
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, of_workers):
     outs = [tmp_path / "0.npz", tmp_path / "1.npz"]
     with slowly(tmp_path, (of_workers("WGAN-GP, Adam"), outs[0]), (tmp_path / "other", outs[1])) as cluster:
@@ -245,7 +248,8 @@ def test_workers_that_do_not_share_their_directory_are_refused(tmp_path, of_work
 # The command
 
 
-@pytest.mark.parametrize("resumed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["once", "resumed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("resumed", [False, True], ids=["once", "resumed"])
 def test_the_command_trains_on_two_workers_and_resumes(tmp_path, resumed):
     command = [sys.executable, "-m", "kerasgan"]
     train = [
@@ -300,7 +304,7 @@ STEPS_OF = {
 }
 
 
-@pytest.mark.parametrize("name", STEPS_OF)
+@pytest.mark.parametrize("name", each(STEPS_OF, ["WGANGP", "VAE"]))
 def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name):
     model = STEPS_OF[name]()
     model.compile()

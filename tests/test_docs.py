@@ -24,6 +24,7 @@ def blocks(page, language):
     )
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_from_data_to_a_served_model(tmp_path):
     code = "\n".join(blocks("tutorial.md", "python"))
     for shortened in ("EPOCHS = 30", "steps_per_epoch=100", "train_classifier(*train)"):

@@ -6,25 +6,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gans import SHAPE, distance, images, networks, sgd, trained, weights
 from selection import each
 
 import kerasgan as kg
 from kerasgan import losses, penalties
 from kerasgan.cli import build, settings
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError
-
-SHAPE = (4, 4, 1)
-
-
-def networks(num_classes=None, **kwargs):
-    return (
-        kg.networks.mlp_generator(SHAPE, 3, (8,), num_classes=num_classes),
-        kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=num_classes, **kwargs),
-    )
-
-
-def images(n=64, seed=0):
-    return np.random.default_rng(seed).uniform(-1, 1, (n, *SHAPE)).astype("float32")
 
 
 def numbered(batches, batch=4):
@@ -33,29 +21,6 @@ def numbered(batches, batch=4):
     return tf.data.Dataset.from_tensor_slices(np.broadcast_to(x[:, None, None, None], (len(x), *SHAPE))).batch(
         batch, drop_remainder=True
     )
-
-
-def sgd():
-    return {"d_optimizer": keras.optimizers.SGD(0.01), "g_optimizer": keras.optimizers.SGD(0.01)}
-
-
-def weights(model):
-    return [np.array(v) for v in model.weights] + [
-        np.array(v) for o in (model.d_optimizer, model.g_optimizer) for v in o.variables
-    ]
-
-
-def distance(a, b):
-    differences = [np.abs(x.astype("f8") - y.astype("f8")).max() for x, y in zip(weights(a), weights(b), strict=True)]
-    return float(np.max(differences))  # NaN if any is
-
-
-def trained(make, epochs=2, data=None, **compile_arguments):
-    keras.utils.set_random_seed(0)
-    model = make()
-    model.compile(**{**sgd(), **compile_arguments})
-    model.fit(images() if data is None else data, batch_size=8 if data is None else None, epochs=epochs, verbose=0)
-    return model
 
 
 def wgan_gp(**kwargs):
@@ -160,6 +125,7 @@ def test_the_warm_up_gives_the_critic_100_updates_for_each_of_the_first_25_of_th
 # Randomness is a function of (seed, step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 2}], ids=str
 )
@@ -167,6 +133,7 @@ def test_eager_graph_xla_and_several_steps_an_execution_give_the_same_weights(ar
     assert distance(trained(wgan_gp), trained(wgan_gp, **arguments)) < 2e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["WGANGP", "WGAN", "DRAGAN", "R3GAN"])
 def test_two_replicas_give_the_weights_of_one(mirrored, variant):
     def make():
@@ -182,6 +149,7 @@ def test_another_seed_gives_other_weights():
     assert distance(trained(wgan_gp), trained(lambda: wgan_gp(seed=1))) > 1e-4
 
 
+@pytest.mark.slow
 def test_dropout_is_a_function_of_the_step_too():
     def make():
         generator, _ = networks()
@@ -193,6 +161,7 @@ def test_dropout_is_a_function_of_the_step_too():
     assert distance(trained(make), trained(make, run_eagerly=True)) < 2e-6
 
 
+@pytest.mark.slow
 def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
     path = str(tmp_path / "gan.keras")
     model = trained(wgan_gp)
@@ -216,12 +185,13 @@ LOSSES = [
 PENALTIES = [penalties.GradientPenalty, penalties.LipschitzPenalty, penalties.DRAGANPenalty, penalties.R1, penalties.R2]
 
 
-# Each loss alone, with labels, and with the penalty that comes at its number; the rest with `pytest -m slow`.
+# Each loss with the penalty that comes at its number, every other one with labels; the rest with `pytest -m slow`.
 COMBINATIONS = [
     (loss, penalty, num_classes) for loss in LOSSES for penalty in (None, *PENALTIES) for num_classes in (None, 3)
 ]
-BY_DEFAULT = [(loss, None, 3) for loss in LOSSES] + [
-    (loss, PENALTIES[number % len(PENALTIES)], None) for number, loss in enumerate(LOSSES)
+BY_DEFAULT = [
+    (loss, penalty, None if number % 2 else 3)
+    for number, (loss, penalty) in enumerate(zip(LOSSES, (None, *PENALTIES), strict=True))
 ]
 
 
@@ -352,6 +322,7 @@ def test_evaluate_is_the_same_at_every_call_and_changes_no_weight():
     assert changed == ["evaluated_batches"]
 
 
+@pytest.mark.slow
 def test_validation_data_is_reported_beside_the_training_values():
     model = wgan_gp()
     model.compile()
@@ -398,6 +369,7 @@ def test_compile_without_arguments_takes_the_papers_optimizers(variant):
     assert model.n_critic == (5 if "WGAN" in variant else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_with_a_float32_penalty_and_scales_the_loss_where_needed(policy):
     keras.config.set_dtype_policy(policy)
@@ -617,6 +589,7 @@ def test_batches_that_replicas_cannot_share_are_refused(mirrored):
     assert np.isfinite(values).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmup", [False, True])
 def test_a_dataset_of_unknown_length_is_repeated_like_any_other(warmup):
     data = TF.from_tensor_slices(images(37)).batch(8).filter(lambda x: True)
@@ -705,6 +678,7 @@ def test_a_vae_is_compiled_with_the_epsilon_of_all_other_models():
     assert vae.optimizer.epsilon == kg.optimization.adam(1e-3, 0.9, 0.999).epsilon == 1e-8
 
 
+@pytest.mark.slow
 def test_the_weight_of_a_penalty_may_be_changed_between_epochs(tmp_path):
     class Anneals(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

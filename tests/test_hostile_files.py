@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from manifests import sign
 from PIL import Image
-from test_checkpoint import sign
 
 import kerasgan as kg
 from kerasgan import checkpoint, cli, files

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import IMAGES, assert_same, model
+from selection import each
+from trainings import IMAGES, assert_same, model
 
 import kerasgan as kg
 
@@ -63,11 +64,13 @@ def test_early_stopping_ends_the_training_and_restores_the_best_weights():
     np.testing.assert_array_equal(gan.generator.get_weights()[0], steps[1])
 
 
+@pytest.mark.slow
 def test_early_stopping_on_the_held_out_estimate():
     stop = keras.callbacks.EarlyStopping("val_wasserstein", mode="min", patience=0, min_delta=1e9)
     assert len(fit(model(), stop).history["val_wasserstein"]) == 2
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_lowers_both_rates_by_one_factor():
     gan = compiled(4e-4, 1e-4)
     reduce = keras.callbacks.ReduceLROnPlateau("g_loss", mode="min", patience=1, factor=0.5, min_delta=1e9)
@@ -77,12 +80,12 @@ def test_reduce_lr_on_plateau_lowers_both_rates_by_one_factor():
 
 
 def test_learning_rate_scheduler_sets_both_rates_and_a_lower_one_moves_less():
-    gan, still = compiled(4e-4, 1e-4), compiled(4e-4, 1e-4)
+    gan = compiled(4e-4, 1e-4)
     fit(gan, keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-4 * 0.1**epoch), epochs=3)
     np.testing.assert_allclose(rates(gan), [4e-6, 1e-6], rtol=1e-5)
-    before = still.generator.get_weights()[0]
-    fit(still, keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-12), epochs=1)
-    np.testing.assert_allclose(still.generator.get_weights()[0], before, atol=1e-9)
+    before = gan.generator.get_weights()[0]
+    fit(gan, keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-12), epochs=1)
+    np.testing.assert_allclose(gan.generator.get_weights()[0], before, atol=1e-9)
 
 
 def test_a_schedule_follows_the_updates_of_each_network():
@@ -91,6 +94,12 @@ def test_a_schedule_follows_the_updates_of_each_network():
     gan.compile(*(keras.optimizers.Adam(schedule) for schedule in schedules))
     fit(gan)  # 8 steps: 16 updates of the critic, 8 of the generator
     np.testing.assert_allclose(rates(gan), [0.0, 5e-4], atol=1e-9)
+
+
+BOARDS = [
+    pytest.param(keras.callbacks.TensorBoard, id="Keras's"),
+    pytest.param(kg.callbacks.TensorBoard, id="ours"),
+]
 
 
 def events(path):
@@ -104,7 +113,8 @@ def events(path):
     }
 
 
-@pytest.mark.parametrize("make", [keras.callbacks.TensorBoard, kg.callbacks.TensorBoard], ids=["Keras's", "ours"])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", BOARDS)
 def test_tensorboard_gets_every_metric(make, tmp_path):
     history = fit(model(), make(tmp_path, write_graph=False), epochs=2).history
     seen = events(tmp_path)
@@ -125,7 +135,7 @@ def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path)
     assert ("train", "batch_d_loss", 2) in made[0] or update_freq == "epoch"
 
 
-@pytest.mark.parametrize("update_freq", ["epoch", 1])
+@pytest.mark.parametrize("update_freq", [pytest.param("epoch", marks=pytest.mark.slow), 1])
 def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, tmp_path, monkeypatch):
     board = kg.callbacks.TensorBoard(tmp_path, write_graph=False, update_freq=update_freq, write_steps_per_second=True)
     scalar, given = tf.summary.scalar, []
@@ -139,7 +149,8 @@ def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, t
     assert set(given) == {np.float32, np.int64}
 
 
-@pytest.mark.parametrize("make", [keras.callbacks.TensorBoard, kg.callbacks.TensorBoard], ids=["Keras's", "ours"])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", BOARDS)
 def test_tensorboard_gets_both_learning_rates_of_schedules_too(make, tmp_path):
     gan = model()
     schedule = keras.optimizers.schedules.PolynomialDecay(1e-3, 8, 0.0)
@@ -150,7 +161,7 @@ def test_tensorboard_gets_both_learning_rates_of_schedules_too(make, tmp_path):
     assert seen["train", "epoch_learning_rate_g_optimizer", 1] == pytest.approx(5e-4)
 
 
-@pytest.mark.parametrize("num_images", [64, 0])
+@pytest.mark.parametrize("num_images", [64, pytest.param(0, marks=pytest.mark.slow)])
 def test_our_tensorboard_shows_what_the_model_makes(num_images, tmp_path):
     gan = model()
     fit(gan, kg.callbacks.TensorBoard(tmp_path, write_graph=False, num_images=num_images), epochs=1)
@@ -172,11 +183,13 @@ def test_our_tensorboard_writes_evaluations_on_replicas(tmp_path, mirrored):
     assert "evaluation_g_loss_vs_iterations" in {tag for _, tag, _ in events(tmp_path)}
 
 
+@pytest.mark.slow
 def test_swap_ema_weights_says_that_no_optimizer_keeps_an_average():
     with pytest.raises(ValueError, match="use_ema=True"):
         fit(model(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
 
 
+@pytest.mark.slow
 def test_csv_logger_writes_a_row_an_epoch(tmp_path):
     history = fit(model(), keras.callbacks.CSVLogger(tmp_path / "log.csv"))
     with open(tmp_path / "log.csv", newline="") as file:
@@ -196,6 +209,7 @@ def test_terminate_on_nan_stops_at_the_step():
     assert int(gan.step) == 4
 
 
+@pytest.mark.slow
 def test_terminate_on_nan_with_metrics_of_what_is_then_generated():
     gan = model()
     gan.quality = [kg.metrics.FrechetDistance()]
@@ -212,6 +226,7 @@ def test_keras_terminate_on_nan_which_would_see_nothing_is_refused():
         fit(model(), keras.callbacks.TerminateOnNaN())
 
 
+@pytest.mark.slow
 def test_backup_and_restore_goes_on_at_the_epoch(tmp_path):
     calm = model()
     fit(calm)
@@ -296,6 +311,7 @@ def test_values_that_steps_of_a_subclass_return_reach_every_log(tmp_path, capsys
     assert (tmp_path / "checkpoints/best.keras").exists()
 
 
+@pytest.mark.slow
 def test_values_of_a_subclass_are_those_of_the_last_step_of_an_execution_and_means_over_replicas(mirrored):
     assert fit(of_mine(steps_per_execution=2), epochs=1).history["extra"] == [2.0]
     with mirrored.scope():
@@ -315,6 +331,7 @@ def test_an_evaluation_gives_means_of_what_is_averaged_and_the_other_values_last
     assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [values[name] for name in names]
 
 
+@pytest.mark.slow
 def test_a_run_that_resumes_after_the_last_step_of_an_epoch_still_has_its_values(tmp_path):
     class Leaves(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -363,14 +380,17 @@ class Calls(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(
     ("hook", "at"),
-    [
-        ("train_begin", 0),
-        ("epoch_begin", 0),
-        ("epoch_begin", 1),
-        ("train_batch_begin", 1),
-        ("train_batch_end", 1),
-        ("epoch_end", 1),
-    ],
+    each(
+        [
+            ("train_begin", 0),
+            ("epoch_begin", 0),
+            ("epoch_begin", 1),
+            ("train_batch_begin", 1),
+            ("train_batch_end", 1),
+            ("epoch_end", 1),
+        ],
+        [("epoch_begin", 1), ("train_batch_end", 1)],
+    ),
 )
 def test_a_training_that_a_callback_stops_ends_where_it_ends_in_keras(hook, at):
     ours, theirs = Calls(hook, at), Calls(hook, at)
@@ -394,8 +414,12 @@ def test_a_training_of_no_epochs_is_one_as_in_keras(initial_epoch, epochs):
 
 @pytest.mark.parametrize(
     "given",
-    [lambda one: one, lambda one: (one,), lambda one: [[one]], lambda one: keras.callbacks.CallbackList([one])],
-    ids=["one", "tuple", "nested", "CallbackList"],
+    [
+        pytest.param(lambda one: one, marks=pytest.mark.slow, id="one"),
+        pytest.param(lambda one: (one,), marks=pytest.mark.slow, id="tuple"),
+        pytest.param(lambda one: [[one]], id="nested"),
+        pytest.param(lambda one: keras.callbacks.CallbackList([one]), id="CallbackList"),
+    ],
 )
 def test_callbacks_come_in_any_form(given):
     calls = Calls()

@@ -6,11 +6,13 @@ disagree, the layer's second derivative is wrong.
 """
 
 import collections
+import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from selection import some
 
 import kerasgan as kg
 from kerasgan import layers, penalties, stateless
@@ -64,6 +66,16 @@ STOCK = {
 KINKED = ("leaky_relu", "relu")
 
 STREAM = stateless.Stream(0, tf.constant(0, tf.int64))
+
+
+def each_of(made):
+    """Each layer with every penalty; by default with one of them, which are taken in turn."""
+    pairs = list(itertools.product(made, PENALTIES))
+    in_turn = [len(PENALTIES) * number + number % len(PENALTIES) for number in range(len(made))]
+    return pytest.mark.parametrize(
+        ("name", "penalty"), some(pairs, *in_turn), ids=[f"{name}-{penalty.name}" for name, penalty in pairs]
+    )
+
 
 each_penalty = pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: penalty.name)
 
@@ -170,8 +182,7 @@ def exact_penalties(float64, monkeypatch):
     monkeypatch.setattr(penalties, "ops", Float64Ops())
 
 
-@each_penalty
-@pytest.mark.parametrize("name", EXACT)
+@each_of(EXACT)
 @pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
 def test_second_order_gradient_is_exact(name, penalty, exact_penalties, rng):
     model = critic_around(EXACT[name]())
@@ -190,8 +201,7 @@ def test_second_order_gradient_of_a_projection_is_exact(penalty, exact_penalties
     assert second_order_error(model, penalty, rng, labels=tf.constant([0, 1, 2, 1])) < 1e-6
 
 
-@each_penalty
-@pytest.mark.parametrize("name", STOCK)
+@each_of(STOCK)
 def test_second_order_gradient_of_the_stock_layer_is_wrong(name, penalty, exact_penalties, rng):
     # The day this fails TensorFlow or Keras has mended it, and the layer here may go.
     model = critic_around(STOCK[name]())
@@ -428,7 +438,7 @@ def test_saving_keeps_the_raw_kernel_and_u(make, stock, shape, tmp_path):
 
 
 @spectral
-@pytest.mark.parametrize("size", [0.0, 1e-15])
+@pytest.mark.parametrize("size", some([0.0, 1e-15], 0))
 def test_a_kernel_of_zeros_or_near_it_gives_finite_outputs_and_gradients_and_recovers(make, stock, shape, size, rng):
     layer = make()
     layer.build(shape)
@@ -638,7 +648,7 @@ RECOMMENDED = {
 }
 
 
-@pytest.mark.parametrize("kind", RECOMMENDED)
+@pytest.mark.parametrize("kind", some(RECOMMENDED, 0, 3))
 def test_what_is_recommended_is_penalised_without_a_warning(kind, make_generator, recwarn):
     name = f"{'kerasgan' if kind.__module__.startswith('kerasgan') else 'keras'}.layers.{kind.__name__}"
     assert any(name.removeprefix("kerasgan.layers.") in advice for advice in layers.INEXACT.values())

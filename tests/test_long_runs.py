@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import IMAGES, assert_same, model
+from trainings import IMAGES, assert_same, model
 
 import kerasgan as kg
 
@@ -59,6 +59,7 @@ def resident():
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_fifty_evaluations_leave_memory_and_files_as_they_are():
     gan = model(ema_momentum=0.9)
@@ -99,7 +100,8 @@ def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours)
     assert 0 <= seconds[0] <= seconds[-1] < 600
 
 
-@pytest.mark.parametrize("year", [1980, pytest.param(2100, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("year", [1980, 2100])
 def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path, calm, year):
     fit(tmp_path)
     newest, oldest = (sorted((tmp_path / "checkpoints").glob("step-*"))[index] for index in (-1, 0))
@@ -115,6 +117,7 @@ def test_the_newest_checkpoint_is_told_by_its_step_and_not_by_the_clock(tmp_path
 # Temporary files
 
 
+@pytest.mark.slow
 def test_nothing_needs_room_for_temporary_files(tmp_path, monkeypatch, calm):
     """Stricter than a full /tmp: the directory for temporary files, chosen at the start, is gone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
@@ -162,6 +165,7 @@ def test_tensorboard_is_killed_and_the_training_does_not_notice(tmp_path, calm):
     assert_same(gan, calm[3])
 
 
+@pytest.mark.slow
 def test_events_that_are_removed_while_they_are_written_do_not_end_the_training(tmp_path, calm):
     remove = at_epochs(lambda epoch: shutil.rmtree(tmp_path / "run/tensorboard", ignore_errors=True))
     assert_same(fit(tmp_path / "run", remove), calm[3])

@@ -46,6 +46,7 @@ def float32():
     return last_steps("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_two_hundred_steps_agree_with_float32(policy, float32):
     expected, steps = float32

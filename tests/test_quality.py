@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import model
+from trainings import model
 
 import kerasgan as kg
 from kerasgan import metrics
@@ -180,6 +180,7 @@ def test_metrics_of_points():
     assert metrics.ModeCoverage(**vae.quality[1].get_config()).names == vae.quality[1].names
 
 
+@pytest.mark.slow
 def test_replicas_report_the_same(mirrored):
     one = compiled(metrics.FrechetDistance())
     with mirrored.scope():
@@ -198,6 +199,7 @@ def test_metrics_are_set_again_after_loading(tmp_path):
     assert values[0] == values[1]
 
 
+@pytest.mark.slow
 def test_the_best_generator_by_a_quality_metric_is_kept(tmp_path):
     gan = compiled(metrics.FrechetDistance())
     checkpoint = kg.callbacks.Checkpoint(tmp_path, monitor="val_frechet_distance")
@@ -254,6 +256,7 @@ def classifier():
     return metrics.train_classifier(DIGITS.images, DIGITS.labels, epochs=16, filters=16)
 
 
+@pytest.mark.slow
 def test_a_classifier_of_the_users_data(classifier, tmp_path):
     assert classifier.accuracy > 0.95
     features = classifier(DIGITS.images[:10])
@@ -276,6 +279,7 @@ def test_values_are_named_after_the_classifiers_weights(classifier):
     assert score.title == f"IS[{classifier.identifier}, n=100]"
 
 
+@pytest.mark.slow
 def test_networks_of_keras_applications():
     extractor = metrics.application_features("MobileNetV2", weights=None, image_size=96)
     assert extractor(DIGITS.images[:3]).shape == (3, 1280)
@@ -325,6 +329,7 @@ def test_an_error_names_the_metric():
         compiled(metrics.PRDC()).evaluate(DIGITS.images[:4], verbose=0)
 
 
+@pytest.mark.slow
 def test_the_inception_score_takes_a_classifier_by_its_logits():
     classifier = metrics.train_classifier(DIGITS.images[:300], DIGITS.labels[:300], epochs=1, filters=4)
     values = [

@@ -5,7 +5,8 @@ import resource
 import keras
 import numpy as np
 import pytest
-from test_training import IMAGES, assert_same, model, weights
+from selection import some
+from trainings import IMAGES, assert_same, model, weights
 
 import kerasgan as kg
 from kerasgan.errors import ModelContractError
@@ -23,7 +24,7 @@ def uncompiled():
     return kg.WGANGP(gan.generator, gan.discriminator, ema_momentum=0.9)
 
 
-@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+@pytest.mark.parametrize("name", some(["model.weights.h5", "model.keras"], 0))
 def test_weights_that_are_loaded_go_on_with_their_optimizers(tmp_path, trained, name):
     path = tmp_path / name
     trained.save(path) if name.endswith(".keras") else trained.save_weights(path)
@@ -35,7 +36,7 @@ def test_weights_that_are_loaded_go_on_with_their_optimizers(tmp_path, trained, 
     assert_same(trained, loaded)
 
 
-@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+@pytest.mark.parametrize("name", some(["model.weights.h5", "model.keras"], 0))
 def test_optimizers_are_not_dropped_by_a_model_that_has_none(tmp_path, trained, name):
     path = tmp_path / name
     trained.save(path) if name.endswith(".keras") else trained.save_weights(path)
@@ -144,7 +145,7 @@ def test_what_a_user_has_made_is_asked_for_where_it_is_not_known(tmp_path, unkno
 # What does not fit is said in words that tell what to do
 
 
-@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+@pytest.mark.parametrize("name", some(["model.weights.h5", "model.keras"], 0))
 def test_an_average_is_not_dropped_and_not_left_as_it_was(tmp_path, trained, name):
     path = tmp_path / name
     trained.save(path) if name.endswith(".keras") else trained.save_weights(path)

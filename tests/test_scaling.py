@@ -237,6 +237,7 @@ def test_levels_beyond_8_bits_can_be_kept(tmp_path, kind, image_size):
         datasets.load(path, 64, keep_depth=True, dequantize=True)
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_and_evaluates_on_levels_beyond_8_bits(tmp_path, capsys):
     images = np.random.default_rng(0).integers(0, 4096, (32, 8, 8)).astype(np.uint16)
     path, run = write_npz(tmp_path, images=images), tmp_path / "run"

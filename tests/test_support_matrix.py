@@ -1,6 +1,7 @@
 """What every model can do: the rows of the README's support matrix, which scripts/support_matrix.py makes of this file.
 
-A test is a row, or several where it is parametrised by more than the model; a model is a column.
+A test is a row, or several where it is parametrised by more than the model; a model is a column. By default every
+model has its first row, every row a model or two, those whose code the row depends on; `-m slow` runs the rest.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from processes import WORKER, Cluster
+from selection import each
 
 import kerasgan as kg
 from kerasgan.model import GenerativeModel
@@ -50,7 +52,9 @@ TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 2e-3, "mixed_float16": 5e-4}
 # bfloat16 XLA computes in float32 on a CPU, rounds less often, and is 0.9 % off.
 LOG_TOLERANCE = {**TOLERANCE, "mixed_bfloat16": 4 * 2.0**-8}
 
-each_model = pytest.mark.parametrize("name", MODELS)
+
+def each_model(*by_default):
+    return pytest.mark.parametrize("name", each(MODELS, by_default))
 
 
 def compiled(name, strategy=None, rate=0.01, **arguments):
@@ -86,14 +90,15 @@ def outcome(model):
 
 @functools.cache
 def calm(name):
-    """A model that has been trained, and is only looked at."""
-    return fitted(compiled(name))
+    """A model that has been trained, and is only looked at, and what came of it."""
+    model = fitted(compiled(name))
+    return model, outcome(model)
 
 
 @functools.cache
 def reference(name, precision="float32"):
     """On one device, without XLA."""
-    return outcome(trained(name, precision))
+    return calm(name)[1] if precision == "float32" else outcome(trained(name, precision))
 
 
 def assert_close(received, expected, precision):
@@ -139,6 +144,7 @@ def test_every_public_penalty_and_loss_is_in_a_model_of_the_matrix(module, base,
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FURTHER)
 def test_further_losses(name, mirrored, tmp_path):
     model = fitted(compiled(name))
@@ -150,7 +156,7 @@ def test_further_losses(name, mirrored, tmp_path):
         assert_networks_close(outcome(trained(name, precision)), reference(name))
 
 
-@each_model
+@each_model("WGAN")
 def test_the_reference_moves_every_network(name):
     before, after = outcome(fitted(compiled(name, rate=1e-30))), reference(name)
     for network in compiled(name).networks:
@@ -161,18 +167,18 @@ def test_the_reference_moves_every_network(name):
 # What a model is for
 
 
-@each_model
+@each_model(*MODELS)
 def test_fit_and_evaluate(name):
-    model = calm(name)
+    model, _ = calm(name)
     assert all(np.isfinite(values).all() for values in model.history.history.values())
     values = model.evaluate(IMAGES, batch_size=8, verbose=0, return_dict=True)
     assert values.keys() == model.history.history.keys()
     assert np.isfinite(list(values.values())).all()
 
 
-@each_model
+@each_model(*MODELS)
 def test_predict_and_generate(name):
-    model = calm(name)
+    model, _ = calm(name)
     latents = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     images = model.predict(latents, verbose=0)
     assert images.shape == (5, *SHAPE)
@@ -180,7 +186,7 @@ def test_predict_and_generate(name):
     assert model.generate(5).shape == (5, *SHAPE)
 
 
-@each_model
+@each_model("WGANGP", "VAE")
 def test_save_load_and_fit(name, tmp_path):
     model = fitted(compiled(name))
     model.save(tmp_path / "model.keras")
@@ -188,7 +194,7 @@ def test_save_load_and_fit(name, tmp_path):
     assert_equal(outcome(fitted(loaded)), outcome(fitted(model)))
 
 
-@each_model
+@each_model("R3GAN")
 def test_save_weights_load_and_fit(name, tmp_path):
     model = fitted(compiled(name))
     model.save_weights(tmp_path / "model.weights.h5")
@@ -197,7 +203,7 @@ def test_save_weights_load_and_fit(name, tmp_path):
     assert_equal(outcome(fitted(loaded)), outcome(fitted(model)))
 
 
-@each_model
+@each_model("WGAN", "VAE")
 def test_stop_and_resume(name, tmp_path):
     calm = compiled(name)
     calm.fit(IMAGES, batch_size=8, epochs=2, steps_per_epoch=3, verbose=0)
@@ -208,21 +214,21 @@ def test_stop_and_resume(name, tmp_path):
     assert_equal(outcome(resumed), outcome(calm))
 
 
-@each_model
+@each_model("LSGAN")
 def test_export(name, tmp_path):
-    model = calm(name)
+    model, _ = calm(name)
     served = tf.saved_model.load(model.export(tmp_path / "served"))
     latents = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     images = served.signatures["serving_default"](latents=latents)["images"]
     np.testing.assert_allclose(images, model(latents), atol=1e-6)
 
 
-@each_model
+@each_model("DRAGAN", "VAE")
 def test_steps_per_execution(name):
     assert_close(outcome(trained(name, steps_per_execution=3)), reference(name), "float32")
 
 
-@each_model
+@each_model("GAN", "WGANGP", "WGANLP")
 def test_run_eagerly(name):
     assert_close(outcome(trained(name, run_eagerly=True)), reference(name), "float32")
 
@@ -230,31 +236,29 @@ def test_run_eagerly(name):
 # Precision, strategy, XLA
 
 
-def each_combination(by_default):
-    """Every model in every precision without and with XLA, of which pairs run by default and all with `-m slow`.
+def each_combination(*by_default):
+    """Every model in every precision without and with XLA.
 
     Args:
-        by_default: Function of the number of the model, the precision and XLA: whether a combination always runs.
+        *by_default: Strings, "MODEL-PRECISION-plain" or "-xla": the combinations that always run.
     """
-    return pytest.mark.parametrize(
-        ("name", "precision", "xla"),
-        [
-            pytest.param(
-                *(name, precision, xla),
-                id=f"{name}-{precision}-{'xla' if xla else 'plain'}",
-                marks=[] if by_default(number, precision, xla) else [pytest.mark.slow],
-            )
-            for (number, name), precision, xla in itertools.product(enumerate(MODELS), PRECISIONS, [False, True])
-        ],
-    )
+    combinations = [
+        pytest.param(
+            *(name, precision, xla),
+            id=(combination := f"{name}-{precision}-{'xla' if xla else 'plain'}"),
+            marks=[] if combination in by_default else [pytest.mark.slow],
+        )
+        for name, precision, xla in itertools.product(MODELS, PRECISIONS, [False, True])
+    ]
+    assert {*by_default} <= {one.id for one in combinations}
+    return pytest.mark.parametrize(("name", "precision", "xla"), combinations)
 
 
-def in_turn(number, precision):
-    """Whether it is the precision of 16 bits that is a model's turn."""
-    return precision == PRECISIONS[1 + number % 2]
-
-
-@each_combination(lambda number, precision, xla: xla if precision == "float32" else xla != in_turn(number, precision))
+@each_combination(
+    *("WGANGP-float32-plain", "WGANGP-float32-xla", "VAE-float32-plain", "VAE-float32-xla"),
+    *("R3GAN-mixed_bfloat16-plain", "R3GAN-mixed_bfloat16-xla"),
+    *("WGANGP-mixed_float16-plain", "WGANGP-mixed_float16-xla"),
+)
 def test_one_device(name, precision, xla):
     received = outcome(trained(name, precision, xla))
     assert all(np.isfinite(value).all() for value in received.values())
@@ -263,29 +267,36 @@ def test_one_device(name, precision, xla):
         assert_networks_close(received, reference(name))
 
 
-@each_combination(lambda number, precision, xla: not xla and (precision == "float32" or in_turn(number, precision)))
+@each_combination(
+    *("R3GAN-float32-plain", "R3GAN-float32-xla", "WGAN-float32-plain"),
+    *("VAE-mixed_bfloat16-plain", "WGANGP-mixed_float16-plain"),
+)
 def test_mirrored(name, precision, xla, mirrored):
     received = outcome(trained(name, precision, xla, mirrored))
     assert_close(received, reference(name, precision), precision)
 
 
-def train_all(directory, xla, precision):
+# In one pair of processes by default, and in another with `-m slow`.
+ON_WORKERS_BY_DEFAULT = ("WGANGP", "VAE")
+
+
+def train_all(directory, xla, precision, *names):
     """What each of two workers does."""
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    for name in MODELS:
+    for name in names:
         arrays = outcome(trained(name, precision, xla == "True", strategy))
         np.savez(pathlib.Path(directory) / f"{name}-{precision}.npz", **arrays)
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """A function of XLA and the precision: directories with what each of two workers has trained."""
+    """A function of XLA, the precision and models: directories with what each of two workers has trained."""
 
     @functools.cache
-    def directories(xla, precision):
+    def directories(xla, precision, names):
         directories = [tmp_path_factory.mktemp("worker") for _ in range(2)]
         arguments = ("test_support_matrix", "train_all")
-        commands = [[*WORKER, *arguments, directory, xla, precision] for directory in directories]
+        commands = [[*WORKER, *arguments, directory, xla, precision, *names] for directory in directories]
         with Cluster(directories[0], *commands) as cluster:
             assert cluster.ended(timeout=900) == [0, 0], cluster.printed()
         return directories
@@ -293,8 +304,10 @@ def workers(tmp_path_factory):
     return directories
 
 
-@each_combination(lambda number, precision, xla: not xla and precision == "float32")
+@each_combination(*(f"{name}-float32-plain" for name in ON_WORKERS_BY_DEFAULT))
 def test_multiworker(name, precision, xla, workers):
-    for directory in workers(xla, precision):
+    by_default = name in ON_WORKERS_BY_DEFAULT and precision == "float32" and not xla
+    alike = ON_WORKERS_BY_DEFAULT if by_default else tuple(MODELS)
+    for directory in workers(xla, precision, alike):
         received = dict(np.load(directory / f"{name}-{precision}.npz"))
         assert_close(received, reference(name, precision), precision)

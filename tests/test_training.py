@@ -1,5 +1,7 @@
 """`fit` goes on from a checkpoint as if it had not stopped."""
 
+import functools
+import itertools
 import re
 import shutil
 import signal
@@ -8,60 +10,27 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from selection import each
+from trainings import IMAGES, TerminatedAt, assert_same, model, train, weights
 
 import kerasgan as kg
 from kerasgan import buffers, layers
 
 
-def model(variant=kg.WGANGP, **kwargs):
-    keras.utils.set_random_seed(3)
-    networks = (
-        kg.networks.mlp_generator((8, 8, 1), latent_dim=4, units=(8,)),
-        kg.networks.mlp_discriminator((8, 8, 1), units=(8,)),
-    )
-    gan = variant(*networks, **kwargs)
-    gan.compile()
-    return gan
+def on(strategy):
+    """A function that makes a model in its scope, the cheapest to trace for each replica."""
 
+    def make():
+        with strategy.scope():
+            return model(kg.GAN)
 
-def weights(gan):
-    return {name: variable.numpy() for name, variable in gan.state().items() if not name.startswith("metrics/")}
-
-
-def assert_same(a, b):
-    for name, value in weights(a).items():
-        np.testing.assert_array_equal(value, weights(b)[name], err_msg=name)
-
-
-class TerminatedAt(keras.callbacks.Callback):
-    """Sends a signal to the process at the n-th step from now, or at the first batch of the validation."""
-
-    def __init__(self, step=None, number=signal.SIGTERM, validation=False):
-        super().__init__()
-        self.step, self.number, self.validation = step, number, validation
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.step = None if self.step is None else self.step - 1
-        if self.step == 0:
-            signal.raise_signal(self.number)
-
-    def on_test_batch_begin(self, batch, logs=None):
-        if self.validation:
-            self.validation = False
-            signal.raise_signal(self.number)
-
-
-def train(directory, interruption=(), make=model, data=None, **fit):
-    gan = make()
-    log = kg.callbacks.MetricsLog(directory / "metrics.csv", every=4)
-    callbacks = [*interruption, log, kg.callbacks.Checkpoint(directory / "checkpoints", every=3)]
-    data = kg.datasets.load("digits", 128) if data is None else data()
-    history = gan.fit(data, epochs=3, verbose=0, callbacks=callbacks, **fit)
-    return gan, history
+    return make
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)], ids=["TERM", "INT"]
+    ("number", "status"),
+    [(signal.SIGTERM, SystemExit), pytest.param(signal.SIGINT, KeyboardInterrupt, marks=pytest.mark.slow)],
+    ids=["TERM", "INT"],
 )
 def test_a_training_that_is_ended_by_a_signal_goes_on_to_the_same_weights_log_and_history(tmp_path, number, status):
     calm, history = train(tmp_path / "calm", steps_per_epoch=5)
@@ -82,8 +51,6 @@ def test_a_training_that_is_ended_by_a_signal_goes_on_to_the_same_weights_log_an
 
 
 # The position in the data
-
-IMAGES = np.random.default_rng(0).uniform(-1, 1, (96, 8, 8, 1)).astype("float32")
 
 
 def arrays():
@@ -145,14 +112,17 @@ def branched(tmp_path, data, make=model, resume=None, **fit):
 
 @pytest.mark.parametrize(
     "data",
-    [
-        arrays,
-        shuffled_anew_each_time,
-        cached_and_reshuffled,
-        augmented_by_stateless_numbers,
-        of_partial_batches,
-        interleaved,
-    ],
+    each(
+        [
+            arrays,
+            shuffled_anew_each_time,
+            cached_and_reshuffled,
+            augmented_by_stateless_numbers,
+            of_partial_batches,
+            interleaved,
+        ],
+        [cached_and_reshuffled],
+    ),
     ids=lambda data: data.__name__,
 )
 def test_a_dataset_goes_on_where_it_was_and_a_checkpoint_changes_no_batch(tmp_path, data):
@@ -163,7 +133,9 @@ def test_a_dataset_goes_on_where_it_was_and_a_checkpoint_changes_no_batch(tmp_pa
     assert_same(whole, without)
 
 
-@pytest.mark.parametrize("data", [with_random_state, of_a_python_generator], ids=lambda data: data.__name__)
+@pytest.mark.parametrize(
+    "data", each([with_random_state, of_a_python_generator], [with_random_state]), ids=lambda data: data.__name__
+)
 def test_a_dataset_that_cannot_is_called_approximate_at_the_beginning_and_when_going_on(tmp_path, data):
     with pytest.warns(UserWarning, match="approximate") as caught:
         branched(tmp_path, data)
@@ -187,9 +159,9 @@ def shuffled_in_parts():
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (reshuffled_by_a_seed, r"shuffle\(96\) can hold"),
+        pytest.param(reshuffled_by_a_seed, r"shuffle\(96\) can hold", marks=pytest.mark.slow),
         (cached_and_reshuffled, r"shuffle\(96\) can hold .*, cache\(\) can hold"),
-        (shuffled_in_parts, "shuffle inside a function"),
+        pytest.param(shuffled_in_parts, "shuffle inside a function", marks=pytest.mark.slow),
     ],
     ids=["shuffle", "cache", "interleave"],
 )
@@ -208,6 +180,7 @@ def test_where_buffers_are_large_the_batches_are_read_again_to_the_same_position
         assert "data/iterator" not in state
 
 
+@pytest.mark.slow
 def test_a_prefetch_that_grows_is_noticed_when_it_is_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(buffers, "LIMIT", -(10**9))
     monkeypatch.setattr(buffers, "too_large", lambda dataset, read_ahead: None)
@@ -215,40 +188,32 @@ def test_a_prefetch_that_grows_is_noticed_when_it_is_saved(tmp_path, monkeypatch
         assert_same(*branched(tmp_path, interleaved))
 
 
+@pytest.mark.slow
 def test_the_positions_differ_in_what_follows():
     """What the tests above would not see if all batches were alike."""
     gan, other = model(), model()
     gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
-    other.updates.assign(6)
+    other.updates.assign(3)
     other.step.assign(1)
     other.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
     assert np.abs(gan.generator.get_weights()[0] - other.generator.get_weights()[0]).max() > 1e-6
 
 
 def test_replicas_go_on_exactly_with_a_dataset_of_ours(tmp_path, mirrored):
-    def make():
-        with mirrored.scope():
-            return model()
-
-    assert_same(*branched(tmp_path, lambda: kg.datasets.load("digits", 128), make))
+    assert_same(*branched(tmp_path, lambda: kg.datasets.load("digits", 128), on(mirrored)))
 
 
+@pytest.mark.slow
 def test_replicas_read_a_dataset_of_the_user_again_and_say_so(tmp_path, mirrored):
-    def make():
-        with mirrored.scope():
-            return model()
-
     with pytest.warns(UserWarning, match=r"Resuming from step-00000007-epoch-0001: .*read again"):
-        assert_same(*branched(tmp_path, augmented_by_stateless_numbers, make))
+        assert_same(*branched(tmp_path, augmented_by_stateless_numbers, on(mirrored)))
 
 
+@pytest.mark.slow
 def test_a_training_on_two_replicas_goes_on_on_one_up_to_rounding_and_says_so(tmp_path, mirrored):
-    def make():
-        with mirrored.scope():
-            return model()
-
+    alone = functools.partial(model, kg.GAN)
     with pytest.warns(UserWarning, match="not bit for bit: replicas 2 -> 1"):
-        two, one = branched(tmp_path, lambda: kg.datasets.load("digits", 128), make, model)
+        two, one = branched(tmp_path, lambda: kg.datasets.load("digits", 128), on(mirrored), alone)
     for name, value in weights(two).items():
         np.testing.assert_allclose(value, weights(one)[name], atol=1e-5, err_msg=name)
 
@@ -286,7 +251,7 @@ def test_a_vae_goes_on(tmp_path):
     assert_same(*branched(tmp_path, arrays, make))
 
 
-@pytest.mark.parametrize("dropout", [layers.Dropout, keras.layers.Dropout])
+@pytest.mark.parametrize("dropout", each([layers.Dropout, keras.layers.Dropout], [keras.layers.Dropout]))
 def test_dropout_goes_on(tmp_path, dropout):
     def make():
         keras.utils.set_random_seed(3)
@@ -300,6 +265,7 @@ def test_dropout_goes_on(tmp_path, dropout):
     assert_same(*branched(tmp_path, arrays, make))
 
 
+@pytest.mark.slow
 def test_loss_scales_go_on(tmp_path):
     def make():
         keras.config.set_dtype_policy("mixed_float16")
@@ -339,7 +305,7 @@ def test_callbacks_remember_what_they_have_seen(tmp_path):
     def run(directory, callbacks, epochs):
         gan = model()
         saver = kg.callbacks.Checkpoint(tmp_path / directory)
-        gan.fit(IMAGES, batch_size=16, epochs=epochs, verbose=0, callbacks=[*callbacks, saver])
+        gan.fit(IMAGES, batch_size=16, epochs=epochs, steps_per_epoch=1, verbose=0, callbacks=[*callbacks, saver])
         return gan
 
     calm, resumed = callbacks(), callbacks()
@@ -372,7 +338,12 @@ class Returns(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(
     ("value", "restored"),
-    [(np.float32(0.5), 0.5), (np.arange(3), [0, 1, 2]), (tf.constant(2), 2), ((1, None), [1, None])],
+    [
+        (np.float32(0.5), 0.5),
+        pytest.param(np.arange(3), [0, 1, 2], marks=pytest.mark.slow),
+        pytest.param(tf.constant(2), 2, marks=pytest.mark.slow),
+        pytest.param((1, None), [1, None], marks=pytest.mark.slow),
+    ],
 )
 def test_callbacks_may_remember_and_log_the_numbers_of_numpy(tmp_path, value, restored):
     fit(tmp_path, model(), 1, [Returns(value)])
@@ -403,8 +374,10 @@ class Counts(keras.callbacks.Callback):
         model._log = lambda values, weight: log({self.name: 1.0, **values}, weight)
 
 
-@pytest.mark.parametrize("first", [[], ["a"], ["a", "b"]])
-@pytest.mark.parametrize("second", [[], ["b"]])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    each(list(itertools.product([[], ["a"], ["a", "b"]], [[], ["b"]])), [(["a"], ["b"])]),
+)
 def test_a_callback_that_adds_a_metric_may_come_and_go_between_two_runs(tmp_path, first, second):
     fit(tmp_path, model(), 1, [Counts(name) for name in first])
     history = fit(tmp_path, model(), 2, [Counts(name) for name in second]).history
@@ -436,6 +409,7 @@ def fit(directory, gan, epochs=2, callbacks=(), verbose=0, **arguments):
     )
 
 
+@pytest.mark.slow
 def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path):
     fit(tmp_path, model())
     gan = model()
@@ -447,6 +421,7 @@ def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path
         np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_early_stays_so_until_it_is_given_more_patience(tmp_path):
     def stopping(patience):
         return [keras.callbacks.EarlyStopping("g_loss", min_delta=1e9, patience=patience, mode="min")]
@@ -458,6 +433,7 @@ def test_a_training_that_was_stopped_early_stays_so_until_it_is_given_more_patie
     assert fit(tmp_path, model(), 9, stopping(4)).epoch == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_set_by_hand_is_not_replaced_in_silence(tmp_path):
     fit(tmp_path, model(), 1)
     gan = model()
@@ -466,6 +442,7 @@ def test_a_learning_rate_set_by_hand_is_not_replaced_in_silence(tmp_path):
         fit(tmp_path, gan)
 
 
+@pytest.mark.slow
 def test_the_rates_of_a_refusal_are_those_that_were_written(tmp_path):
     fit(tmp_path, model())
     gan = model()
@@ -496,6 +473,7 @@ def test_a_monitor_that_nothing_logs_is_found_before_the_first_step(tmp_path):
     assert not kg.checkpoint.checkpoints(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_monitor_may_be_logged_by_a_callback_of_the_users_and_only_after_some_epochs(tmp_path):
     class Distance(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -540,10 +518,10 @@ def of_the_user(tuned=None):
 @pytest.mark.parametrize(
     ("make", "tuned"),
     [
-        (lambda: np.zeros((64, 8, 8, 1), "uint8"), False),
-        (lambda: kg.datasets.load("digits", 128), False),
+        pytest.param(lambda: np.zeros((64, 8, 8, 1), "uint8"), False, marks=pytest.mark.slow),
+        pytest.param(lambda: kg.datasets.load("digits", 128), False, marks=pytest.mark.slow),
         (of_the_user, False),
-        (lambda: of_the_user(False), False),
+        pytest.param(lambda: of_the_user(False), False, marks=pytest.mark.slow),
         (lambda: of_the_user(True), True),
     ],
     ids=["array", "ours", "undecided", "untuned", "tuned"],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L
+from selection import some
 
 import kerasgan as kg
 from kerasgan.errors import DataError, DataTypeError, ModelContractError
@@ -66,6 +67,7 @@ class Critic(keras.Model):
         return self.out(self.flat(images))
 
 
+@pytest.mark.slow
 def test_subclassed_networks_are_wrapped_as_advised(tmp_path):
     with pytest.raises(ModelContractError, match=r"`generator`.*subclassed") as refused:
         kg.GAN(Subclassed(), discriminator())
@@ -120,7 +122,7 @@ def test_an_activation_is_found_where_keras_does_not_show_it(kind, activation):
         gan.fit(wrong, batch_size=8, verbose=0)
 
 
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-0.5, 0.5), (0.0, 2.0), (-1.0, 3.0)])
+@pytest.mark.parametrize("bounds", some([(0.0, 1.0), (-0.5, 0.5), (0.0, 2.0), (-1.0, 3.0)], 3, whole=True))
 def test_images_and_pictures_have_the_range_of_a_generator_that_scales_its_output(bounds, tmp_path):
     low, high = bounds
     ends = [L.Dense(16, "tanh"), L.Rescaling((high - low) / 2, (high + low) / 2), L.Reshape(SHAPE)]
@@ -273,7 +275,7 @@ def test_networks_in_the_wrong_order_are_named_so():
         kg.GAN(critic, makes)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3)])
+@pytest.mark.parametrize("shape", some([(1, 1, 3), (2, 3)], 0, whole=True))
 def test_latents_that_are_no_vectors_are_reshaped_as_advised(shape):
     makes = keras.Sequential([keras.Input(shape), L.Flatten(), L.Dense(16, "tanh"), L.Reshape(SHAPE)])
     with pytest.raises(ModelContractError, match="latents of shape") as refused:
@@ -314,7 +316,7 @@ def test_conditions_that_are_no_classes_are_refused(condition):
         kg.GAN(*conditional(condition))
 
 
-@pytest.mark.parametrize("condition", [(), (1,)])
+@pytest.mark.parametrize("condition", some([(), (1,)], 1, whole=True))
 def test_labels_come_second_and_by_position_as_advised(condition):
     names = lambda first, labels: {"images": first, "labels": labels}
     swapped = lambda first, labels: [labels, first]
@@ -368,7 +370,8 @@ def test_regularizers_of_layers_are_part_of_the_objective():
 # Compiled, frozen
 
 
-@pytest.mark.parametrize("scaled", [False, True], ids=["", "loss scaling"])
+@pytest.mark.slow
+@pytest.mark.parametrize("scaled", some([False, True], 0), ids=["", "loss scaling"])
 def test_the_optimizer_of_a_compiled_network_goes_into_the_model_and_its_files(scaled, tmp_path):
     critic = discriminator()
     critic.compile(keras.optimizers.Adam(1e-3), "mse", metrics=["mae"])
@@ -388,6 +391,7 @@ def test_the_optimizer_of_a_compiled_network_goes_into_the_model_and_its_files(s
     np.testing.assert_array_equal(loaded.generate(4, seed=0), model.generate(4, seed=0))
 
 
+@pytest.mark.slow
 def test_a_compiled_generator_can_be_averaged_and_resumed_without_being_compiled(tmp_path):
     def fitted(compiled, epochs):
         keras.utils.set_random_seed(0)
@@ -403,6 +407,7 @@ def test_a_compiled_generator_can_be_averaged_and_resumed_without_being_compiled
     assert (fitted(True, 1), fitted(False, 2)) == (4, 8)
 
 
+@pytest.mark.slow
 def test_frozen_batch_normalisation_is_allowed_under_a_penalty_until_it_is_set_free():
     norm = L.BatchNormalization(trainable=False)
     critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), norm, L.Dense(1)])
@@ -460,7 +465,7 @@ def noisy(layer):
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'stateful")
-@pytest.mark.parametrize("layer", [Seeded, Unseeded, Elsewhere, Stateful])
+@pytest.mark.parametrize("layer", some([Seeded, Unseeded, Elsewhere, Stateful], 1, 3))
 def test_one_seed_is_one_image_of_a_generator_that_draws(layer, tmp_path):
     model = kg.GAN(noisy(layer()), discriminator())
     images = model.generate(5, seed=1)
@@ -524,6 +529,7 @@ def test_n_critic_may_change_between_two_fits_and_is_saved(tmp_path):
         model.n_critic = 0
 
 
+@pytest.mark.slow
 def test_the_weight_of_a_penalty_may_change_between_two_fits():
     model = trained(kg.WGANGP(generator(), discriminator(), n_critic=1))
     model.penalties[0].weight = 0.0
@@ -548,7 +554,7 @@ def test_the_momentum_of_the_average_is_checked(value):
     assert kg.GAN(generator(), discriminator(), ema_momentum=np.float32(0.5)).ema_momentum == 0.5
 
 
-@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("eager", some([False, True], 1))
 def test_arrays_are_taken_batch_by_batch_in_every_mode(eager):
     models = (
         kg.GAN(generator(), discriminator()),
@@ -577,6 +583,7 @@ def test_accumulated_gradients_are_refused_on_replicas(mirrored):
 # What changes after `compile`, and what no step takes
 
 
+@pytest.mark.slow
 def test_layers_that_are_unfrozen_after_compile_are_named_and_compile_takes_them():
     gan = kg.GAN(generator(), discriminator())
     gan.generator.layers[1].trainable = False
@@ -599,7 +606,9 @@ class Adding(keras.layers.Layer):
         return inputs
 
 
-@pytest.mark.parametrize("layer", [Adding, lambda: L.ActivityRegularization(1.0)], ids=["add_loss", "activity"])
+@pytest.mark.parametrize(
+    "layer", some([Adding, lambda: L.ActivityRegularization(1.0)], 0), ids=["add_loss", "activity"]
+)
 def test_losses_that_layers_add_are_said_to_be_left_out(layer):
     critic = keras.Sequential([keras.Input(SHAPE), L.Flatten(), layer(), L.Dense(1)])
     with pytest.warns(UserWarning, match="Losses added by layers .* are not part of the objective"):
@@ -628,7 +637,7 @@ def encoding_generator(layer):
     return keras.Model([latents, labels], L.Reshape(SHAPE)(L.Dense(16, "tanh")(hidden)))
 
 
-@pytest.mark.parametrize("late", [3, -1])
+@pytest.mark.parametrize("late", some([3, -1], 0))
 def test_labels_that_no_class_has_are_found_in_whatever_batch_they_are(late):
     """Of an Embedding on a CPU TensorFlow finds them; of an encoding, and on a GPU, it makes zeros of them."""
     labels = np.append(LABELS[:-1], late)
@@ -640,7 +649,7 @@ def test_labels_that_no_class_has_are_found_in_whatever_batch_they_are(late):
         gan.fit(data, verbose=0)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64", "uint16"])
+@pytest.mark.parametrize("dtype", some(["uint8", "int8", "int32", "int64", "uint16"], 0))
 @pytest.mark.parametrize("num_classes", [None, 3, 300])
 def test_class_numbers_of_any_integer_type_are_taken(dtype, num_classes):
     encoding = L.Embedding(num_classes, 2) if num_classes else L.Lambda(lambda y: keras.ops.one_hot(y, 3))
@@ -660,6 +669,7 @@ def test_the_number_of_classes_is_found_in_an_embedding_of_a_subclass():
     assert kg.GAN(made, kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=5)).num_classes == 5
 
 
+@pytest.mark.slow
 def test_names_of_classes_are_numbered_from_all_batches():
     networks = encoding_generator(L.Embedding(3, 2)), kg.networks.mlp_discriminator(SHAPE, (8,), num_classes=3)
     gan = kg.GAN(*networks)
@@ -673,7 +683,7 @@ def test_names_of_classes_are_numbered_from_all_batches():
     assert {int(label) for _, labels in x for label in labels} == {0, 1, 2}
 
 
-@pytest.mark.parametrize("end", ["relu", "softplus", L.ReLU()], ids=str)
+@pytest.mark.parametrize("end", some(["relu", "softplus", L.ReLU()], 0), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_a_generator_that_makes_nothing_below_0_is_refused_for_images_that_have_it(end, dtype):
     last = [L.Dense(16, end)] if isinstance(end, str) else [L.Dense(16), end]
@@ -693,6 +703,7 @@ def test_weights_in_float16_are_refused():
         gan.compile()
 
 
+@pytest.mark.slow
 def test_layers_that_are_frozen_after_compile_are_pointed_out_when_the_model_is_saved(tmp_path):
     gan = trained(kg.GAN(generator(), discriminator()), IMAGES)
     gan.discriminator.layers[-1].trainable = False
