@@ -93,4 +93,4 @@ def __dir__():
 # them. The console script, a module of its own, goes without: `kerasgan --help` must not pay seconds for TensorFlow.
 if "kerasgan_command" not in sys.modules:
     for _name in _CLASSES:
-        __getattr__(_name)
+        getattr(sys.modules[__name__], _name)

@@ -122,7 +122,7 @@ def gathered(strategy: tf.distribute.Strategy, value: int | Sequence[int]) -> np
     return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
 
 
-def on_replicas(model, step: Callable) -> Callable:
+def on_replicas(model: keras.Model, step: Callable) -> Callable:
     """A function of an iterator: one step on all replicas of a model, and the means of its values over them."""
     strategy = model.distribute_strategy
 

@@ -80,7 +80,7 @@ class GAN(GenerativeModel):
             contract.warn_of_inexact_layers(discriminator)
         self.discriminator = discriminator
         self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
-        self.constraint = contract.checked_constraint(constraint)
+        self.constraint: Any = contract.checked_constraint(constraint)
         if ema_momentum is not None:
             ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
         self.ema_momentum = ema_momentum

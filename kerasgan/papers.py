@@ -4,6 +4,7 @@ Constructors, `default_optimizers` and `kerasgan train` use these defaults; noth
 """
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,16 +15,16 @@ class Paper:
         learning_rate: Float > 0, of both optimizers.
         beta_1, beta_2: Floats in [0, 1), of Adam; None for RMSprop.
         n_critic: Integer >= 1, discriminator updates for each update of the generator.
-        penalty: Float >= 0, the weight of the gradient penalty; None without one.
-        clip: Float > 0, to which the critic's variables are clipped; None without clipping.
+        penalty: Float >= 0, the weight of the gradient penalty; 0 without one.
+        clip: Float > 0, to which the critic's variables are clipped; infinity without clipping.
     """
 
     learning_rate: float
     beta_1: float | None = None
     beta_2: float | None = None
     n_critic: int = 1
-    penalty: float | None = None
-    clip: float | None = None
+    penalty: float = 0.0
+    clip: float = math.inf
 
 
 # Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs, 2015, section 4.

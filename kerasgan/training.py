@@ -119,8 +119,9 @@ class Training:
             self.history.history = {name: list(values) for name, values in history["history"].items()}
             for callback, state in self._remembered():
                 callback.set_state(state)
-        if _keras.initial_epoch(model):  # Keras's BackupAndRestore has loaded weights
-            self.epoch, self.step = _keras.initial_epoch(model), int(model.step.numpy())
+        backed_up = _keras.initial_epoch(model)
+        if backed_up:  # Keras's BackupAndRestore has loaded weights
+            self.epoch, self.step = backed_up, int(model.step.numpy())
             self.reader.begin(anew=True)
         logs, epochs = {}, 0 if self.was_stopped_early else self.epochs
         while self.epoch < epochs:

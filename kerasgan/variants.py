@@ -214,4 +214,4 @@ class R3GAN(GAN):
     @property
     def gamma(self) -> float:
         """The weight of both penalties."""
-        return self.penalties[0].gamma
+        return 2.0 * self.penalties[0].weight

@@ -1,6 +1,7 @@
 """From a configuration to a compiled model."""
 
 import typing
+from collections.abc import Callable
 
 import keras
 
@@ -16,17 +17,17 @@ MODELS = {
     "lsgan": variants.LSGAN,
     "r3gan": variants.R3GAN,
 }
-GENERATORS = {
+GENERATORS: dict[str, Callable] = {
     "mlp": networks.mlp_generator,
     "dcgan": networks.dcgan_generator,
     "resnet": networks.resnet_generator,
 }
-DISCRIMINATORS = {
+DISCRIMINATORS: dict[str, Callable] = {
     "mlp": networks.mlp_discriminator,
     "dcgan": networks.dcgan_discriminator,
     "resnet": networks.resnet_discriminator,
 }
-ENCODERS = {"mlp": networks.mlp_encoder, "dcgan": networks.dcgan_encoder}
+ENCODERS: dict[str, Callable] = {"mlp": networks.mlp_encoder, "dcgan": networks.dcgan_encoder}
 
 
 def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
@@ -50,7 +51,9 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         **({"output_activation": None} if len(shape) == 1 else {}),  # points are not bounded
     )
     size["normalization"] = configuration.discriminator_normalization
-    compilation = {} if configuration.jit_compile == "auto" else {"jit_compile": configuration.jit_compile}
+    compilation: dict[str, typing.Any] = (
+        {} if configuration.jit_compile == "auto" else {"jit_compile": configuration.jit_compile}
+    )
     if configuration.model == "vae":
         encoder = ENCODERS[network](shape, latent_dim=configuration.latent_dim, **size)
         model = vae.VAE(encoder, generator, seed=configuration.seed)

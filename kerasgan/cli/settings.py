@@ -22,7 +22,7 @@ MODELS = {
     "r3gan": papers.R3GAN,
     "vae": papers.VAE,
 }
-PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty is not None)
+PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty > 0)
 NETWORKS = ("mlp", "dcgan", "resnet")
 NORMALIZATIONS = ("batch", "layer", "instance", "spectral")
 LARGEST_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too

@@ -35,7 +35,7 @@ class Signatures:
         self.generator = model.sampler
         score = score and model.pack == 1 and "discriminator" in model.networks
         self.discriminator = model.discriminator if score else None
-        self.bounds, self.max_batch_size = bounds, max_batch_size
+        self.bounds, self.max_batch_size = bounds or (-1.0, 1.0), max_batch_size
         self.image_shape, self.are_images = model.image_shape, len(model.image_shape) == 3
         self._latent_dim, self._conditional = model.latent_dim, model.conditional
         self._inputs = self._describe_inputs(model.num_classes)
@@ -109,7 +109,7 @@ class Signatures:
 
     def _describe_inputs(self, classes):
         """For each input: how to make examples from row numbers, what is expected, and whether values satisfy it."""
-        low, high = self.bounds or (-1.0, 1.0)
+        low, high = self.bounds
         finite = "finite numbers", tf.math.is_finite
         natural = "integers >= 0", lambda x: x >= 0
         pixels = f"pixels in [{low:g}, {high:g}]", lambda x: (x >= low - 1e-3) & (x <= high + 1e-3)
