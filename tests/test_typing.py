@@ -12,13 +12,6 @@ import pytest
 import kerasgan as kg
 
 ROOT = pathlib.Path(kg.__file__).parent
-# Files and directories whose public signatures are annotated throughout.
-ANNOTATED = ("__init__.py", "configured.py", "contract.py", "inference.py", "metrics", "serving")
-
-
-def annotated_files():
-    paths = [ROOT / name for name in ANNOTATED]
-    return sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
 
 
 def public_functions(node, prefix=""):
@@ -43,7 +36,7 @@ def unannotated(function, is_method):
     return missing + (["return"] if function.returns is None and function.name != "__init__" else [])
 
 
-@pytest.mark.parametrize("path", annotated_files(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_public_parameter_and_result_is_annotated(path):
     functions = public_functions(ast.parse(path.read_text(encoding="utf-8")))
     missing = {name: unannotated(function, "." in name) for name, function in functions}

@@ -51,9 +51,9 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         **({"output_activation": None} if len(shape) == 1 else {}),  # points are not bounded
     )
     size["normalization"] = configuration.discriminator_normalization
-    compilation: dict[str, typing.Any] = (
-        {} if configuration.jit_compile == "auto" else {"jit_compile": configuration.jit_compile}
-    )
+    compilation: dict[str, typing.Any] = {}
+    if configuration.jit_compile != "auto":
+        compilation["jit_compile"] = configuration.jit_compile
     if configuration.model == "vae":
         encoder = ENCODERS[network](shape, latent_dim=configuration.latent_dim, **size)
         model = vae.VAE(encoder, generator, seed=configuration.seed)
