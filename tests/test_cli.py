@@ -89,6 +89,7 @@ def test_the_configuration_of_a_run_can_be_read_again(run):
     assert set(json.loads((run / "config.json").read_text())["versions"]) >= {"kerasgan", "keras", "tensorflow"}
 
 
+@pytest.mark.slow
 def test_the_model_of_a_run_has_been_trained_and_goes_on(run):
     model = keras.models.load_model(run / "model.keras")
     assert int(model.step.numpy()) == 20
@@ -117,6 +118,7 @@ def test_the_same_seed_gives_the_same_images(tmp_path):
     assert a == b != c
 
 
+@pytest.mark.slow
 def test_points_and_a_vae_train_too(tmp_path, monkeypatch, capsys):
     small = [np.random.default_rng(0).normal(size=(300, 2)).astype("float32"), np.zeros(300, "int32")]
     np.savez(tmp_path / "points.npz", images=small[0])
@@ -191,6 +193,7 @@ def test_what_the_papers_set_can_be_set(capsys):
         assert optimizer.learning_rate.numpy() == 0.0
 
 
+@pytest.mark.slow
 def test_a_run_is_refused_and_overwritten_on_demand(tmp_path, run, capsys):
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
     arguments = ["train", "--steps=1", *SMALL, f"--workdir={tmp_path}"]

@@ -154,6 +154,7 @@ def test_d_loss_goes_to_0_for_disjoint_supports():
     assert 0 <= values["d_loss"] < 0.01
 
 
+@pytest.mark.slow
 def test_the_saturating_generator_learns_nothing_from_disjoint_supports_and_the_others_do():
     # The generator's loss at D(G(z)) -> 0: log(1 - D) -> 0, -log D grows, and so does -E[D] of a critic.
     minimax = kg.GAN(identity_generator(), linear_discriminator(), losses.Minimax())

@@ -393,6 +393,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_with_what_differs(tmp_
     assert newest(tmp_path) == "step-00000015-epoch-0003"
 
 
+@pytest.mark.slow
 def test_a_training_that_has_come_to_its_end_is_not_repeated_and_goes_on_for_more_epochs(tmp_path, trained):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     gan = compiled(model())

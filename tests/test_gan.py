@@ -145,6 +145,7 @@ def test_two_replicas_give_the_weights_of_one(mirrored, variant):
     assert distance(one, two) < 2e-6
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights():
     assert distance(trained(wgan_gp), trained(lambda: wgan_gp(seed=1))) > 1e-4
 

@@ -109,6 +109,7 @@ def test_what_was_seen_before_the_last_look_is_forgotten():
     np.testing.assert_allclose(means, [np.mean(log[:10]), np.mean(log[10:])], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_wins():
     gan = kg.GAN(*networks())
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-7))
@@ -116,6 +117,7 @@ def test_a_discriminator_that_wins():
     assert "wins too easily" in findings["discriminator that wins"]
 
 
+@pytest.mark.slow
 def test_an_under_trained_critic():
     gan = kg.WGANGP(*networks(), n_critic=1)
     gan.compile(keras.optimizers.Adam(1e-6), keras.optimizers.Adam(1e-2, 0.0))
@@ -139,6 +141,7 @@ def test_a_gradient_norm_near_zero():
     assert "far from 1. Raise the weight" in findings["gradient norm"]
 
 
+@pytest.mark.slow
 def test_saturated_clipping():
     gan = kg.WGAN(*networks(), clip=1e-3)
     gan.compile(keras.optimizers.RMSprop(1e-2), keras.optimizers.RMSprop(1e-4))

@@ -81,6 +81,7 @@ def test_an_update_that_overflows_is_left_out_and_counted():
     assert all(np.isfinite(weight).all() for weight in gan.get_weights())
 
 
+@pytest.mark.slow
 def test_replicas_leave_out_an_update_together(mirrored):
     with mirrored.scope():
         gan = wgan_gp("mixed_float16", n_critic=1)

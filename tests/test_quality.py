@@ -65,6 +65,7 @@ def test_real_images_are_looked_at_once_where_they_are_known_to_be_the_same():
         assert values["frechet_distance"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_is_cut_off_leaves_no_part_of_the_real_images_behind():
     fail = [False]
 
@@ -189,6 +190,7 @@ def test_replicas_report_the_same(mirrored):
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_metrics_are_set_again_after_loading(tmp_path):
     gan = compiled(metrics.FrechetDistance())
     gan.save(tmp_path / "model.keras")

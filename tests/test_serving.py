@@ -1017,6 +1017,7 @@ def labelled(embed):
     return generator, keras.Model([image, labels], keras.layers.Dense(1)(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("also", [("keras",), pytest.param(("keras", "litert"), marks=pytest.mark.slow)])
 def test_networks_of_operations_and_adapted_layers_are_served_as_they_are(tmp_path, also):
     gan = kg.GAN(*labelled(lambda labels: keras.ops.one_hot(labels, CLASSES, dtype="float32")))

@@ -133,6 +133,7 @@ def test_a_dataset_goes_on_where_it_was_and_a_checkpoint_changes_no_batch(tmp_pa
     assert_same(whole, without)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data", each([with_random_state, of_a_python_generator], [with_random_state]), ids=lambda data: data.__name__
 )

@@ -343,6 +343,7 @@ def test_labels_come_second_and_by_position_as_advised(condition):
             kg.GAN(*pair)
 
 
+@pytest.mark.slow
 def test_a_dict_of_outputs_is_taken_apart_as_advised():
     latents = keras.Input((3,))
     makes = keras.Model(latents, {"images": generator()(latents)})
@@ -419,6 +420,7 @@ def test_frozen_batch_normalisation_is_allowed_under_a_penalty_until_it_is_set_f
     kg.WGANGP(generator(), keras.Model(images, L.Dense(1)(L.BatchNormalization()(L.Flatten()(images), training=False))))
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_frozen_between_two_fits_stays_as_it_is():
     model = trained(kg.GAN(generator(), discriminator()))
     layer = next(layer for layer in model.discriminator.layers if isinstance(layer, L.Dense))
@@ -731,5 +733,6 @@ class WithEncoder(kg.GAN):
         self.encoder = keras.Sequential([keras.Input(SHAPE), L.Flatten(), L.Dense(3)])
 
 
+@pytest.mark.slow
 def test_a_network_of_a_subclass_is_its_own():
     trained(WithEncoder(generator(), discriminator()), IMAGES)
