@@ -490,7 +490,7 @@ def test_every_flag_is_explained_in_the_help():
             assert f"--{flag}{value} {setting.explanation}" in shown
 
 
-@pytest.mark.parametrize("name", set(settings.SETTINGS) - settings.OPTIONAL)
+@pytest.mark.parametrize("name", sorted(settings.SETTINGS.keys() - settings.OPTIONAL))
 def test_every_default_is_one_that_the_setting_can_have(name):
     setting = settings.SETTINGS[name]
     for value in [*setting.tuned.values(), *([] if setting.default is None else [setting.default])]:
