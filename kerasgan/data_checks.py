@@ -55,7 +55,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         warnings.warn(
             "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
             "build both networks with `num_classes=...`.",
-            stacklevel=4,
+            stacklevel=5,
         )
     first = [split(element) for element in dataset.take(LOOKED_AT)]
     if not first:
@@ -176,7 +176,7 @@ def _check_sizes(sizes):
         warnings.warn(
             f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
             f"them. To have another size, use `x.unbatch().batch({max(sizes)}, drop_remainder=True)`.",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -266,7 +266,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
         warnings.warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
             f"they bright, or in another range? Of another range, scale them with {fix()}.",
-            stacklevel=5,
+            stacklevel=6,
         )
         above = False
     if beyond or above:
@@ -286,19 +286,19 @@ def _check_pixels(batches, later, output, of_bytes, form):
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
         warnings.warn(
-            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=5
+            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=6
         )
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
         usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
         warnings.warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
             f"Stretch them to the range with {fix()}.",
-            stacklevel=5,
+            stacklevel=6,
         )
     elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
         stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
         warnings.warn(
             f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
             f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
-            stacklevel=5,
+            stacklevel=6,
         )

@@ -906,7 +906,7 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
         (["interpolate", "MODEL", "--out=walk.png"], "expected a name that ends in .gif"),
         (["interpolate", "MODEL", "--stops=1"], "--stops"),
         (["export", "MODEL"], "model is an exported model. Give the run directory"),
-        (["export", "RUN", "--to=models/7"], "its versions are numbered in it"),
+        (["export", "RUN", "--to=models/7"], "in which its versions are numbered"),
         (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, with commas"),
         (["generate", "."], "holds no model.keras"),
     ],

@@ -111,7 +111,7 @@ def test_the_settings_that_differ_are_those_of_the_files(runs, capsys):
     numpy = [configuration.pop("versions")["numpy"] for configuration in (a, b)]
     differ = {name: [a[name], b[name]] for name in a if a[name] != b[name]}
     assert report["differences"] == differ
-    assert {"model", "n_critic", "learning_rate", "beta_1"} <= set(differ)
+    assert {"model", "learning_rate", "beta_1"} <= set(differ)
     assert report["versions"] == {"numpy": [np.__version__, "1.0"]}
     shown = table(printed, "settings that differ")
     assert shown["model"] == ["wgan_gp", "gan"]

@@ -562,7 +562,7 @@ def test_a_penalty_that_is_not_in_a_list_and_a_tuple_of_arrays_are_refused():
 
 def test_a_penalty_cannot_take_the_name_of_another_metric():
     for name in ("d_loss", "g_loss", "gradient_norm", "wasserstein"):
-        with pytest.raises(ValueError, match="a name of its own"):
+        with pytest.raises(ValueError, match="a different name for each"):
             kg.GAN(*networks(), loss=losses.Wasserstein(), penalties=[penalties.R1(name=name)])
 
 

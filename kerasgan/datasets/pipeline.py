@@ -227,7 +227,10 @@ def as_array(values: Any, argument: str) -> np.ndarray:
     if array.dtype != object or {type(value) for value in array.ravel()} == {str}:
         return array
     shapes = {np.shape(value) for value in array.ravel()}
-    if shapes == {()}:
+    missing = [number for number, value in enumerate(array.ravel()) if value is None]
+    if shapes == {()} and missing:
+        fix = f"leave out the examples without one, the first is number {missing[0]}"
+    elif shapes == {()}:
         fix = f"convert it with `np.asarray({argument}, {'int' if array.ndim == 1 else 'float'})`"
     elif len(shapes) == 1 and isinstance(array.ravel()[0], np.ndarray):
         fix = f"stack them with `np.stack({argument})`"
