@@ -5,12 +5,20 @@
 Works on a copy of the source tree.
 """
 
+import multiprocessing
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# Imported once, and before any operation: each run of the tests is a fork.
+import keras  # noqa: F401
+import pytest
+import tensorflow as tf  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Module in `kerasgan`, its original code, which must occur once, and the mutated code.
@@ -157,13 +165,22 @@ def failed(tests, module=None, original=None, mutant=None):
         if module:
             path = pathlib.Path(directory) / f"kerasgan/{module}.py"
             path.write_text(path.read_text().replace(original, mutant))
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow"]
-        command = [sys.executable, "-m", "pytest", *options, *tests]
-        environment = {**os.environ, "PYTHONPATH": directory}
-        status = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False).returncode
-    if status not in (0, 1):
-        sys.exit(f"pytest ended with status {status}")
-    return status == 1
+        process = multiprocessing.get_context("fork").Process(target=run, args=(directory, tests))
+        process.start()
+        process.join()
+    if process.exitcode not in (0, 1):
+        sys.exit(f"pytest ended with status {process.exitcode}")
+    return process.exitcode == 1
+
+
+def run(directory, tests):
+    """Runs tests in a directory, and exits with their status."""
+    os.chdir(directory)
+    os.environ["PYTHONPATH"] = directory
+    sys.path.insert(0, directory)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow", *tests])))
 
 
 if __name__ == "__main__":
