@@ -419,6 +419,7 @@ def test_debug_shows_the_traceback(capsys):
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_json_is_all_that_standard_output_holds(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--steps=4", *SMALL, "--workdir=run", "--json"]) == 0

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerasgan.cli import main
 
-SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20", "--n_critic=1")
+SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20")
 EVALUATION = {
     "num_real": 100,
     "num_fake": 100,
@@ -39,8 +39,8 @@ EVALUATION = {
 def trained(tmp_path_factory):
     """Two run directories, of a WGAN-GP and of a GAN."""
     root = tmp_path_factory.mktemp("trained")
-    for name, model in (("penalty", "wgan_gp"), ("plain", "gan")):
-        assert main(["train", *SMALL, f"--model={model}", f"--workdir={root / name}"]) == 0
+    for name, *chosen in (("penalty", "--model=wgan_gp", "--n_critic=2"), ("plain", "--model=gan")):
+        assert main(["train", *SMALL, *chosen, f"--workdir={root / name}"]) == 0
     return root
 
 
@@ -111,7 +111,7 @@ def test_the_settings_that_differ_are_those_of_the_files(runs, capsys):
     numpy = [configuration.pop("versions")["numpy"] for configuration in (a, b)]
     differ = {name: [a[name], b[name]] for name in a if a[name] != b[name]}
     assert report["differences"] == differ
-    assert {"model", "learning_rate", "beta_1"} <= set(differ)
+    assert {"model", "n_critic", "learning_rate", "beta_1"} <= set(differ)
     assert report["versions"] == {"numpy": [np.__version__, "1.0"]}
     shown = table(printed, "settings that differ")
     assert shown["model"] == ["wgan_gp", "gan"]

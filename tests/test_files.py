@@ -21,6 +21,7 @@ def test_of_two_writers_of_one_file_each_leaves_it_whole(tmp_path):
     assert [left.name for left in tmp_path.iterdir()] == ["grid.png"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_has_left_is_swept_by_the_next_and_a_living_ones_is_not(tmp_path):
     killed = subprocess.run([sys.executable, "-c", WRITER + "import os; os._exit(9)", tmp_path / "a.txt"])
     assert killed.returncode == 9

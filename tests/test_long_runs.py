@@ -87,7 +87,8 @@ def test_a_hundred_epochs_leave_memory_and_files_as_they_are(tmp_path):
 # The clock
 
 
-@pytest.mark.parametrize("hours", [-30, pytest.param(24 * 365 * 20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hours", [-30, 24 * 365 * 20])
 def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch, calm, hours):
     true, shift = time.time, []
     monkeypatch.setattr(time, "time", lambda: true() + 3_600 * sum(shift))

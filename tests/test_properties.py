@@ -178,8 +178,9 @@ common = {"deadline": None, "suppress_health_check": list(HealthCheck), "databas
 
 @pytest.mark.filterwarnings("ignore")
 @seed(0)
-@settings(max_examples=1, **common)
+@settings(max_examples=3, **common)
 @given(configurations())
+@pytest.mark.slow
 def test_a_configuration_trains_or_is_refused_by_us(configuration):
     train(configuration)
 

@@ -520,6 +520,7 @@ def test_only_layers_that_draw_from_the_state_of_tensorflow_are_warned_of():
 # What may change between two fits
 
 
+@pytest.mark.slow
 def test_n_critic_may_change_between_two_fits_and_is_saved(tmp_path):
     model = trained(kg.WGANGP(generator(), discriminator(), n_critic=5))
     model.n_critic = 2
