@@ -200,13 +200,13 @@ def read_arrays(
             headers = {name: _header(archive, entry) for name, entry in entries.items()}
             _match(path, headers, specs, optional, ignored)
             arrays = {name: archives.read(archive, entries[name]) for name in specs if name in entries}
+        for name, array in arrays.items():
+            if specs[name] and array.dtype != specs[name][1]:  # bfloat16 is written as two bytes without a meaning
+                arrays[name] = array.view(specs[name][1])
     except CheckpointError:
         raise
     except archives.DAMAGED as error:
         raise CheckpointCorruptError(f"{path}: {_ARRAYS} cannot be read ({error}).") from error
-    for name, array in arrays.items():
-        if specs[name] and array.dtype != specs[name][1]:  # bfloat16 is written as two bytes without a meaning
-            arrays[name] = array.view(specs[name][1])
     return arrays
 
 

@@ -46,7 +46,6 @@ class Compilation:
             "jit_compile": jit_compile,
         }
         self.uses_xla = _uses_xla(model, jit_compile) and not run_eagerly
-        self._num_replicas = model.num_replicas
         self.trainable = _trainable(model)
         self.optimizers: dict[str, Any] = {}  # their configurations, by name
         self.learning_rates: dict[str, float] = {}
@@ -68,13 +67,14 @@ class Compilation:
             raise invalid(network.name, expected, "none, so that it would never change", ModelContractError)
         networks, strategy = (network, *others), model.distribute_strategy
         return optimization.prepared(
-            argument, optimizer, network.trainable_variables, networks, strategy, model.is_restored
+            argument, optimizer, network.trainable_variables, networks, strategy, model.is_restoring
         )
 
-    def remember(self, model: "GenerativeModel") -> None:
-        """Takes down the optimizers as they are when `compile` returns."""
+    def of(self, model: "GenerativeModel") -> "Compilation":
+        """Returns this, with the optimizers as they are when `compile` returns."""
         self.optimizers = _serialized_optimizers(model)
         self.learning_rates = _learning_rates(model)
+        return self
 
     def learning_rates_set(self, model: "GenerativeModel") -> dict[str, float]:
         """Learning rates that have been set since, by the names of their optimizers."""
@@ -94,10 +94,10 @@ class Compilation:
         frozen = self.trainable - _trainable(model)
         return [one.path for network in model.networks.values() for one in network.weights if id(one) in frozen]
 
-    def gradients(self, function: Callable) -> Callable:
+    def gradients(self, model: "GenerativeModel", function: Callable) -> Callable:
         """The function as one graph for all updates of its kind: traced once, compiled by XLA where that pays."""
         # Replicas cannot meet inside a nested graph, as synchronised batch normalisation needs.
-        if self.arguments["run_eagerly"] or (self._num_replicas > 1 and not self.uses_xla):
+        if model.run_eagerly or (model.num_replicas > 1 and not self.uses_xla):
             return function
         return tf.function(function, jit_compile=self.uses_xla, experimental_attributes={"_noinline": True})
 

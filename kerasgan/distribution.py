@@ -1,6 +1,7 @@
 """Which devices a run uses."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 
@@ -131,6 +132,19 @@ def on_replicas(model: keras.Model, step: Callable) -> Callable:
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
 
     return function if model.run_eagerly else tf.function(function, reduce_retracing=True)
+
+
+def with_warm_up(model: keras.Model) -> Callable:
+    """A function of an iterator: as many updates of a GAN's discriminator as it wants, then one step."""
+    step, critic_step = on_replicas(model, model.train_step), on_replicas(model, model.critic_step)
+
+    def function(iterator):
+        updates = model.critic_updates(int(model.step.numpy()))
+        for _ in range(math.ceil(updates / model.n_critic) - 1):
+            critic_step(iterator)
+        return step(iterator)
+
+    return function
 
 
 def _kind(strategy):

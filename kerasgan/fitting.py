@@ -26,6 +26,7 @@ def training_of(
     model: "GenerativeModel",
     x: Any,
     y: Any,
+    *,
     batch_size: int | None,
     epochs: int,
     verbose: int | str,

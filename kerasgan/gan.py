@@ -1,12 +1,13 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, inference, optimization, papers, stateless, updates
+from kerasgan import batching, contract, distribution, inference, optimization, papers, stateless, updates
+from kerasgan.compilation import Compilation
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.metrics.quality import QualityMetric
@@ -83,7 +84,7 @@ class GAN(GenerativeModel):
         self.constraint: Any = contract.checked_constraint(constraint)
         if ema_momentum is not None:
             ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
-        self.ema_momentum = ema_momentum
+        self.ema_momentum: Any = ema_momentum
         self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
         names += ["gradient_norm"] if self.penalties else []
@@ -126,12 +127,6 @@ class GAN(GenerativeModel):
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Both optimizers by the names of their arguments; empty before `compile`."""
         return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer} if self.compiled else {}
-
-    @property
-    def networks(self) -> dict[str, keras.Model]:
-        """The model's networks by the names of their attributes."""
-        average = {} if self.ema_generator is None else {"ema_generator": self.ema_generator}
-        return {"generator": self.generator, "discriminator": self.discriminator, **average}
 
     @property
     def sampler(self) -> keras.Model:
@@ -178,20 +173,27 @@ class GAN(GenerativeModel):
             raise invalid("g_optimizer", expected, "the object given as `d_optimizer`")
         if self.penalties:  # layers may have been frozen or set free since
             contract.check_penalized(self.discriminator)
-        objective = self.loss
-        self._compile(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
-        self.loss = objective  # Keras has an attribute of this name and has just reset it.
-        defaults = self.default_optimizers()
-        prepared = self.compilation.prepared
-        self.d_optimizer = prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
+        compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
+        defaults, networks = self.default_optimizers(), (self.generator, self.discriminator)
+        d_optimizer = compiled.prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
         # The generator's gradient comes through the discriminator.
-        networks = self.generator, self.discriminator
-        self.g_optimizer = prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
-        self.optimizer = optimization.Optimizers(self.d_optimizer, self.g_optimizer)
+        g_optimizer = compiled.prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
+        objective, both = self.loss, optimization.Optimizers(d_optimizer, g_optimizer)
+        self._compile(compiled, d_optimizer=d_optimizer, g_optimizer=g_optimizer, optimizer=both)
+        self.loss = objective  # Keras has an attribute of this name and has just reset it.
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
-        self.compilation.remember(self)
         self.quality = metrics
+
+    def critic_updates(self, step: int) -> int:
+        """Updates of the discriminator in this step where `warmup` is set, rounded up to a multiple of `n_critic`."""
+        return self.n_critic
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """As that of the base; with `warmup` some steps have more updates of the discriminator."""
+        if self.warmup and (self.train_function is None or force):
+            self.train_function = distribution.with_warm_up(self)
+        return super().make_train_function(force and not self.warmup)
 
     # The training step
 
@@ -206,7 +208,7 @@ class GAN(GenerativeModel):
         of_generator = self._update_generator(*batches[-1])
         # The share of all updates of the step.
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
-        if self.ema_momentum is not None:
+        if self.ema_generator is not None:
             updates.average(self.ema_generator, self.generator, self.ema_momentum, self.step)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))

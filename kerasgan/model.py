@@ -36,7 +36,7 @@ class GenerativeModel(SamplingModel):
         seed: Integer >= 0. With the step it determines every random number of a run.
     """
 
-    warmup = False  # whether some steps take more of them
+    warmup = False  # whether some steps take more batches than others
     pack = 1  # images that are judged together
 
     def __init_subclass__(cls, **kwargs):
@@ -57,7 +57,7 @@ class GenerativeModel(SamplingModel):
         self.training: Any = None  # the `Training` that is running
         self._trackers: dict[str, keras.metrics.Mean] = {}
         self._quality: list[QualityMetric] = []
-        self.is_restored = False  # whether `compile` is that of a saved model
+        self.is_restoring = False  # whether `compile` is that of a saved model
         self.train_function: Callable | None = None
         self.test_function: Callable | None = None
         self._traced: str | None = None  # the constants that the training function was made with
@@ -70,8 +70,10 @@ class GenerativeModel(SamplingModel):
 
     @property
     def networks(self) -> dict[str, keras.Model]:
-        """The model's networks by the names of their attributes."""
-        raise NotImplementedError
+        """The model's networks by the names of their attributes; a subclass of a GAN may have an encoder, too."""
+        names = ("generator", "discriminator", "encoder", "ema_generator")
+        found = {name: getattr(self, name, None) for name in names}  # each model has some of them
+        return {name: network for name, network in found.items() if network is not None}
 
     @property
     def num_replicas(self) -> int:
@@ -122,18 +124,18 @@ class GenerativeModel(SamplingModel):
             self,
             x,
             y,
-            batch_size,
-            epochs,
-            verbose,
-            callbacks,
-            validation_split,
-            validation_data,
-            shuffle,
-            initial_epoch,
-            steps_per_epoch,
-            validation_steps,
-            validation_batch_size,
-            validation_freq,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
         )
         try:
             self.retrace_changed()
@@ -285,21 +287,23 @@ class GenerativeModel(SamplingModel):
         """Optimizers by the names of their attributes; empty before `compile`."""
         return {"optimizer": self.optimizer} if self.compiled else {}
 
-    def _compile(self, **arguments):
-        """The part of `compile` that is not about optimizers. XLA is ours: it compiles the gradients only."""
-        self.compilation = compilation.Compilation(self, **arguments)
-        super().compile(optimizer=None, loss=None, **{**self.compilation.arguments, "jit_compile": False})
+    def _compile(self, compiled, **optimizers):
+        """The end of `compile`, when nothing can be refused any more. XLA is ours: it compiles the gradients only."""
+        super().compile(optimizer=None, loss=None, **{**compiled.arguments, "jit_compile": False})
+        for name, optimizer in optimizers.items():
+            setattr(self, name, optimizer)
+        self.compilation = compiled.of(self)
         self._output_range = None
 
     def get_compile_config(self) -> dict[str, Any]:
         return self.compilation.config(self) if self.compiled else {}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.is_restored = True
+        self.is_restoring = True
         try:
             compilation.restore(self, config)
         finally:
-            self.is_restored = False
+            self.is_restoring = False
 
     def state(self) -> dict[str, keras.Variable]:
         """Everything that training changes, by names that are the same in every process."""

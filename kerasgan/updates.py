@@ -43,7 +43,8 @@ class Update:
     ):
         self.model, self.network, self.optimizer, self.counter = model, network, optimizer, counter
         self.draw, self.objective, self.constraint = draw, objective, constraint
-        self._gradients = model.compilation.gradients(self._pure_gradients)  # one graph for all updates of this kind
+        # One graph for all updates of this kind.
+        self._gradients = model.compilation.gradients(model, self._pure_gradients)
         self._written: list[keras.Variable] = []
 
     def __call__(self, *batch: tf.Tensor | None) -> dict[str, tf.Tensor]:
@@ -89,8 +90,8 @@ def average(averaged: keras.Model, network: keras.Model, momentum: float, step: 
         step: Integer variable, the number of steps so far. The first steps average faster, with
             m = min(momentum, (1 + step) / (10 + step)).
     """
-    step = tf.cast(step.value, tf.float32)
-    momentum = tf.minimum(momentum, (1.0 + step) / (10.0 + step))
+    done = tf.cast(step.value, tf.float32)
+    momentum = tf.minimum(momentum, (1.0 + done) / (10.0 + done))
     for mean, variable in zip(averaged.weights, network.weights, strict=True):
         if variable.trainable:
             mean.assign(mean + (1.0 - tf.cast(momentum, mean.dtype)) * (variable - mean))

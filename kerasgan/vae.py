@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasgan import batching, contract, optimization, papers, stateless
+from kerasgan.compilation import Compilation
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
@@ -62,16 +63,10 @@ class VAE(GenerativeModel):
         jit_compile: bool | str = "auto",
     ) -> None:
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
-        self._compile(run_eagerly=run_eagerly, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
         optimizer = optimization.of_paper(papers.VAE) if optimizer is None else optimizer
-        self.optimizer = self.compilation.prepared(self, "optimizer", optimizer, self)
-        self.compilation.remember(self)
+        self._compile(compiled, optimizer=compiled.prepared(self, "optimizer", optimizer, self))
         self.quality = metrics
-
-    @property
-    def networks(self) -> dict[str, keras.Model]:
-        """The model's networks by the names of their attributes."""
-        return {"generator": self.generator, "encoder": self.encoder}
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update of both networks."""

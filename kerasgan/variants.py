@@ -1,12 +1,10 @@
 """The papers' models: each is a `GAN` with that paper's objective and optimizers as defaults."""
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from kerasgan import constraints, distribution, losses, papers, penalties
+from kerasgan import constraints, losses, papers, penalties
 from kerasgan.errors import checked_boolean
 from kerasgan.gan import GAN
 
@@ -54,23 +52,6 @@ class WGAN(GAN):
     def critic_updates(self, step: int) -> int:
         """Updates of the critic in this step: `n_critic`; with `warmup` 100 in the first 25 steps and every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
-
-    def make_train_function(self, force: bool = False) -> Callable:
-        """As that of the base; with `warmup` some steps are preceded by more updates of the critic."""
-        if not self.warmup:
-            return super().make_train_function(force)
-        if self.train_function is None or force:
-            step_function = distribution.on_replicas(self, self.train_step)
-            critic_function = distribution.on_replicas(self, self.critic_step)
-
-            def train_function(iterator):
-                updates = self.critic_updates(int(self.step.numpy()))
-                for _ in range(math.ceil(updates / self.n_critic) - 1):
-                    critic_function(iterator)
-                return step_function(iterator)
-
-            self.train_function = train_function
-        return self.train_function
 
 
 @keras.saving.register_keras_serializable("kerasgan")

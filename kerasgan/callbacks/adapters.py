@@ -19,6 +19,9 @@ class Adapter(Callback):
     def __init__(self, callback: keras.callbacks.Callback):
         super().__init__()
         self.callback = callback
+        # A user's may declare these without deriving from ours.
+        self.chief_only = bool(getattr(callback, "chief_only", self.chief_only))
+        self.finds_nan = bool(getattr(callback, "finds_nan", self.finds_nan))
 
     @property
     def original(self) -> keras.callbacks.Callback:
@@ -32,7 +35,7 @@ class Adapter(Callback):
         if hasattr(self.callback, "get_state"):  # a user's
             return self.callback.get_state()
         # Keras makes some of them in `on_train_begin` only.
-        values = {name: vars(self.callback).get(name) for name in self.remembered}
+        values = {name: getattr(self.callback, name, None) for name in self.remembered}
         return {name: value if isinstance(value, int | None) else float(value) for name, value in values.items()}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kerasgan.configured import Configured
 from kerasgan.errors import invalid
 
 if TYPE_CHECKING:
@@ -61,7 +60,9 @@ class ModelCallback(Callback):
     """A callback for the models of kerasgan only: it needs their steps, images and optimizers."""
 
     def set_model(self, model: keras.Model) -> None:
-        if not isinstance(model, Configured):
+        from kerasgan.model import GenerativeModel  # which imports this module
+
+        if not isinstance(model, GenerativeModel):
             expected = f"{type(self).__name__} with a model of kerasgan, e.g. kerasgan.GAN: take it out of `callbacks`"
             raise invalid("callbacks", expected, f"{type(self).__name__} with a model of type {type(model).__name__}")
         super().set_model(model)

@@ -88,6 +88,7 @@ class Checkpoint(ModelCallback):
         self.mode = mode
         self.on_error = on_error
         self.restored: pathlib.Path | None = None
+        self._signals: Any = None  # `Signals` while `fit` runs
 
     @contextlib.contextmanager
     def running(self, training: "Training") -> Iterator[None]:
@@ -123,17 +124,17 @@ class Checkpoint(ModelCallback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # At the end of an epoch after its validation, in `on_epoch_end`.
-        if self._signal() or (self._due() and self._training.batch < self._training.steps_per_epoch):
+        if self._agreed_signal() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._signals.received and not self._workers:
+        if self._signals is not None and self._signals.received and not self._workers:
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._best.improves(logs or {}) and self._writes:
             self._best.keep(self.directory / "best.keras")
-        if self._signal() or self.every is None or self._due():
+        if self._agreed_signal() or self.every is None or self._due():
             self._save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -144,7 +145,7 @@ class Checkpoint(ModelCallback):
 
     # Signals
 
-    def _signal(self):
+    def _agreed_signal(self):
         return self._signals.agreed(self._training.step, self._training.batch)
 
     def _may_end(self):
@@ -152,7 +153,7 @@ class Checkpoint(ModelCallback):
         return self._saved == self._training.position and not self._saving and not self._workers
 
     def _end_if_signalled(self):
-        number = self._signal()
+        number = self._agreed_signal()
         if number:
             distribution.wait(self._strategy)
             self._signals.end(number)
@@ -161,9 +162,9 @@ class Checkpoint(ModelCallback):
         if self._writes and self._training.verbose:
             print(f"\n{line}", flush=True)
 
-    def _say_stopped(self, signal):
+    def _say_stopped(self, signal_name):
         saved = f"saved in {self.directory}" if self._saved == self._training.position else "not saved"
-        self._say(f"Stopped by {signal} at step {self._training.step:,}, {saved}. Call `fit` again to resume.")
+        self._say(f"Stopped by {signal_name} at step {self._training.step:,}, {saved}. Call `fit` again to resume.")
 
     # Saving and restoring
 

@@ -186,7 +186,7 @@ class Health(ModelCallback):
 
     def _not_finite(self, names):
         """Says that an update was skipped, or raises."""
-        broken = snapshot.first_non_finite(snapshot.arrays_of(self.model))
+        broken = snapshot.first_non_finite(self.model.state())
         tensor = f"the first variable with such values is {broken}" if broken else "all weights are still finite"
         sentence = f"{', '.join(names)} not finite at step {self._training.step:,}; {tensor}; {self._batches()}"
         if self.on_non_finite == "skip" and not broken and self._left_out < self.every:

@@ -71,13 +71,18 @@ class MetricsLog(ModelCallback):
         self._rewrite(rows)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch, self._step = epoch + 1, self.model.training.step
+        self._epoch, self._step = epoch + 1, self._step_of_run()
+
+    def _step_of_run(self):
+        # Reading the variable waits for an accelerator; a loop of the user's has nothing else.
+        run = self.model.training
+        return int(self.model.step.numpy()) if run is None else run.step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # A full row is written when the next one begins: the last of an epoch waits for the values of the validation.
         if self._counted >= self.every:
             self._write({})
-        step = self.model.training.step
+        step = self._step_of_run()
         steps, self._step = step - self._step, step  # more than one where Keras runs several in an execution
         for name, value in (logs or {}).items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * steps

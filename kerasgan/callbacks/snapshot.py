@@ -6,7 +6,7 @@ import pathlib
 import platform
 import textwrap
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -40,9 +40,12 @@ def without_metrics(names: dict) -> list[str]:
     return [name for name in names if not name.startswith(_METRICS)]
 
 
-def first_non_finite(arrays: dict[str, np.ndarray]) -> str | None:
-    """The name of the first array that holds NaN or infinity, metrics aside; None where all are finite."""
-    return next((name for name in without_metrics(arrays) if not _finite(arrays[name])), None)
+def first_non_finite(arrays: dict[str, Any]) -> str | None:
+    """The name of the first array or variable that holds NaN or infinity, metrics aside; None where all are finite.
+
+    It reads no metric: those are summed over workers when they are read, which all of them would have to do.
+    """
+    return next((name for name in without_metrics(arrays) if not _finite(np.asarray(arrays[name]))), None)
 
 
 def inexact(kind: str, too_large: str | None) -> str | None:

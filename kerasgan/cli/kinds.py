@@ -41,7 +41,7 @@ def choice(*choices: str | bool, automatic: str = "") -> Kind:
     listed = ", ".join([automatic, *texts] if automatic else texts)
     holds = lambda value: isinstance(value, str | bool) and value in choices
     parse = lambda text: None if text == automatic else texts.get(text, text)
-    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.")
+    return Kind(automatic, f"one of {listed}", holds, parse, f" One of {listed}.")
 
 
 def integer(least: int = 1, most: float = math.inf) -> Kind:
@@ -63,7 +63,7 @@ def number(positive: bool = False, below_one: bool = False) -> Kind:
 def integers(least: int = 1) -> Kind:
     """A list of integers; a tuple in Python."""
     holds = lambda value: isinstance(value, tuple) and bool(value) and all(_is_integer(one, least) for one in value)
-    parse = lambda text: tuple(int(part) for part in text.split(","))
+    parse = lambda text: tuple(int(part) if part.strip().isdecimal() else part for part in text.split(","))
     return Kind("N,N,...", f"a list of integers >= {least}", holds, parse)
 
 

@@ -11,7 +11,7 @@ import zipfile
 
 import keras
 
-from kerasgan import checkpoint, files, serving
+from kerasgan import checkpoint, files, serving, vae, variants  # noqa: F401  `load_model` finds what is imported
 from kerasgan.errors import CheckpointCorruptError, RunDirError
 
 # What a run leaves, checkpoints aside, and what --overwrite removes.

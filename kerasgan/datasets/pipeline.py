@@ -207,6 +207,8 @@ def _refuse_type(images, form, bounds):
         fix = scaled(form, low, high, images.dtype, bounds, images.ndim, of)
         expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with {fix}"
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
+    if images.dtype.name == "bfloat16":
+        expected += f" that NumPy has: convert them with {form.of_images('x.astype(float)')}"
     raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)
 
 

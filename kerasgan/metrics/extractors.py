@@ -40,7 +40,8 @@ def identifier(extractor: Callable) -> str:
     """The name of a feature extractor, for the names of values."""
     # A callable may be a method, a function, or an object with neither attribute.
     owner = getattr(extractor, "__self__", extractor)
-    return getattr(owner, "identifier", getattr(extractor, "__name__", type(extractor).__name__))
+    name = getattr(owner, "identifier", None) or getattr(extractor, "__name__", None)
+    return str(name or type(extractor).__name__)
 
 
 def pixels(images: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ They have the interface of a Keras metric but compare images, not predictions: `
 computed in NumPy, in float64, outside of the graph, when the model is evaluated.
 """
 
-import inspect
 from collections.abc import Callable
 
 import keras
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from kerasgan.errors import checked_integer, checked_number, invalid
 from kerasgan.metrics.copies import copy_rate
-from kerasgan.metrics.extractors import Classifier, identifier, pixels
+from kerasgan.metrics.extractors import identifier, pixels
 from kerasgan.metrics.frechet import frechet_distance
 from kerasgan.metrics.inception import inception_score
 from kerasgan.metrics.kernel import kernel_distance
@@ -27,7 +26,8 @@ _Extractor = Callable[[np.ndarray], np.ndarray]
 class QualityMetric(keras.metrics.Metric):
     """One or several values computed from the features of real and generated images.
 
-    Subclasses define `function` of two feature arrays, or override `_value`, `default_name`, and `symbol` for `title`.
+    Subclasses set `default_name`, and `symbol` for `title`. They set `function`, of two feature arrays, or override
+    `_value`.
 
     Args:
         extractor: Callable, images -> features `(n, d)`. Defaults to `kerasgan.metrics.pixels`.
@@ -128,10 +128,10 @@ class QualityMetric(keras.metrics.Metric):
         return dict(zip(self.names, [value[key] for key in self.values] or [value], strict=True))
 
     def _value(self, real, fake):
-        return self.function(real, fake)
+        return type(self).function(real, fake)
 
     def get_config(self) -> dict:
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {"name": self.name, "extractor": self.extractor, "most": self.most}
 
 
 class FrechetDistance(QualityMetric):
@@ -166,6 +166,9 @@ class PRDC(QualityMetric):
 
     def _value(self, real, fake):
         return prdc(real, fake, self.k)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "k": self.k}
 
 
 class SlicedWassersteinDistance(QualityMetric):
@@ -212,6 +215,9 @@ class ModeCoverage(QualityMetric):
     def _value(self, real, fake):
         return mode_coverage(fake, self.centres, self.std)
 
+    def get_config(self) -> dict:
+        return {**super().get_config(), "centres": self.centres, "std": self.std}
+
 
 class InceptionScore(QualityMetric):
     """`kerasgan.metrics.inception_score` of generated images.
@@ -224,7 +230,8 @@ class InceptionScore(QualityMetric):
     default_name, symbol, compares = "inception_score", "IS", False
 
     def __init__(self, extractor: _Extractor, most: int | None = 10_000, name: str | None = None):
-        super().__init__(extractor.logits if isinstance(extractor, Classifier) else extractor, most, name)
+        # Of a `Classifier`, and of any extractor of the user's that has them.
+        super().__init__(getattr(extractor, "logits", extractor), most, name)
 
     def _value(self, real, fake):
         return inception_score(fake)[0]
