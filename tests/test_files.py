@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from kerasgan import files
 
 WRITER = "import sys, time; from kerasgan import files\nwith files.replacing(sys.argv[1]) as t: t.write_text('half'); "
