@@ -29,7 +29,7 @@ from kerasgan.cli import kinds, main, run_directory, settings
 from kerasgan.cli.build import build
 from kerasgan.cli.commands import COMMANDS, FORMATS
 from kerasgan.cli.options import Flags
-from kerasgan.errors import DataError
+from kerasgan.errors import DataError, RunDirError
 from kerasgan.networks import blocks
 
 SMALL = ("--units=16,16", "--latent_dim=4", "--n_critic=1")
@@ -108,6 +108,10 @@ def test_a_process_of_its_own_trains_without_a_warning(tmp_path):
     named = re.findall(r"runs/digits-wgan_gp-1/\S+\.\w+\b", "\n".join(done.stdout.splitlines()[-7:]))
     assert len(named) == 6
     assert all((tmp_path / name).is_file() for name in named)
+    command = [sys.executable, "-c", script, "generate", "runs/digits-wgan_gp-1", "--num_images=4", "--out=more.png"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "more.png").is_file()
 
 
 @pytest.mark.slow
@@ -191,6 +195,21 @@ def test_what_the_papers_set_can_be_set(capsys):
         assert optimizer.learning_rate.numpy() == 0.5
         optimizer.iterations.assign(shown["steps"] * (model.n_critic if optimizer is model.d_optimizer else 1))
         assert optimizer.learning_rate.numpy() == 0.0
+
+
+def test_only_a_run_is_replaced_and_only_on_demand(tmp_path):
+    mine = tmp_path / "notes.txt"
+    mine.write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(RunDirError, match="it holds no run of kerasgan"):
+            run_directory.check_new(tmp_path, overwrite)
+    (tmp_path / "config.json").write_text('{"dataset": "digits", "model": "gan", "steps": 1}')
+    with pytest.raises(RunDirError, match="pass --overwrite to replace the run that is there"):
+        run_directory.check_new(tmp_path, overwrite=False)
+    run_directory.check_new(tmp_path, overwrite=True)
+    run_directory.clear(tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    assert mine.read_text() == "mine"
 
 
 @pytest.mark.slow
@@ -462,6 +481,7 @@ def test_help_needs_no_tensorflow_and_less_than_a_second():
         assert expected in done.stdout
 
 
+@pytest.mark.slow
 def test_python_dash_m_is_the_command():
     done = subprocess.run([sys.executable, "-m", "kerasgan", "--version"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"kerasgan {kerasgan.__version__}\n")
@@ -526,6 +546,7 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
         Image.open(run / name).load()
 
 
+@pytest.mark.slow
 def test_evaluate_compares_with_held_out_examples_where_there_are_enough(tmp_path, capsys):
     source, rng = datasets.read("digits"), np.random.default_rng(0)
     rows = rng.integers(source.num_examples, size=3_000)

@@ -124,7 +124,8 @@ def test_tensorboard_gets_every_metric(make, tmp_path):
             assert seen["validation", f"epoch_{name}", epoch] == np.float32(history[f"val_{name}"][epoch])
 
 
-@pytest.mark.parametrize("update_freq", [pytest.param("epoch", marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("update_freq", ["epoch", 1])
 def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path):
     made = []
     for name, make in (("keras", keras.callbacks.TensorBoard), ("ours", kg.callbacks.TensorBoard)):
@@ -135,7 +136,8 @@ def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path)
     assert ("train", "batch_d_loss", 2) in made[0] or update_freq == "epoch"
 
 
-@pytest.mark.parametrize("update_freq", [pytest.param("epoch", marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("update_freq", ["epoch", 1])
 def test_our_tensorboard_gives_tensorflow_no_number_that_it_keeps(update_freq, tmp_path, monkeypatch):
     board = kg.callbacks.TensorBoard(tmp_path, write_graph=False, update_freq=update_freq, write_steps_per_second=True)
     scalar, given = tf.summary.scalar, []

@@ -1,0 +1,109 @@
+"""What `compile` leaves behind, and what may change after it."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasgan as kg
+from kerasgan.errors import ModelContractError
+
+SHAPE = (4, 4, 1)
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (32, *SHAPE)).astype("float32")
+
+
+def networks():
+    return kg.networks.mlp_generator(SHAPE, 3, (4,)), kg.networks.mlp_discriminator(SHAPE, (4,))
+
+
+def fit(model, **kwargs):
+    model.fit(IMAGES, batch_size=8, epochs=1, verbose=0, **kwargs)
+
+
+class WithEncoder(kg.GAN):
+    """Has a third network, which the loss moves by no optimizer of ours."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.encoder = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
+
+
+def test_a_third_network_is_watched_like_ours():
+    gan = WithEncoder(*networks())
+    assert list(gan.networks) == ["generator", "discriminator", "encoder"]
+    gan.encoder.trainable = False
+    gan.compile()
+    fit(gan)
+    traced = gan.train_function
+    gan.encoder.trainable = True
+    with pytest.raises(ModelContractError, match=r"`encoder`. Expected the trainable variables"):
+        fit(gan)
+    gan.compile()
+    gan.encoder.trainable = False
+    fit(gan)
+    assert gan.train_function is not traced
+
+
+def test_run_eagerly_may_be_set_after_compile():
+    eagerly = []
+
+    class Looking(kg.losses.NonSaturating):
+        def discriminator(self, real_logits, fake_logits):
+            eagerly.append(hasattr(real_logits, "numpy"))
+            return super().discriminator(real_logits, fake_logits)
+
+    gan = kg.GAN(*networks(), loss=Looking())
+    gan.compile()
+    gan.run_eagerly = True
+    fit(gan)
+    assert len(eagerly) == 4
+    assert all(eagerly)
+
+
+def test_a_refused_compile_leaves_the_one_before():
+    gan = kg.GAN(*networks())
+    gan.compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25))
+    before, optimizers = gan.compilation, gan.optimizers
+    with pytest.raises(ValueError, match="`g_optimizer`"):
+        gan.compile(keras.optimizers.SGD(0.1), "nonsense")
+    assert gan.compilation is before
+    assert gan.optimizers == optimizers
+    assert gan.compilation.learning_rates_set(gan) == {}
+    fit(gan)
+
+
+def test_a_momentum_that_is_set_later_makes_no_average():
+    gan = kg.GAN(*networks())
+    gan.compile()
+    gan.ema_momentum = 0.9
+    fit(gan)
+    assert "ema_generator" not in gan.networks
+
+
+def test_a_variant_of_a_users_may_warm_up():
+    class Eager(kg.WGANGP):
+        warmup = True
+
+        def critic_updates(self, step):
+            return 6 if step == 0 else self.n_critic
+
+    gan = Eager(*networks(), n_critic=2)
+    gan.compile()
+    fit(gan, steps_per_epoch=2)
+    assert int(gan.updates.numpy()) == 6 + 2 + 2
+
+
+def test_a_checkpoint_may_be_given_to_evaluate_alone(tmp_path):
+    gan = kg.GAN(*networks())
+    gan.compile(run_eagerly=True)
+    gan.evaluate(IMAGES, batch_size=8, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
+
+
+def test_a_callback_of_a_users_may_watch_for_nan(recwarn):
+    class Watching(keras.callbacks.Callback):
+        finds_nan = True
+
+    gan = kg.GAN(*networks())
+    gan.compile(run_eagerly=True)
+    gan.generator.set_weights([np.full_like(weight, np.nan) for weight in gan.generator.get_weights()])
+    fit(gan, callbacks=[Watching()])
+    assert not [warning for warning in recwarn if "NaN" in str(warning.message)]

@@ -1,0 +1,84 @@
+"""SIGTERM and Ctrl-C while a model trains, without a model."""
+
+import signal
+import threading
+
+import pytest
+import tensorflow as tf
+
+from kerasgan.signals import Signals
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def signals(may_end=False):
+    announced = []
+    return Signals(tf.distribute.get_strategy(), lambda: may_end, announced.append), announced
+
+
+def handlers():
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_the_handlers_of_before_are_back_afterwards_and_after_an_error():
+    before = handlers()
+    with signals()[0].handled():
+        assert not set(handlers()) & set(before)
+    assert handlers() == before
+    with pytest.raises(ZeroDivisionError), signals()[0].handled():
+        raise ZeroDivisionError
+    assert handlers() == before
+
+
+def test_a_thread_has_no_handlers():
+    before, during = handlers(), []
+
+    def look():
+        with signals()[0].handled():
+            during.append(handlers())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert during == [before]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_first_signal_is_noted_and_a_second_one_ends(number):
+    noted, announced = signals()
+
+    def run():
+        with noted.handled():
+            signal.raise_signal(number)
+            assert noted.received == number == noted.agreed(step=3, batch=1)
+            assert not announced
+            signal.raise_signal(number)
+
+    if number == signal.SIGTERM:
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code == 143
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert announced == [number.name]
+
+
+def test_a_signal_ends_at_once_where_everything_is_saved():
+    noted, announced = signals(may_end=True)
+    with pytest.raises(SystemExit), noted.handled():
+        signal.raise_signal(signal.SIGTERM)
+    assert announced == ["SIGTERM"]
+
+
+def test_an_exit_that_tensorflow_has_wrapped_is_still_one():
+    noted, _ = signals()
+
+    def op():
+        try:
+            noted.end(signal.SIGTERM)
+        except SystemExit as ended:
+            raise RuntimeError("of an op") from ended
+
+    with pytest.raises(SystemExit), noted.handled():
+        op()
