@@ -20,7 +20,6 @@ import re
 import shutil
 import socket
 import uuid
-import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -36,6 +35,7 @@ from kerasgan.errors import (
     CheckpointVersionError,
     CheckpointWriteError,
     RunDirError,
+    warn,
 )
 
 try:
@@ -102,7 +102,7 @@ def newest(directory: str | os.PathLike) -> pathlib.Path | None:
             rejected.append(str(error))
             continue
         for reason in rejected:
-            warnings.warn(f"Passed over a checkpoint: {reason} Going back to {path.name}.", stacklevel=2)
+            warn(f"Passed over a checkpoint: {reason} Going back to {path.name}.")
         return path
     if rejected:
         raise CheckpointCorruptError(

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import warnings
 from collections.abc import Sequence
 
 import keras
@@ -10,7 +9,7 @@ import tensorflow as tf
 
 from kerasgan import _keras, distribution, layers, ranges, stateless
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan.errors import ModelContractError, invalid, warn
 from kerasgan.losses import AdversarialLoss
 from kerasgan.penalties import Penalty
 
@@ -88,18 +87,16 @@ def _warn_of_hidden_state(network, role):
     for layer in _keras.layers_of(network):
         held = [name for name, value in vars(layer).items() if isinstance(value, tf.Variable)]
         if held:
-            warnings.warn(
+            warn(
                 f"Layer {layer.name!r} of the {role} holds the tf.Variable `{held[0]}`, which neither `save` nor a "
                 "checkpoint stores. Create it with `self.add_weight`.",
-                stacklevel=5,
             )
     with contextlib.suppress(Exception):  # a layer that cannot be traced may still run eagerly
         for name in stateless.layers_that_draw(network, training=True)[1]:
-            warnings.warn(
+            warn(
                 f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state: a run cannot be "
                 "reproduced or resumed exactly, and images with one seed may differ. Draw with `keras.random` and a "
                 "`keras.random.SeedGenerator`.",
-                stacklevel=5,
             )
 
 
@@ -191,10 +188,9 @@ def _is_frozen(layer):
 def warn_of_inexact_layers(discriminator: keras.Model) -> None:
     """Warns of layers without exact second derivatives, which a penalty needs."""
     for layer, replacement in layers.inexact_layers(discriminator):
-        warnings.warn(
+        warn(
             f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
             f"exact on TensorFlow. Use {replacement}.",
-            stacklevel=4,
         )
 
 

@@ -3,7 +3,6 @@
 import itertools
 import math
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import tensorflow as tf
 from kerasgan.arguments import of_keys
 from kerasgan.batching import split
 from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
-from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid
+from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid, warn
 
 if TYPE_CHECKING:
     from kerasgan.data import Batches
@@ -52,10 +51,9 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
         raise invalid("x", expected, "images alone", DataError)
     if not model.conditional and labels is not None:
-        warnings.warn(
+        warn(
             "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
             "build both networks with `num_classes=...`.",
-            stacklevel=5,
         )
     first = [split(element) for element in dataset.take(LOOKED_AT)]
     if not first:
@@ -173,10 +171,9 @@ def _refuse_type(dataset, images, model, form):
 def _check_sizes(sizes):
     """The last batch of a dataset may be smaller than the others; other sizes are warned about."""
     if len(set(sizes[:-1] or sizes)) > 1 or sizes[-1] > sizes[0]:
-        warnings.warn(
+        warn(
             f"The first batches have {', '.join(map(str, sizes))} images: training makes batches of {max(sizes)} of "
             f"them. To have another size, use `x.unbatch().batch({max(sizes)}, drop_remainder=True)`.",
-            stacklevel=6,
         )
 
 
@@ -263,10 +260,9 @@ def _check_pixels(batches, later, output, of_bytes, form):
     if above and form.array is None:
         above = not any(float(tf.reduce_min(images)) < 0 for images in later)
     if above and low > _NARROW * bounds[1]:  # pictures in [0, 1] have something that is nearly black
-        warnings.warn(
+        warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
             f"they bright, or in another range? Of another range, scale them with {fix()}.",
-            stacklevel=6,
         )
         above = False
     if beyond or above:
@@ -285,20 +281,16 @@ def _check_pixels(batches, later, output, of_bytes, form):
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
-        warnings.warn(
-            f"The first {count} images are all the same: there is nothing to learn. Look at them.", stacklevel=6
-        )
+        warn(f"The first {count} images are all the same: there is nothing to learn. Look at them.")
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
         usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
-        warnings.warn(
+        warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but {usual}: are they masks, or scaled twice? "
             f"Stretch them to the range with {fix()}.",
-            stacklevel=6,
         )
     elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
         stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
-        warnings.warn(
+        warn(
             f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
             f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
-            stacklevel=6,
         )

@@ -2,6 +2,8 @@
 
 import numbers
 import operator
+import sys
+import warnings
 from typing import Any
 
 
@@ -58,6 +60,14 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
         received: What came.
     """
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
+
+
+def warn(message: str) -> None:
+    """Warns, naming the line outside of kerasgan and Keras that the cause was called from."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("kerasgan", "keras"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def checked_integer(argument: str, value: Any, least: int = 1, advice: str = "") -> int:

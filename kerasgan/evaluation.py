@@ -1,7 +1,6 @@
 """What `evaluate` reports besides the means of a step: the metrics of a subclass, and those of image quality."""
 
 import math
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from kerasgan import _keras, batching, distribution
 from kerasgan.data import Batches
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import invalid
+from kerasgan.errors import invalid, warn
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 
@@ -52,7 +51,7 @@ def measured(model: "GenerativeModel", batches: Batches, steps: int | None) -> d
         own = None if classes is None else classes[part]
         fake = model.generate(part.stop - part.start, own, seed=number, batch_size=_GENERATED)
         if not np.isfinite(fake).all():
-            warnings.warn(_NOT_FINITE, stacklevel=2)
+            warn(_NOT_FINITE)
             for metric in model.quality:
                 metric.begin(digest)  # forgets what came before
             return {name: math.nan for metric in model.quality for name in metric.names}

@@ -6,7 +6,6 @@ A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files
 import math
 import os
 import pathlib
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from kerasgan.errors import (
     checked_number,
     checked_range,
     invalid,
+    warn,
 )
 
 BACKGROUND = 236
@@ -72,10 +72,9 @@ def _warn_of_clipping(images, value_range):
     slack = (high - low) / 255
     share = float(np.mean(~((values >= low - slack) & (values <= high + slack))))
     if share > 0.5:
-        warnings.warn(
+        warn(
             f"{share:.0%} of the pixels are outside of value_range=({low:g}, {high:g}), or NaN, and are shown black or "
             "white: pass the range of the images.",
-            stacklevel=3,
         )
 
 

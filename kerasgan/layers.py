@@ -196,15 +196,15 @@ class _SpectralNormalization(keras.layers.Layer):
         super().__init__(*args, **kwargs)
         # Only quantizable layers have a configuration of it.
         if self.lora_rank or self.dtype_policy.quantization_mode or getattr(self, "quantization_config", None):
-            self.enable_lora()
+            self._refuse()
 
-    def enable_lora(self, *args: Any, **kwargs: Any) -> None:
+    def _refuse(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(
             f"{type(self).__name__} has no LoRA and cannot be quantized: its kernel is divided by its largest singular "
             "value at each call. Use keras.layers.Dense or Conv2D, with the kernel that `normalized_kernel()` gives."
         )
 
-    quantize = quantized_build = enable_lora
+    enable_lora = quantize = quantized_build = _refuse
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)

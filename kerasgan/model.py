@@ -2,7 +2,6 @@
 
 import functools
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from kerasgan import (
 from kerasgan.configured import is_ours
 from kerasgan.data import Batches, stretched
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import checked_integer, invalid
+from kerasgan.errors import checked_integer, invalid, warn
 from kerasgan.generation import SamplingModel
 from kerasgan.metrics.quality import QualityMetric
 
@@ -318,10 +317,9 @@ class GenerativeModel(SamplingModel):
             raise invalid("filepath", expected, f"filepath={str(filepath)!r}")
         frozen = self.compilation.frozen_since(self) if self.compiled else []
         if frozen:
-            warnings.warn(
+            warn(
                 f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
                 "Call `compile()` after freezing.",
-                stacklevel=2,
             )
         whole = str(filepath).endswith(".keras") and zipped is not False
         saving.save_whole(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from kerasgan import _keras
 from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
 from kerasgan.data import Batches
-from kerasgan.errors import invalid
+from kerasgan.errors import invalid, warn
 from kerasgan.reading import Reader
 
 _MANY_SKIPPED = 0.1  # share of the updates of an epoch; a loss scale that is too high at first costs a few
@@ -170,10 +169,9 @@ class Training:
         self._warned_of_nan = True
         what = f"{broken[0]} is NaN in epoch {self.epoch + 1}"
         what += f", and {skipped:.0%} of its updates were left out" if skipped else ": training has diverged"
-        warnings.warn(
+        warn(
             f"{what}. Add kerasgan.callbacks.Health() to find the step and the batch, TerminateOnNaN() to stop there, "
             "or Checkpoint to keep what was before.",
-            stacklevel=2,
         )
 
     # Resuming

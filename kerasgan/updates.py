@@ -1,12 +1,12 @@
 """One update: a network's variables moved by its optimizer along the gradient of an objective."""
 
-import warnings
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from kerasgan import optimization, stateless
+from kerasgan.errors import warn
 
 _NO_LAYER_LOSSES = (
     "Losses added by layers (`add_loss`, `activity_regularizer`) are not part of the objective. Subclass the loss to "
@@ -73,7 +73,7 @@ class Update:
             with stateless.using(stream), stateless.Writes(stream) as writes:
                 loss, values = self.objective(*batch, *drawn)
             if writes.losses:
-                warnings.warn(_NO_LAYER_LOSSES, stacklevel=2)
+                warn(_NO_LAYER_LOSSES)
             regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
             loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
         gradients = optimization.gradients(tape, loss, variables)

@@ -107,3 +107,15 @@ def test_a_callback_of_a_users_may_watch_for_nan(recwarn):
     gan.generator.set_weights([np.full_like(weight, np.nan) for weight in gan.generator.get_weights()])
     fit(gan, callbacks=[Watching()])
     assert not [warning for warning in recwarn if "NaN" in str(warning.message)]
+
+
+def test_warnings_name_the_line_of_the_user():
+    gan = kg.GAN(*networks())
+    gan.compile(run_eagerly=True)
+    labels = np.arange(32) % 2
+    with pytest.warns(UserWarning, match="labels are ignored") as of_fit:
+        gan.fit(IMAGES, labels, batch_size=8, verbose=0, validation_data=(IMAGES, labels))
+    with pytest.warns(UserWarning, match="labels are ignored") as of_evaluate:
+        gan.evaluate(IMAGES, labels, batch_size=8, verbose=0)
+    assert (len(of_fit), len(of_evaluate)) == (2, 1)
+    assert {warning.filename for warning in (*of_fit, *of_evaluate)} == {__file__}

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from kerasgan import checkpoint, distribution, saving
 from kerasgan.callbacks import snapshot
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.compilation import own_optimizers
-from kerasgan.errors import CheckpointWriteError, NonFiniteError, checked_integer, invalid
+from kerasgan.errors import CheckpointWriteError, NonFiniteError, checked_integer, invalid, warn
 from kerasgan.reading import EXACT
 from kerasgan.signals import Signals
 
@@ -177,7 +176,7 @@ class Checkpoint(ModelCallback):
             except CheckpointWriteError as error:
                 if self.on_error == "raise" or self._signals.received:
                     raise
-                warnings.warn(f"{error}. The run continues without it.", stacklevel=2)
+                warn(f"{error}. The run continues without it.")
             finally:
                 self._saving = False
         self._last = self._training.step
@@ -191,7 +190,7 @@ class Checkpoint(ModelCallback):
             reason = f"{broken} holds NaN or infinity at step {training.step}"
             if self._saved is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
-            warnings.warn(f"No checkpoint was written: {reason}. Resume from the one before.", stacklevel=2)
+            warn(f"No checkpoint was written: {reason}. Resume from the one before.")
             return
         self._check_names(arrays)
         if self._writes:
@@ -199,7 +198,7 @@ class Checkpoint(ModelCallback):
             inexact = snapshot.inexact(kind, training.reader.too_large)
             if inexact and not self._warned:
                 self._warned = True
-                warnings.warn(inexact, stacklevel=2)
+                warn(inexact)
             checkpoint.prune(path, self.keep)
         self._saved = training.position
 

@@ -5,12 +5,11 @@ import math
 import os
 import pathlib
 import time
-import warnings
 from typing import Any
 
 from kerasgan import files, plots
 from kerasgan.callbacks.base import ModelCallback
-from kerasgan.errors import checked_integer
+from kerasgan.errors import checked_integer, warn
 
 
 class MetricsLog(ModelCallback):
@@ -64,9 +63,8 @@ class MetricsLog(ModelCallback):
         last, self._last = state.get("last"), _last(rows)
         if last != self._last and last is not None:
             since = f"after step {self._last} " if rows else ""
-            warnings.warn(
+            warn(
                 f"{self.path} has lost its rows {since}up to step {last}: the run continues without them.",
-                stacklevel=2,
             )
         self._rewrite(rows)
 

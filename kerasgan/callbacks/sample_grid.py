@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 from kerasgan import images
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.datasets.folder import UNREADABLE
-from kerasgan.errors import DataError, checked_integer, invalid
+from kerasgan.errors import DataError, checked_integer, invalid, warn
 
 # What the pictures of an animation may take in memory, and how many they are at most.
 _ANIMATION_BYTES = 96 * 1024**2
@@ -189,7 +188,7 @@ def _shape(path):
     try:
         return _read(path).shape
     except UNREADABLE as error:
-        warnings.warn(f"{path} is left out of contact sheet and animation: it cannot be read ({error}).", stacklevel=2)
+        warn(f"{path} is left out of contact sheet and animation: it cannot be read ({error}).")
         return None
 
 

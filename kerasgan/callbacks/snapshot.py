@@ -5,7 +5,6 @@ import os
 import pathlib
 import platform
 import textwrap
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,7 +13,7 @@ import tensorflow as tf
 
 from kerasgan import checkpoint, distribution, optimization
 from kerasgan._version import __version__
-from kerasgan.errors import CheckpointMismatchError
+from kerasgan.errors import CheckpointMismatchError, warn
 from kerasgan.reading import APPROXIMATE, EXACT, REPLAYED
 
 if TYPE_CHECKING:
@@ -98,17 +97,16 @@ def restore(path: pathlib.Path, training: "Training") -> tuple[float | None, str
     for name, rate in rates.items():
         restored = optimization.learning_rate(training.model.optimizers[name])
         if rate != restored:
-            warnings.warn(
+            warn(
                 f"The learning rate {rate:.7g} that was set on `{name}` is replaced by the checkpoint's, "
                 f"{restored:.7g}. To change it pass keras.callbacks.LearningRateScheduler to `fit`.",
-                stacklevel=2,
             )
     if kind != EXACT:
-        warnings.warn(f"Resuming from {path.name}: {_INEXACT[kind]}", stacklevel=2)
+        warn(f"Resuming from {path.name}: {_INEXACT[kind]}")
     machine = _machine(training.model)
     changed = [f"{name} {values[name]} -> {now}" for name, now in machine.items() if values.get(name) != now]
     if changed:
-        warnings.warn(f"Resuming from {path.name}, not bit for bit: {'; '.join(changed)}.", stacklevel=2)
+        warn(f"Resuming from {path.name}, not bit for bit: {'; '.join(changed)}.")
     return values["best"], kind
 
 

@@ -1,8 +1,8 @@
 """From numbers in any range to grey levels: one range for all images of a dataset."""
 
-import warnings
-
 import numpy as np
+
+from kerasgan.errors import warn
 
 # Ranges that images usually have, the narrowest first. Sensors have the depths between 8 and 16 bits.
 _CONTAINERS = ((0, 1), (-1, 1), (0, 255), (0, 65_535))
@@ -56,16 +56,14 @@ def warn_of_clipping(shares: list[float], range_: tuple[float, float]) -> None:
     share = float(np.mean(shares)) if shares else 0.0
     asked = f"value_range=({range_[0]:g}, {range_[1]:g})"
     if range_[1] - range_[0] > 2 * 255:
-        warnings.warn(
+        warn(
             f"8-bit images fill a small part of {asked} and become dark. Is it the range of these images? They "
             "usually use 0 to 255.",
-            stacklevel=5,
         )
     if share > 0.5:
-        warnings.warn(
+        warn(
             f"{share:.0%} of the pixels lie outside of {asked} and become black or white. Is it the range of these "
             "images? 8-bit images usually use 0 to 255.",
-            stacklevel=5,
         )
 
 

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import warnings
 from collections.abc import Callable
 from typing import Self
 
@@ -21,7 +20,7 @@ from numpy.typing import ArrayLike
 from kerasgan import saving
 from kerasgan.datasets.advice import Form, scaled
 from kerasgan.datasets.pipeline import scale, untuned
-from kerasgan.errors import checked_integer, checked_number, invalid
+from kerasgan.errors import checked_integer, checked_number, invalid, warn
 
 _BATCH = 256
 # FID's frozen network: its tensors, and the operations that such a network needs. Others could read and write files.
@@ -89,10 +88,9 @@ def _check_range(images):
     lowest, highest = float(images.min()), float(images.max())
     if (lowest >= 0.0 and highest > 0.5) or max(-lowest, highest) > 2.0:
         fix = scaled(Form(array=images), lowest, highest, images.dtype, rank=images.ndim)
-        warnings.warn(
+        warn(
             f"The images range from {lowest:.3g} to {highest:.3g}, but should be in [-1, 1]. If they are on another "
             f"scale, use {fix}.",
-            stacklevel=4,
         )
 
 

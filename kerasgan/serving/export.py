@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import warnings
 from collections.abc import Sequence
 
 import keras
@@ -16,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import _version, distribution, files, images, inference, stateless
-from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_range, invalid
+from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_range, invalid, warn
 from kerasgan.serving import client, formats
 from kerasgan.serving.signatures import Signatures
 
@@ -61,10 +60,9 @@ def export(
         raise invalid("max_batch_size", "an integer below 2**31", f"max_batch_size={max_batch_size!r}")
     pattern = client.pattern_in(base)
     if pattern:
-        warnings.warn(
+        warn(
             f"TensorFlow reads {pattern!r} in {str(base)!r} as a pattern and may not find the model "
             "there. kerasgan.serving.Served does; for a server, move it to a path without this character.",
-            stacklevel=3,
         )
     _check_directory(base)
     _check_formats(also)
