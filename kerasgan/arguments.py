@@ -19,7 +19,9 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
     if isinstance(x, dict):
         parts = of_keys(x, np.ndim, model.conditional)
-        expected = f"one array of images, and labels as `y`: take `{parts}` out of the dictionary"
+        expected = f"one array of images: pass `{parts}`"
+        if parts.startswith("("):
+            expected = f"images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `{parts[1:-1]}`"
         raise invalid("x", expected, f"a dictionary with the keys {sorted(x)}", DataTypeError)
     if isinstance(x, tuple | list):
         raise invalid("x", _of_parts(x, model.image_shape), f"x of type {type(x).__name__}", DataTypeError)

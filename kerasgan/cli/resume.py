@@ -32,7 +32,8 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
             raise ValueError(
                 f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
                 f"{configuration.steps:,}, its last. Start a new run with `kerasgan train "
-                f"--steps={flags['steps']}`, or one with --nolearning_rate_decay, which has no last step."
+                f"--dataset={configuration.dataset} --model={configuration.model} --steps={flags['steps']}`; with "
+                "--nolearning_rate_decay it can be extended later."
             )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])
     done = _steps_done(path)
