@@ -83,7 +83,7 @@ def _labels_in(form):
 def _check_label_type(dataset, labels, model, form):
     if not isinstance(labels, tf.Tensor):
         received = f"labels of type {type(labels).__name__}"
-        raise invalid("x", "elements `(images, labels)` with one integer label an image", received, DataTypeError)
+        raise invalid("x", "elements `(images, labels)` with one integer label per image", received, DataTypeError)
     if labels.dtype == tf.string:
         # The advice must list every name, not only those in the first batches.
         names = np.concatenate([np.ravel(split(element)[1]) for element in dataset.take(_NAMED)])
@@ -118,7 +118,7 @@ def held(
         said = [f"Invalid value for argument `x`. Expected pixels in {shown_range(bounds)}, as in the first batches."]
         checks.append(tf.debugging.Assert(within, [*said, "Received: pixels from", low, "to", high]))
     if labels is not None:
-        said = ["Invalid value for argument `x`. Expected one integer label an image. Received: labels of shape"]
+        said = ["Invalid value for argument `x`. Expected one integer label per image. Received: labels of shape"]
         checks.append(
             tf.debugging.Assert(tf.equal(tf.size(labels), tf.shape(images)[0]), [*said, tf.shape(labels)], summarize=10)
         )

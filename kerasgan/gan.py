@@ -20,13 +20,13 @@ from kerasgan.updates import Update
 class GAN(GenerativeModel):
     """Generative adversarial network: `n_critic` updates of the discriminator, then one of the generator.
 
-    The objective is given here, the optimizers in `compile`. Every element of the dataset that `fit` is given is the
-    batch of one update of the discriminator; a step, and so a unit of progress, is one update of the generator.
+    The constructor takes the objective, `compile` the optimizers. Each batch of the data that `fit` reads is used for
+    one update of the discriminator; a step, which is what progress counts, is one update of the generator.
 
-    Logged are `d_loss` (without penalties), `g_loss`, each penalty by its name, `gradient_norm` (mean norm of the
+    The logs have `d_loss` (without penalties), `g_loss`, each penalty by its name, `gradient_norm` (mean norm of the
     discriminator's gradient at the penalties' points) and, for the Wasserstein loss, `wasserstein`.
 
-    Regularizers of a network's variables are part of its objective, and not logged.
+    Regularizers of a network's variables are part of its objective, and are not logged.
 
     Args:
         generator: Keras model, `latents` `(batch, latent_dim)` [, `labels` `(batch,)`] -> images.
@@ -34,13 +34,13 @@ class GAN(GenerativeModel):
         loss: `kerasgan.losses.AdversarialLoss`. Defaults to `NonSaturating()`.
         penalties: Sequence of `kerasgan.penalties.Penalty`. Defaults to none.
         constraint: `keras.constraints.Constraint` on every variable of the discriminator, or None.
-        n_critic: Integer >= 1, updates of the discriminator a step, each on a batch of its own. Defaults to `1`.
-        pack: Integer >= 1, how many images the discriminator judges at once (PacGAN), which must divide the batch: its
-            input is `(..., pack * channels)`, and everything about it, penalties too, is about packs. A generator that
-            makes little but the same image is then easily told from the data. Defaults to `1`.
-        ema_momentum: Float in [0, 1): an average of the generator's weights with this momentum is kept, and used by
-            `generate` and `call`; None for none. The first steps average faster, by min(momentum, (1 + t) / (10 + t)).
-        seed: Integer >= 0. Together with the step it determines every random number of the training.
+        n_critic: Integer >= 1, updates of the discriminator per step, each on a fresh batch. Defaults to `1`.
+        pack: Integer >= 1, images that the discriminator judges at once (PacGAN); must divide the batch. Its input is
+            `(..., pack * channels)`, and penalties are about packs, too. A generator that keeps repeating itself is
+            then easy to tell from the data. Defaults to `1`.
+        ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
+            and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)).
+        seed: Integer >= 0. With the step it determines every random number of a run.
 
     Raises:
         ModelContractError: The networks do not fit each other or the objective.

@@ -75,18 +75,18 @@ class SamplingModel(Configured, keras.Model):
         seeds: ArrayLike | None = None,
         truncation: ArrayLike | None = None,
     ) -> np.ndarray:
-        """Generates images, in float32 whatever the policy of the training is.
+        """Generates images, in float32 whatever policy the model was trained with.
 
         Args:
-            num_images: Integer >= 0. May be left out where `seeds` or `labels` tell it.
-            labels: Integer array `(num_images,)`, or one integer for all, for a conditional model; by default the
-                classes in turn.
-            seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Fresh ones by default.
-            batch_size: Integer >= 1, how many are made at a time.
-            seeds: Integer array `(num_images,)`, each >= 0, instead of `seed`: one an image, which then does not depend
-                on the others. It is the first image of `generate(seed=...)`, and that of the exported model.
-            truncation: Float > 0, or array `(num_images,)`: latents are cut off at so many standard deviations, for
-                more usual images of fewer kinds. Defaults to none.
+            num_images: Integer >= 0. Optional if `seeds` or `labels` give the number.
+            labels: For a conditional model: integer array `(num_images,)`, or one integer for all images. Defaults to
+                the classes in turn.
+            seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Defaults to a random one.
+            batch_size: Integer >= 1, images generated at a time.
+            seeds: Integer array `(num_images,)`, each >= 0, instead of `seed`: one per image, so that an image does not
+                depend on the others. It is the first image of `generate(seed=...)`, and that of the exported model.
+            truncation: Float > 0, or array `(num_images,)`: cuts latents off at this many standard deviations, for
+                more typical and less varied images. Defaults to none.
 
         Returns:
             Float32 array `(num_images, ...)`, in the generator's range: [-1, 1] for images.
@@ -123,14 +123,14 @@ class SamplingModel(Configured, keras.Model):
         labels: ArrayLike | None = None,
         batch_size: int = 64,
     ) -> np.ndarray:
-        """Generates images on the way from one to another, along the great circle of their latents.
+        """Generates images between two others, along the great circle through their latents.
 
         Args:
             seeds, other_seeds: Integer arrays `(n,)`, as in `generate`, or one integer for all.
             positions: Float array `(n,)` in [0, 1], or one number for all: 0 gives the image of `seeds`, 1 that of
                 `other_seeds`.
-            labels: As in `generate`, those of the images: both ends have them.
-            batch_size: Integer >= 1, how many are made at a time.
+            labels: As in `generate`; both ends have the same.
+            batch_size: Integer >= 1, images generated at a time.
 
         Returns:
             Float32 array `(n, ...)`, in the generator's range.

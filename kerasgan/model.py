@@ -108,12 +108,12 @@ class GenerativeModel(SamplingModel):
             batch_size: Integer, with an array of images. Defaults to 64.
             shuffle: Whether an array is read in a new order each epoch. Datasets are read as they are.
             class_weight, sample_weight: Not supported: None.
-            steps_per_epoch: Integer, training steps an epoch. Defaults to what the dataset holds.
+            steps_per_epoch: Integer, training steps per epoch. Defaults to what the dataset holds.
             epochs, verbose, callbacks, validation_split, validation_data, initial_epoch, validation_steps,
                 validation_batch_size, validation_freq: As in Keras.
 
         Raises:
-            DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
+            DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit each other.
         """
         _keras.assert_compiled(self, "fit")
         self.compilation.check_unfrozen(self)
@@ -154,7 +154,7 @@ class GenerativeModel(SamplingModel):
         return_dict: bool = False,
         **kwargs: Any,
     ) -> list[float] | dict[str, float]:
-        """The metrics on held-out images; the arguments are those of `keras.Model.evaluate`.
+        """Returns the metrics on held-out images; the arguments are those of `keras.Model.evaluate`.
 
         Latents and interpolation weights are the same at every call.
 

@@ -136,7 +136,7 @@ def test_labels_whose_shape_changes_are_named(change, late):
     x = tf.data.Dataset.from_generator(read, output_signature=specs)
     gan = model(num_classes=3)
     error = tf.errors.InvalidArgumentError if late else DataError
-    with pytest.raises(error, match=r"`x`. Expected one (integer )?label an image"):
+    with pytest.raises(error, match=r"`x`. Expected one (integer )?label per image"):
         gan.fit(x, steps_per_epoch=8, verbose=0)
     assert (int(gan.step) > 0) is late
 

@@ -462,7 +462,7 @@ def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(
     fit(tmp_path, model(), verbose=2)
     assert f"Resuming: step 3, epoch 1 of 2, from {tmp_path}" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=2)
-    assert "The training is complete: step 4, epoch 2 of 2" in capsys.readouterr().out
+    assert "The run is complete: step 4, epoch 2 of 2" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=0)
     assert not capsys.readouterr().out
 

@@ -260,9 +260,9 @@ def _where(training, path):
     """Says where a run resumes, or that it is complete."""
     where = f"step {training.step:,}, epoch {training.epoch:,} of {training.epochs:,}, from {path}."
     if training.was_stopped_early:
-        return f"The training is complete: {where} EarlyStopping has ended it."
+        return f"The run is complete: {where} EarlyStopping has ended it."
     if training.epoch >= training.epochs:
-        return f"The training is complete: {where} To train on, raise `epochs`."
+        return f"The run is complete: {where} To train on, raise `epochs`."
     return f"Resuming: {where}"
 
 

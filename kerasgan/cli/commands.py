@@ -165,7 +165,7 @@ COMMANDS = {
                 "out": Setting(
                     text("PATH"),
                     "A picture (.png, .jpg, ...) of all images in a grid; an .npz file, array `images`, uint8 (n, "
-                    "height, width, channels); or, without a suffix, a folder of PNGs, one an image. By default "
+                    "height, width, channels); or, without a suffix, a folder of PNGs, one per image. By default "
                     "SOURCE/generated.png, or generated.png here for an exported model.",
                 ),
             },

@@ -138,14 +138,14 @@ def checked_labels(
     labels = np.asarray(labels)
     received = f"labels of dtype {labels.dtype} and shape {labels.shape}{place}"
     if labels.dtype.kind in "OSU":
-        expected = f"integer labels, one class an image: {_numbered(labels, form, num_classes)}"
+        expected = f"integer labels, one class per image: {_numbered(labels, form, num_classes)}"
         raise invalid(argument, expected, received, DataTypeError)
     if labels.ndim > 1 and labels.shape[1:] != (1,):
-        expected = f"one integer label an image, labels of shape ({num_examples},): {_one_column(labels, form)}"
+        expected = f"one integer label per image, labels of shape ({num_examples},): {_one_column(labels, form)}"
         raise invalid(argument, expected, received, DataError)
     if labels.shape[:1] != (num_examples,):
         received = f"{num_examples} images and {labels.size} labels{place}"
-        raise invalid(argument, "one label an image, in the order of the images", received, DataError)
+        raise invalid(argument, "one label per image, in the order of the images", received, DataError)
     if labels.dtype.kind not in "iu":
         fix = f": {_rounded(labels, form, num_classes)}" if labels.dtype.kind in "bf" else ""
         raise invalid(argument, f"integer labels{fix}", received, DataTypeError)
@@ -178,7 +178,7 @@ def _one_column(labels, form):
     """The fix of several numbers an image."""
     if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all():
         integers = "y" if labels.dtype.kind != "b" or form.parts is None else "tf.cast(y, tf.int32)"
-        return f"of one-hot labels it is {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"
+        return f"for one-hot labels use {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"
     column = ", ".join([":", *"0" * (labels.ndim - 1)])
     return f"take one of these numbers, e.g. {form.of_labels(f'y[{column}]')}"
 
