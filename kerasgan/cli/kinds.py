@@ -41,7 +41,7 @@ def choice(*choices: str | bool, automatic: str = "") -> Kind:
     listed = ", ".join([automatic, *texts] if automatic else texts)
     holds = lambda value: isinstance(value, str | bool) and value in choices
     parse = lambda text: None if text == automatic else texts.get(text, text)
-    return Kind(automatic, f"one of {listed}", holds, parse, f" One of {listed}.")
+    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.")
 
 
 def integer(least: int = 1, most: float = math.inf) -> Kind:
