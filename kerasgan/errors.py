@@ -1,8 +1,8 @@
 """Errors that users can act on: each message names the argument, what was expected, one fix, and what was received."""
 
+import inspect
 import numbers
 import operator
-import sys
 import warnings
 from typing import Any
 
@@ -64,8 +64,8 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
 
 def warn(message: str) -> None:
     """Warns, naming the line outside of kerasgan and Keras that the cause was called from."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("kerasgan", "keras"):
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("kerasgan", "keras"):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 
