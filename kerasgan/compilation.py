@@ -53,23 +53,6 @@ class Compilation:
         self._more: dict[str, Any] = {}  # of that, what no argument of ours is
         self._made_from: dict | None = None
 
-    def prepared(
-        self,
-        model: "GenerativeModel",
-        argument: str,
-        optimizer: keras.optimizers.Optimizer | str,
-        network: keras.Model,
-        *others: keras.Model,
-    ) -> keras.optimizers.Optimizer:
-        """The optimizer, built for the variables of `network`; its gradients come through the `others`, too."""
-        if not network.trainable_variables:
-            expected = "trainable variables: set `trainable = True`; each update moves only its own network"
-            raise invalid(network.name, expected, "none, so that it would never change", ModelContractError)
-        networks, strategy = (network, *others), model.distribute_strategy
-        return optimization.prepared(
-            argument, optimizer, network.trainable_variables, networks, strategy, model.is_restoring
-        )
-
     def of(self, model: "GenerativeModel") -> "Compilation":
         """Returns this, with the optimizers as they are when `compile` returns."""
         self.optimizers = _serialized_optimizers(model)
@@ -133,6 +116,23 @@ class Compilation:
         self._given = given
         kept = model.get_compile_config().keys() & given.keys() - {*model.optimizers, *self.arguments}
         self._more = {name: given[name] for name in sorted(kept)}
+
+
+def prepared(
+    model: "GenerativeModel",
+    argument: str,
+    optimizer: keras.optimizers.Optimizer | str,
+    network: keras.Model,
+    *others: keras.Model,
+) -> keras.optimizers.Optimizer:
+    """The optimizer, built for the variables of `network`; its gradients come through the `others`, too."""
+    if not network.trainable_variables:
+        expected = "trainable variables: set `trainable = True`; each update moves only its own network"
+        raise invalid(network.name, expected, "none, so that it would never change", ModelContractError)
+    networks, strategy = (network, *others), model.distribute_strategy
+    return optimization.prepared(
+        argument, optimizer, network.trainable_variables, networks, strategy, model.is_restoring
+    )
 
 
 def recorded(compile_method: Callable) -> Callable:

@@ -151,10 +151,6 @@ class Batches:
             batches = _counted(self.dataset)
         return max(1, batches // batches_per_step)
 
-    def of_static_size(self) -> "Batches":
-        """Batches as large as the largest of the first ones, and none that is smaller."""
-        return dataclasses.replace(self, dataset=_of_static_size(self.dataset))
-
     def in_fixed_order(self) -> tf.data.Dataset:
         """The batches of the first epoch at each iteration, where the data are seekable."""
         return self.starting_at(0).take(self.dataset.cardinality()) if self.starting_at else self.dataset
@@ -186,13 +182,13 @@ class Batches:
             DataError, DataTypeError, ModelContractError: The model cannot be evaluated on them.
         """
         steps = None if steps is None else checked_integer(argument, steps)
-        batches, replicas = self.fitted_to(model), model.distribute_strategy.num_replicas_in_sync
+        batches, replicas = self.fitted_to(model), model.num_replicas
         if steps is None and batches.dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
             raise invalid("steps", expected, "steps=None", DataError)
         batches = dataclasses.replace(batches, dataset=batches.in_fixed_order(), starting_at=None)
         if replicas * model.pack > 1:  # each takes an equal part of every batch, so a last, partial one is left out
-            batches = batches.of_static_size()
+            batches = dataclasses.replace(batches, dataset=_of_static_size(batches.dataset))
             data_checks.check_divisible(batches.dataset, replicas, model.pack)
             # At the end of the data replicas would be given empty batches, which count.
             steps = batches.steps(1, steps)
@@ -213,6 +209,7 @@ def _element(images, *labels):
 
 
 def _of_static_size(dataset):
+    """Batches as large as the largest of the first ones, and none that is smaller."""
     if tf.nest.flatten(dataset.element_spec)[0].shape[0] is not None:
         return dataset
     sizes = [len(tf.nest.flatten(element)[0]) for element in dataset.take(data_checks.LOOKED_AT)]

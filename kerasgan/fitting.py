@@ -60,20 +60,17 @@ def training_of(
     by_default = steps_per_epoch is None
     steps_per_epoch = batches.steps(model.batches_per_step, steps_per_epoch)
     steps_per_epoch = _whole_executions(steps_per_epoch, model.steps_per_execution, by_default)
-    held_out = None
+    validate = None
     if validation_data is not None:
         held_out = _held_out(model, validation_data, validation_batch_size, batch_size, validation_steps)
 
-    def validate(epoch, callbacks):
-        if held_out is None or not _keras.validates_after(model, epoch, validation_freq):
-            return {}
-        values = model.evaluate_batches(*held_out, callbacks=callbacks, verbose=0)
-        return {f"val_{name}": value for name, value in values.items()}
+        def validate(epoch, callbacks):
+            if not _keras.validates_after(model, epoch, validation_freq):
+                return {}
+            values = model.evaluate_batches(*held_out, callbacks=callbacks, verbose=0)
+            return {f"val_{name}": value for name, value in values.items()}
 
-    validated = held_out is not None
-    return Training(
-        model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate, validated
-    )
+    return Training(model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
 
 
 def _held_out(model, data, batch_size, batch_size_of_training, steps):

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, optimization, papers, stateless, updates
-from kerasgan.compilation import Compilation
+from kerasgan.compilation import Compilation, prepared
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.metrics.quality import QualityMetric
@@ -175,9 +175,9 @@ class GAN(GenerativeModel):
             contract.check_penalized(self.discriminator)
         compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
         defaults, networks = self.default_optimizers(), (self.generator, self.discriminator)
-        d_optimizer = compiled.prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
+        d_optimizer = prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
         # The generator's gradient comes through the discriminator.
-        g_optimizer = compiled.prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
+        g_optimizer = prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
         objective, both = self.loss, optimization.Optimizers(d_optimizer, g_optimizer)
         self._compile(compiled, d_optimizer=d_optimizer, g_optimizer=g_optimizer, optimizer=both)
         self.loss = objective  # Keras has an attribute of this name and has just reset it.

@@ -34,7 +34,7 @@ class Reader:
         self._batches = batches
         self._rewind = rewind
         self._seekable = batches.seekable
-        self._replicas = model.distribute_strategy.num_replicas_in_sync
+        self._replicas = model.num_replicas
         self._first = model.batches_taken
         self.iterator: Any = None
         self.too_large: str | None = None

@@ -30,8 +30,8 @@ class Training:
         rewind: Function that undoes what looking at them has changed in the dataset (`iterators.rewinder`).
         steps_per_epoch: Integer >= 1, a multiple of the steps per execution.
         epochs, initial_epoch, verbose, callbacks: As in Keras.
-        validate: Function of an epoch and the callbacks that returns the `val_` metrics, empty where there are none.
-        validated: Whether there is validation data.
+        validate: Function of an epoch and the callbacks that returns the `val_` metrics, empty in an epoch without
+            validation; None where there are no validation data.
     """
 
     def __init__(
@@ -44,8 +44,7 @@ class Training:
         initial_epoch: int,
         verbose: int | str,
         callbacks: Any,
-        validate: Callable[[int, keras.callbacks.CallbackList], dict[str, float]],
-        validated: bool,
+        validate: Callable[[int, keras.callbacks.CallbackList], dict[str, float]] | None,
     ):
         self.model = model
         self.batches = batches
@@ -60,7 +59,6 @@ class Training:
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
         self._epoch_logs: dict[str, float] | None = None  # those of the epoch, while it is validated
         self._logs: dict[str, Any] = {}  # of the last step
-        self._validated = validated
         self._warned_of_nan = False
         self._restored: dict[str, Any] | None = None
 
@@ -74,7 +72,7 @@ class Training:
         """Names in the logs of an epoch, except those that callbacks add."""
         names = [metric.name for metric in self.model.metrics]
         held_out = [*names, *(name for metric in self.model.quality for name in metric.names)]
-        return [*names, *(f"val_{name}" for name in held_out if self._validated)]
+        return [*names, *(f"val_{name}" for name in held_out if self.validate)]
 
     @property
     def logs_more(self) -> bool:
@@ -153,7 +151,7 @@ class Training:
             last = _scalars(self._logs)
             self._epoch_logs = {**means, **{name: last[name] for name in last if name not in means}}
         self._warn_of_nan(self._epoch_logs)
-        logs = {**self._epoch_logs, **self.validate(self.epoch, callbacks)}
+        logs = {**self._epoch_logs, **(self.validate(self.epoch, callbacks) if self.validate else {})}
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
         callbacks.on_epoch_end(self.epoch - 1, logs)
         return logs

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasgan import batching, contract, optimization, papers, stateless
-from kerasgan.compilation import Compilation
+from kerasgan.compilation import Compilation, prepared
 from kerasgan.errors import ModelContractError, invalid
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
@@ -65,7 +65,7 @@ class VAE(GenerativeModel):
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
         compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
         optimizer = optimization.of_paper(papers.VAE) if optimizer is None else optimizer
-        self._compile(compiled, optimizer=compiled.prepared(self, "optimizer", optimizer, self))
+        self._compile(compiled, optimizer=prepared(self, "optimizer", optimizer, self))
         self.quality = metrics
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

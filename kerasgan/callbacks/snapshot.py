@@ -159,7 +159,7 @@ def _machine(model):
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
-        "replicas": model.distribute_strategy.num_replicas_in_sync,
+        "replicas": model.num_replicas,
         **{name: str(value) for name, value in model.compilation.arguments.items()},
     }
 
