@@ -3,11 +3,13 @@
 import contextlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerasgan import _keras, distribution, layers, ranges, stateless
+from kerasgan.augmentations import DiffAugment
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import ModelContractError, invalid, warn
 from kerasgan.losses import AdversarialLoss
@@ -192,6 +194,16 @@ def warn_of_inexact_layers(discriminator: keras.Model) -> None:
             f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
             f"exact on TensorFlow. Use {replacement}.",
         )
+
+
+def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int | None]) -> Any:
+    """Returns the augmentation; refuses what is none, and images that it is not made for."""
+    if augment is not None:
+        if not isinstance(augment, DiffAugment):
+            expected = "a kerasgan.augmentations.DiffAugment, e.g. kerasgan.augmentations.DiffAugment(), or None"
+            raise invalid("augment", expected, f"augment={augment!r}", TypeError)
+        augment.check_shape(image_shape)
+    return augment
 
 
 def check_objective(loss: AdversarialLoss, penalties: Sequence[Penalty]) -> None:

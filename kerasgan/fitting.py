@@ -70,6 +70,12 @@ def training_of(
             values = model.evaluate_batches(*held_out, callbacks=callbacks, verbose=0)
             return {f"val_{name}": value for name, value in values.items()}
 
+    if validate is None and model.learns_from_held_out:
+        expected = (
+            "held-out images, from which an AdaptiveAugment learns with the Wasserstein loss: pass "
+            "`validation_split=0.1` with an array, or use DiffAugment(probability=0.5)"
+        )
+        raise invalid("validation_data", expected, "None")
     return Training(model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
 
 

@@ -1,5 +1,6 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import batching, contract, distribution, inference, optimization, papers, stateless, updates
+from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
 from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
 from kerasgan.losses import AdversarialLoss, NonSaturating
@@ -41,6 +43,8 @@ class GAN(GenerativeModel):
         ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
             and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)).
         seed: Integer >= 0. With the step it determines every random number of a run.
+        augment: `kerasgan.augmentations.DiffAugment` of what the discriminator sees, real and generated, before packing
+            and penalties; None for none. With an `AdaptiveAugment` the logs have `augment_probability`, too.
 
     Raises:
         ModelContractError: The networks do not fit each other or the objective.
@@ -64,6 +68,7 @@ class GAN(GenerativeModel):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         contract.check_order(generator, discriminator)
@@ -80,15 +85,21 @@ class GAN(GenerativeModel):
             contract.check_penalized(discriminator)
             contract.warn_of_inexact_layers(discriminator)
         self.discriminator = discriminator
-        self.updates = self._counter("updates")  # of both networks together: it numbers the random draws
+        self.updates = self._state("updates", "int64")  # of both networks together: it numbers the random draws
         self.constraint: Any = contract.checked_constraint(constraint)
         if ema_momentum is not None:
             ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
         self.ema_momentum: Any = ema_momentum
         self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
+        self.augment = contract.checked_augmentation(augment, self.image_shape)
+        self.augment_probability: Any = None  # a variable where training moves it
+        if isinstance(augment, AdaptiveAugment):
+            self.augment_probability = self._state("augment_probability", "float32")
+            self.images_since_move = self._state("images_since_move", "float32")
         names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
         names += ["gradient_norm"] if self.penalties else []
         names += [self.loss.distance] if self.loss.distance else []
+        names += ["augment_probability"] if self.augment_probability is not None else []
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
     def skip_non_finite(self) -> None:
@@ -110,7 +121,7 @@ class GAN(GenerativeModel):
         self._n_critic = value
 
     def _constants(self):
-        parts = [part for part in (self.loss, *self.penalties, self.constraint) if part is not None]
+        parts = [part for part in (self.loss, *self.penalties, self.constraint, self.augment) if part is not None]
         return [*super()._constants(), self.n_critic, self.ema_momentum, *(vars(part) for part in parts)]
 
     @property
@@ -208,27 +219,29 @@ class GAN(GenerativeModel):
         of_generator = self._update_generator(*batches[-1])
         # The share of all updates of the step.
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
+        if self.augment_probability is not None:
+            values["augment_probability"] = self._adapted(values, batching.size(batches[-1][0]))
         if self.ema_generator is not None:
             updates.average(self.ema_generator, self.generator, self.ema_momentum, self.step)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def _update_discriminator(self, batches):
-        draw, loss, constraint = self._latents_and_noises, self._discriminator_loss, self.constraint
+        draw, loss, constraint = self._discriminator_draws, self._discriminator_loss, self.constraint
         update = Update(self, self.discriminator, self.d_optimizer, self.updates, draw, loss, constraint)
         logs = [update(*batch) for batch in batches]
         return {name: tf.add_n([values[name] for values in logs]) / len(logs) for name in logs[0]}
 
     def _update_generator(self, *batch):
-        update = Update(self, self.generator, self.g_optimizer, self.updates, self._latents, self._generator_loss)
-        return update(*batch)
+        draw, loss = self._generator_draws, self._generator_loss
+        return Update(self, self.generator, self.g_optimizer, self.updates, draw, loss)(*batch)
 
-    def _discriminator_loss(self, real, labels, latents, noises, training=True):
+    def _discriminator_loss(self, real, labels, latents, augmentations, noises, training=True):
         """What the discriminator minimises, and its parts by name."""
         discriminate = self._discriminate(labels, training)
-        fake = batching.packed(self._generated(latents, labels, training), self.pack)
-        real = batching.packed(real, self.pack)
-        loss = self.loss.discriminator(discriminate(real), discriminate(fake))
+        real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
+        real_logits, fake_logits = discriminate(real), discriminate(fake)
+        loss = self.loss.discriminator(real_logits, fake_logits)
         values, norms = {"d_loss": loss}, []
         for penalty, noise in zip(self.penalties, noises, strict=True):
             values[penalty.name], norm = penalty(discriminate, real, fake, noise)
@@ -238,15 +251,39 @@ class GAN(GenerativeModel):
             values["gradient_norm"] = tf.add_n(norms) / len(norms)
         if self.loss.distance:
             values[self.loss.distance] = -loss
+        if self.augment_probability is not None and not self.learns_from_held_out:
+            values["overfitting"] = self.loss.overfitting(real_logits, fake_logits)
         return objective, values
 
-    def _generator_loss(self, real, labels, latents, training=True):
+    def _generator_loss(self, real, labels, latents, augmentations, training=True):
         """What the generator minimises."""
         discriminate = self._discriminate(labels, training)
-        fake = batching.packed(self._generated(latents, labels, training), self.pack)
-        real_logits = discriminate(batching.packed(real, self.pack)) if self.loss.relativistic else None
-        loss = self.loss.generator(real_logits, discriminate(fake))
+        real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
+        loss = self.loss.generator(discriminate(real) if self.loss.relativistic else None, discriminate(fake))
         return loss, {"g_loss": loss}
+
+    def _adapted(self, values, batch):
+        """The probability of the augmentation, moved by this step if its logits tell how."""
+        images = batch * self.num_replicas * self.n_critic
+        if self.learns_from_held_out:
+            self.images_since_move.assign_add(tf.cast(images, tf.float32))
+        else:
+            overfitting = stateless.mean_over_replicas(values["overfitting"])
+            self.augment_probability.assign(self.augment.moved(self.augment_probability, overfitting, images))
+        return self.augment_probability
+
+    @property
+    def learns_from_held_out(self) -> bool:
+        """Whether training needs held-out images: an `AdaptiveAugment` with a loss whose logits do not tell."""
+        return self.augment_probability is not None and not self.loss.tells_overfitting
+
+    def learn_from(self, means: dict[str, float], held_out: dict[str, float]) -> None:
+        """Moves the probability of the augmentation after a validation, with r_v = 1 - W_val / W_train."""
+        if self.learns_from_held_out:
+            name, images = f"{self.loss.distance}", self.images_since_move.numpy()
+            overfitting = 1.0 - held_out[f"val_{name}"] / (means[name] or math.nan)
+            self.augment_probability.assign(self.augment.moved(self.augment_probability, overfitting, images))
+            self.images_since_move.assign(0.0)
 
     def critic_step(self, data: Any) -> dict[str, tf.Tensor]:
         """`n_critic` updates of the discriminator alone."""
@@ -256,19 +293,32 @@ class GAN(GenerativeModel):
         """The same values on held-out images, with both networks as they are for inference."""
         real, labels = self._batch(data)
         random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        latents, noises = self._latents_and_noises(random, real, labels)
-        _, values = self._discriminator_loss(real, labels, latents, noises, training=False)
-        _, of_generator = self._generator_loss(real, labels, latents, training=False)
+        latents, augmentations, noises = self._discriminator_draws(random, real, labels)
+        _, values = self._discriminator_loss(real, labels, latents, augmentations, noises, training=False)
+        _, of_generator = self._generator_loss(real, labels, latents, augmentations, training=False)
         self.evaluated_batches.assign_add(1)
-        return self._log({**values, **of_generator, "skipped": 0.0}, batching.size(real))
+        more = {"skipped": 0.0, "augment_probability": self.augment_probability}
+        return self._log({**values, **of_generator, **more}, batching.size(real))
 
-    def _latents(self, random, real, labels):
-        return (random.normal((batching.size(real), self.latent_dim)),)
+    def _generator_draws(self, random, real, labels):
+        """Latents, and the parameters that augment the real and the generated images."""
+        latents, augmentations = random.normal((batching.size(real), self.latent_dim)), [None, None]
+        if self.augment is not None:
+            apart = random.for_augmentation()
+            augmentations = [self.augment.sample(real, apart, self.augment_probability) for _ in augmentations]
+        return latents, augmentations
 
-    def _latents_and_noises(self, random, real, labels):
-        """Latents, and what each penalty draws."""
-        packs = batching.packed(real, self.pack)
-        return *self._latents(random, real, labels), [penalty.sample(packs, random) for penalty in self.penalties]
+    def _discriminator_draws(self, random, real, labels):
+        """The same, and what each penalty draws."""
+        latents, augmentations = self._generator_draws(random, real, labels)
+        (packs,) = self._shown([real], augmentations[:1])
+        return latents, augmentations, [penalty.sample(packs, random) for penalty in self.penalties]
+
+    def _shown(self, images, augmentations):
+        """Each batch of images as the discriminator sees it: augmented, and in packs."""
+        if self.augment is not None:
+            images = self.augment.in_range(images, augmentations, self.output_range.bounds)
+        return [batching.packed(batch, self.pack) for batch in images]
 
     def _discriminate(self, labels, training):
         """The discriminator as a function of images alone: losses and penalties never see labels."""

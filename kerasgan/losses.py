@@ -23,6 +23,8 @@ class AdversarialLoss(Configured):
     relativistic = False
     # The name under which minus the discriminator's loss is logged, if that estimates a distance.
     distance: str | None = None
+    # Whether logits of one batch tell how far the discriminator overfits; else only held-out images do.
+    tells_overfitting = True
 
     def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """Scalar that the discriminator minimises.
@@ -41,6 +43,13 @@ class AdversarialLoss(Configured):
             fake_logits: `(batch, 1)`, D(G(z)).
         """
         raise NotImplementedError(f"{type(self).__name__} must override `generator(real_logits, fake_logits)`.")
+
+    def overfitting(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        """Scalar in [-1, 1], how sure the discriminator is of real images: r_t = mean(sign(D(x))).
+
+        Reference: Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, eq. 1.
+        """
+        return ops.mean(ops.sign(real_logits))
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -94,6 +103,9 @@ class LeastSquares(AdversarialLoss):
     def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.square(fake_logits - 1.0)) / 2.0
 
+    def overfitting(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        return ops.mean(ops.sign(real_logits - 0.5))
+
 
 @keras.saving.register_keras_serializable("kerasgan")
 class Hinge(AdversarialLoss):
@@ -123,6 +135,7 @@ class Wasserstein(AdversarialLoss):
     """
 
     distance = "wasserstein"
+    tells_overfitting = False  # a critic is free up to a constant
 
     def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(fake_logits) - ops.mean(real_logits)
@@ -149,3 +162,6 @@ class Relativistic(AdversarialLoss):
 
     def generator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.softplus(real_logits - fake_logits))
+
+    def overfitting(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        return ops.mean(ops.sign(real_logits - fake_logits))

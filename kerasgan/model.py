@@ -49,8 +49,8 @@ class GenerativeModel(SamplingModel):
         if seed >= 2**63:
             raise invalid("seed", "an integer below 2**63", f"seed={seed!r}")
         self.seed = seed
-        self.step = self._counter("step")
-        self.evaluated_batches = self._counter("evaluated_batches")
+        self.step = self._state("step", "int64")
+        self.evaluated_batches = self._state("evaluated_batches", "int64")
         self.skips_non_finite = False
         self.compilation: Any = None  # the `Compilation` of the last `compile`
         self.training: Any = None  # the `Training` that is running
@@ -62,9 +62,10 @@ class GenerativeModel(SamplingModel):
         self._traced: str | None = None  # the constants that the training function was made with
         self.built = True  # the networks are; Keras would build by calling the model on images
 
-    def _counter(self, name):
+    def _state(self, name, dtype):
+        """A scalar variable that is the same on all replicas, 0 at first."""
         return self.add_weight(
-            name=name, shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica"
+            name=name, shape=(), dtype=dtype, initializer="zeros", trainable=False, aggregation="only_first_replica"
         )
 
     @property
@@ -205,6 +206,14 @@ class GenerativeModel(SamplingModel):
     def batches_taken(self) -> int:
         """Number of batches of data that the model has been trained on."""
         return int(self.step.numpy())
+
+    @property
+    def learns_from_held_out(self) -> bool:
+        """Whether training needs `validation_data`."""
+        return False
+
+    def learn_from(self, means: dict[str, float], held_out: dict[str, float]) -> None:
+        """Called by `fit` after each validation, with the logs of the epoch and those on held-out images."""
 
     def skip_non_finite(self) -> None:
         """From now on skips an update whose gradient is not finite, as loss scaling does."""

@@ -20,6 +20,8 @@ from kerasgan import _keras
 _DRAWS = 2**12
 # Within an update, the first draw that seeds stock random layers: far behind all others.
 _SEEDS = 2**11
+# The first draw of an augmentation: a run with one draws everything else as without it.
+_AUGMENTATION = 2**10
 _EVALUATION = -(2**62)
 
 
@@ -68,12 +70,13 @@ class Stream:
         self.drawn += 1
         return key
 
+    def for_augmentation(self) -> "Stream":
+        """The draws that are left to augmentation."""
+        return Stream(self.seed, self.position + _AUGMENTATION)
+
     def mean_over_replicas(self, value: tf.Tensor) -> tf.Tensor:
         """Mean over the replicas of a value that each of them has."""
-        context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync == 1:
-            return value
-        return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+        return mean_over_replicas(value)
 
     def _draw(self, function, shape):
         batch, *rest = shape
@@ -85,6 +88,14 @@ class Stream:
             return values
         start = tf.cast(context.replica_id_in_sync_group, tf.int32) * batch
         return values[start : start + batch]
+
+
+def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Mean over the replicas of a value that each of them has."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 _scope = threading.local()

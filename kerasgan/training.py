@@ -151,7 +151,10 @@ class Training:
             last = _scalars(self._logs)
             self._epoch_logs = {**means, **{name: last[name] for name in last if name not in means}}
         self._warn_of_nan(self._epoch_logs)
-        logs = {**self._epoch_logs, **(self.validate(self.epoch, callbacks) if self.validate else {})}
+        held_out = self.validate(self.epoch, callbacks) if self.validate else {}
+        if held_out:
+            model.learn_from(self._epoch_logs, held_out)
+        logs = {**self._epoch_logs, **held_out}
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
         callbacks.on_epoch_end(self.epoch - 1, logs)
         return logs

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from kerasgan import constraints, losses, papers, penalties
+from kerasgan.augmentations import DiffAugment
 from kerasgan.errors import checked_boolean
 from kerasgan.gan import GAN
 
@@ -17,7 +18,7 @@ class WGAN(GAN):
     """Wasserstein GAN: the critic is kept Lipschitz by clipping each of its variables.
 
     Args:
-        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
         clip: Float > 0, `c` in the paper. Defaults to `0.01`. The authors clip biases too; so do we.
         warmup: Whether the critic gets 100 updates for each of the generator's first 25 and for every 500th, as in the
             authors' code. Defaults to False.
@@ -38,10 +39,11 @@ class WGAN(GAN):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         objective = losses.Wasserstein(), (), constraints.Clip(clip)
-        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
         self.warmup = checked_boolean("warmup", warmup)
 
     @property
@@ -59,7 +61,7 @@ class WGANGP(GAN):
     """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
 
     Args:
-        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
 
     Reference: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1 (Adam, 1e-4, beta_1 = 0,
@@ -79,10 +81,11 @@ class WGANGP(GAN):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         objective = losses.Wasserstein(), [self.penalty(weight)], None
-        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
 
     @property
     def weight(self) -> float:
@@ -95,7 +98,7 @@ class WGANLP(WGANGP):
     """WGAN-GP with the one-sided penalty: slopes below 1 are free.
 
     Args:
-        generator, discriminator, weight, n_critic, pack, ema_momentum, seed: As for `WGANGP`.
+        generator, discriminator, weight, n_critic, pack, ema_momentum, seed, augment: As for `WGANGP`.
 
     Reference: Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018.
     """
@@ -109,7 +112,7 @@ class DRAGAN(GAN):
     """The non-saturating GAN with a gradient penalty around the real images.
 
     Args:
-        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
 
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017 (Adam as DCGAN).
@@ -126,10 +129,11 @@ class DRAGAN(GAN):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         objective = losses.NonSaturating(), [penalties.DRAGANPenalty(weight)], None
-        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
 
     @property
     def weight(self) -> float:
@@ -142,7 +146,7 @@ class LSGAN(GAN):
     """Least squares GAN.
 
     Args:
-        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
 
     Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017 (Adam, beta_1 = 0.5; its rate here is
     DCGAN's 2e-4).
@@ -158,10 +162,11 @@ class LSGAN(GAN):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         objective = losses.LeastSquares(), (), None
-        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -169,7 +174,7 @@ class R3GAN(GAN):
     """Relativistic GAN with zero-centred penalties at real and generated images.
 
     Args:
-        generator, discriminator, n_critic, pack, ema_momentum, seed: As for `GAN`.
+        generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
         gamma: Float >= 0, of both penalties. Defaults to `0.05`, the authors' for CIFAR-10; it grows with the
             resolution.
 
@@ -187,10 +192,11 @@ class R3GAN(GAN):
         pack: int = 1,
         ema_momentum: float | None = None,
         seed: int = 0,
+        augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
         objective = losses.Relativistic(), [penalties.R1(gamma), penalties.R2(gamma)], None
-        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, **kwargs)
+        super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
 
     @property
     def gamma(self) -> float:

@@ -17,11 +17,21 @@ COLOURS = ("#1f5a93", "#d1495b", "#4f8a5b", "#e08e1b")
 
 def options(description, seeds):
     """The command line of a study."""
+    return parsed(parser(description, seeds))
+
+
+def parser(description, seeds):
+    """The arguments of every study; a study may add its own before they are `parsed`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=seeds, help=f"runs of each kind; {seeds} by default")
     parser.add_argument("--processes", type=int, default=2, help="parallel runs, one core each; 2 by default")
     parser.add_argument("--quick", action="store_true", help="few steps and one seed, to check that it runs")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="directory for the results and the figure")
+    return parser
+
+
+def parsed(parser):
+    """The command line."""
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.processes = 1, 0
@@ -93,14 +103,14 @@ def directory(arguments, name):
     return arguments.out or ROOT / "runs/studies" / (f"{name}-quick" if arguments.quick else name)
 
 
-def classifier_of(name, directory, epochs=None):
-    """Path of a dataset's classifier in this directory, trained if it is missing."""
-    path = directory / f"{name}-classifier.keras"
+def classifier_of(name, directory, epochs=None, read=None):
+    """Path of a dataset's classifier in this directory, trained if it is missing; `read` is a function of the name."""
+    path = directory / f"{pathlib.Path(name).name}-classifier.keras"
     if not path.exists():
         import kerasgan as kg
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        source = kg.datasets.read(name)
+        source = (read or kg.datasets.read)(name)
         classifier = kg.metrics.train_classifier(source.images, source.labels, epochs=epochs)
         classifier.save(path)
         print(f"{path.name}: {classifier.accuracy:.2%} of held-out images right", file=sys.stderr)

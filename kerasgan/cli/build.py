@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import keras
 
-from kerasgan import datasets, gan, networks, optimization, vae, variants
+from kerasgan import augmentations, datasets, gan, networks, optimization, vae, variants
 from kerasgan.cli.settings import Configuration
 
 MODELS = {
@@ -70,10 +70,19 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         pack=configuration.pack,
         ema_momentum=configuration.ema_momentum,
         seed=configuration.seed,
+        augment=_augmentation(configuration),
     )
     d_optimizer = _optimizer(configuration, updates=configuration.n_critic)
     model.compile(d_optimizer, _optimizer(configuration, updates=1), **compilation)
     return model
+
+
+def _augmentation(configuration):
+    if not configuration.augment:
+        return None
+    if configuration.augment_probability == "adaptive":
+        return augmentations.AdaptiveAugment(configuration.augment)
+    return augmentations.DiffAugment(configuration.augment, configuration.augment_probability)
 
 
 def _optimizer(configuration, updates):

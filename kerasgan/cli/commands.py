@@ -68,7 +68,8 @@ COMMANDS = {
             "Training": {
                 **_of_run("steps"),
                 "epochs": Setting(integer(), "Passes over the data, instead of --steps."),
-                **_of_run("batch_size", "n_critic", "penalty_weight", "pack", "learning_rate", "learning_rate_decay"),
+                **_of_run("batch_size", "n_critic", "penalty_weight", "pack", "augment", "augment_probability"),
+                **_of_run("learning_rate", "learning_rate_decay"),
                 **_of_run("beta_1", "beta_2", "ema_momentum", "seed", "on_non_finite"),
             },
             "Output": {

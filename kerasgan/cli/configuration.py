@@ -53,6 +53,8 @@ def resolve(dataset: str, model: str = "wgan_gp", *, source: datasets.Source, **
     values["filters" if network == "mlp" else "units"] = None
     if model == "vae" or not values["ema_momentum"]:
         values["ema_momentum"] = None
+    if "augment_probability" in given and not values["augment"]:
+        raise ValueError("--augment_probability needs --augment, e.g. --augment=color,translation,cutout.")
     _check_pack(values["batch_size"], values["pack"], values["conditional"])
     natural = max(1, source.num_examples // values["batch_size"] // values["n_critic"])
     if epochs is not None:
@@ -82,6 +84,7 @@ def _check(given, epochs, model, network, source):
             "n_critic": "has no critic",
             "pack": "has no critic",
             "ema_momentum": "keeps no average",
+            "augment": "has no discriminator",
         }
         for name, reason in reasons.items():
             if given.get(name):
@@ -90,6 +93,8 @@ def _check(given, epochs, model, network, source):
             raise ValueError("--model=vae has no encoder for --network=resnet: use mlp or dcgan.")
     if "penalty_weight" in given and model not in PENALIZED:
         raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
+    if given.get("augment") and len(source.example_shape) == 1:
+        raise ValueError(f"--augment is for images: {source.name} holds points.")
     for name in ("beta_1", "beta_2"):
         if name in given and getattr(MODELS[model], name) is None:
             raise ValueError(f"--{name} is for models that Adam trains: --model={model} is trained by RMSprop.")

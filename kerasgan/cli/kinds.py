@@ -60,6 +60,13 @@ def number(positive: bool = False, below_one: bool = False) -> Kind:
     return Kind("X", expected, holds, float)
 
 
+def probability() -> Kind:
+    """A number from 0 to 1, or `adaptive`."""
+    holds = lambda value: value == "adaptive" or (_is_finite(value) and 0 <= value <= 1)
+    parse = lambda text: text if text == "adaptive" else float(text)
+    return Kind("X", "a number from 0 to 1, or adaptive", holds, parse)
+
+
 def integers(least: int = 1) -> Kind:
     """A list of integers; a tuple in Python."""
     holds = lambda value: isinstance(value, tuple) and bool(value) and all(_is_integer(one, least) for one in value)
@@ -77,12 +84,17 @@ def interval() -> Kind:
     return Kind("LOW,HIGH", "two finite numbers, the lower one first, e.g. 0,4095", holds, parse)
 
 
-def names(*choices: str) -> Kind:
-    """Some of a few names."""
+def names(*choices: str, empty: str | None = None) -> Kind:
+    """Some of a few names, each once; `empty` is the text for none of them."""
     known = ", ".join(choices)
-    holds = lambda value: bool(value) and all(name in choices for name in value)
-    parse = lambda text: tuple(part.strip() for part in text.split(","))
-    return Kind("NAME,...", f"some of {known}, with commas", holds, parse, f" Any of {known}.")
+    expected = f"some of {known}, with commas" + (f", or {empty}" if empty else "")
+
+    def holds(value):
+        known = isinstance(value, tuple) and all(name in choices for name in value)
+        return known and len(set(value)) == len(value) and bool(value or empty)
+
+    parse = lambda text: () if text == empty else tuple(part.strip() for part in text.split(","))
+    return Kind("NAME,...", expected, holds, parse, f" Any of {known}" + (f"; or {empty}." if empty else "."))
 
 
 def _is_integer(value, least, most=math.inf):

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 
 from kerasgan import papers
-from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, number, text
+from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, names, number, probability, text
 
 MODELS = {
     "wgan_gp": papers.WGAN_GP,
@@ -172,6 +172,16 @@ class Configuration:
     on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
     image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
     flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
+    augment: tuple[str, ...] = _setting(
+        names("flip", "color", "translation", "cutout", empty="none"),
+        "Augment what the discriminator sees, real and generated images alike (DiffAugment), for small data sets.",
+        (),
+    )
+    augment_probability: float | str = _setting(
+        probability(),
+        "Share of the images that each operation of --augment changes; adaptive: more as the discriminator overfits.",
+        1.0,
+    )
     dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)
     data_dir: str | None = _setting(
         text("PATH"), "Where TensorFlow Datasets keeps its data. By default, its usual directory."

@@ -1,0 +1,222 @@
+"""Augmentation of what the discriminator sees, real and generated alike, for data sets that it would learn by heart.
+
+The discriminator judges T(x) wherever it would judge x, with new random parameters for each image and each use, and the
+generator learns through T. As long as T can be undone in distribution, the generator still learns the images as they
+are. All randomness comes from `sample`, so that the rest is a pure function that XLA may compile.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from kerasgan.configured import Configured
+from kerasgan.errors import ModelContractError, checked_number, invalid
+from kerasgan.stateless import Stream
+
+OPERATIONS = ("flip", "color", "translation", "cutout")
+# An image's uniforms: one for each operation that may be left out, then one for each parameter.
+_GATES = ("flip", "brightness", "saturation", "contrast", "translation", "cutout")
+_PARAMETERS = ("flip", "brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
+
+Parameters = dict[str, tf.Tensor]
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class DiffAugment(Configured):
+    """Differentiable augmentation: each operation in turn, on every image with parameters of its own.
+
+    | operation | formula, for images in [-1, 1] |
+    |---|---|
+    | flip | mirrors left and right, with probability 1/2: not for letters and digits, which it would mirror |
+    | color | x + b; m + s (x - m), m the mean over channels; m + c (x - m), m the image's mean: b ~ U[-1/2, 1/2), |
+    |       | s ~ U[0, 2), c ~ U[1/2, 3/2) |
+    | translation | shifted by up to 1/8 of each side, zero outside |
+    | cutout | zero in a square of half the side whose centre is anywhere in the image |
+
+    Nothing is clipped. Zero is mid-grey; images in [0, 1] are mapped to [-1, 1] and back.
+
+    Args:
+        policy: Sequence of names, in the order in which they are applied. Defaults to `("color", "translation",
+            "cutout")`, the paper's for a few hundred images; `"color"` takes images of 1 or 3 channels.
+        probability: Float in [0, 1] of each operation (of each of the three of color) on an image. Defaults to `1.0`.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Reference: Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020, section 3.2 and the
+    authors' code; the probability as in Karras et al., Training Generative Adversarial Networks with Limited Data,
+    2020, section 2.2.
+    """
+
+    adaptive = False  # whether training moves the probability
+
+    def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
+        names = [policy] if isinstance(policy, str) else list(policy)
+        if not names or any(name not in OPERATIONS for name in names) or len(set(names)) < len(names):
+            expected = f"some of {', '.join(map(repr, OPERATIONS))}, each once, e.g. ('translation', 'cutout')"
+            raise invalid("policy", expected, f"policy={policy!r}")
+        self.policy = names
+        self.probability = checked_number("probability", probability, "[0, 1]")
+
+    def check_shape(self, image_shape: Sequence[int | None]) -> None:
+        """Refuses images that the policy is not made for."""
+        shape = tuple(image_shape)
+        if len(shape) != 3 or None in shape:
+            expected = "None for data that are not images of a known shape (height, width, channels)"
+            raise invalid("augment", expected, f"examples of shape {shape}", ModelContractError)
+        if "color" in self.policy and shape[2] not in (1, 3):
+            expected = f"a policy without 'color', which takes 1 or 3 channels: {type(self).__name__}(('translation',))"
+            raise invalid("augment", expected, f"images of {shape[2]} channels", ModelContractError)
+
+    def sample(self, images: tf.Tensor, random: Stream, probability: tf.Tensor | float | None = None) -> Parameters:
+        """The parameters of each image, drawn from the stream `random`.
+
+        Args:
+            images: `(batch, height, width, channels)`; only its shape is used.
+            probability: Scalar tensor instead of that of the constructor.
+
+        Returns:
+            Dict of tensors `(batch,)` by the names of the parameters.
+        """
+        height, width = images.shape[1:3]
+        count = len(_GATES) + len(_PARAMETERS)
+        uniforms = random.uniform((images.shape[0] or tf.shape(images)[0], count))
+        probability = self.probability if probability is None else probability
+        used = dict(zip(_GATES, tf.unstack(uniforms[:, : len(_GATES)] < probability, axis=1), strict=True))
+        u = dict(zip(_PARAMETERS, tf.unstack(uniforms[:, len(_GATES) :], axis=1), strict=True))
+        return {
+            "flip": used["flip"] & (u["flip"] < 0.5),
+            "brightness": tf.where(used["brightness"], u["brightness"] - 0.5, 0.0),
+            "saturation": tf.where(used["saturation"], 2.0 * u["saturation"], 1.0),
+            "contrast": tf.where(used["contrast"], u["contrast"] + 0.5, 1.0),
+            "shift_y": tf.where(used["translation"], _integers(u["shift_y"], -_shift(height), _shift(height)), 0),
+            "shift_x": tf.where(used["translation"], _integers(u["shift_x"], -_shift(width), _shift(width)), 0),
+            "cutout": used["cutout"],
+            "hole_y": _integers(u["hole_y"], 0, height - _hole(height) % 2),
+            "hole_x": _integers(u["hole_x"], 0, width - _hole(width) % 2),
+        }
+
+    def __call__(self, images: tf.Tensor, parameters: Parameters) -> tf.Tensor:
+        """Returns the augmented images.
+
+        Args:
+            images: Float32 `(batch, height, width, channels)` in [-1, 1].
+            parameters: What `sample` returned.
+        """
+        for name in self.policy:
+            images = _FUNCTIONS[name](images, parameters)
+        return images
+
+    def in_range(
+        self, batches: Sequence[tf.Tensor], parameters: Sequence[Parameters], bounds: tuple[float, float] | None
+    ) -> list[tf.Tensor]:
+        """Augments each batch with its own parameters.
+
+        Args:
+            batches: Float32 tensors `(batch, height, width, channels)`.
+            bounds: `(low, high)`, the range of the images; None for [-1, 1].
+        """
+        low, high = bounds or (-1.0, 1.0)
+        middle, half = (low + high) / 2.0, (high - low) / 2.0
+        if (middle, half) == (0.0, 1.0):
+            return [self(images, drawn) for images, drawn in zip(batches, parameters, strict=True)]
+        return [
+            self((images - middle) / half, drawn) * half + middle
+            for images, drawn in zip(batches, parameters, strict=True)
+        ]
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class AdaptiveAugment(DiffAugment):
+    """Augmentation whose probability follows how far the discriminator overfits.
+
+    After each update of the discriminator, p += sign(r - target) * batch / images, within [0, 1]: at most from 0 to 1
+    in `images` real images. r is the loss's measure of overfitting on real images, a moving average over about four
+    updates: 0 for none, 1 where the discriminator is sure of every one. See `AdversarialLoss.overfitting`.
+
+    Args:
+        policy: As for `DiffAugment`.
+        target: Float in (0, 1), the r that is held. Defaults to `0.6`.
+        images: Number > 0 of images. Defaults to `100_000`; the paper's 500,000 suits runs of millions of images.
+
+    Reference: Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, section 3.
+    """
+
+    adaptive = True
+
+    def __init__(
+        self,
+        policy: Sequence[str] = ("color", "translation", "cutout"),
+        target: float = 0.6,
+        images: float = 100_000,
+    ) -> None:
+        super().__init__(policy, 0.0)
+        self.target = checked_number("target", target, "(0, 1)")
+        self.images = checked_number("images", images, "(0, inf)")
+
+    def moved(self, probability: tf.Tensor, overfitting: tf.Tensor, batch: tf.Tensor | int) -> tf.Tensor:
+        """The probability after an update on `batch` images: scalars."""
+        speed = tf.cast(batch, tf.float32) / self.images
+        moved = tf.clip_by_value(probability + tf.sign(overfitting - self.target) * speed, 0.0, 1.0)
+        return tf.where(tf.math.is_finite(overfitting), moved, probability)
+
+
+def _shift(size):
+    """The farthest shift along a side."""
+    return int(size / 8 + 0.5)
+
+
+def _hole(size):
+    """The side of the hole."""
+    return int(size / 2 + 0.5)
+
+
+def _integers(uniform, low, high):
+    """Uniform integers from `low` to `high`."""
+    return tf.cast(tf.floor(uniform * (high - low + 1)), tf.int32) + low
+
+
+def _of_image(values, images):
+    """A number of each image, against all of its pixels."""
+    values = values[:, None, None, None]
+    return values if values.dtype == tf.bool else tf.cast(values, images.dtype)
+
+
+def _flip(images, parameters):
+    return tf.where(_of_image(parameters["flip"], images), images[:, :, ::-1], images)
+
+
+def _color(images, parameters):
+    images = images + _of_image(parameters["brightness"], images)
+    if images.shape[-1] > 1:  # of one channel it is the identity
+        mean = tf.reduce_mean(images, axis=-1, keepdims=True)
+        images = mean + _of_image(parameters["saturation"], images) * (images - mean)
+    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    return mean + _of_image(parameters["contrast"], images) * (images - mean)
+
+
+def _translation(images, parameters):
+    for axis, name in ((1, "shift_y"), (2, "shift_x")):
+        size = images.shape[axis]
+        border = _shift(size)
+        padded = tf.pad(images, [(border, border) if one == axis else (0, 0) for one in range(4)])
+        rows = tf.range(size) + border + parameters[name][:, None]
+        images = tf.gather(padded, rows, axis=axis, batch_dims=1)
+    return images
+
+
+def _cutout(images, parameters):
+    rows, columns = (
+        _within(tf.range(size), parameters[name][:, None], _hole(size))
+        for size, name in zip(images.shape[1:3], ("hole_y", "hole_x"), strict=True)
+    )
+    hole = rows[:, :, None] & columns[:, None, :] & parameters["cutout"][:, None, None]
+    return tf.where(hole[..., None], tf.zeros((), images.dtype), images)
+
+
+def _within(positions, centres, hole):
+    return (positions >= centres - hole // 2) & (positions < centres - hole // 2 + hole)
+
+
+_FUNCTIONS = {"flip": _flip, "color": _color, "translation": _translation, "cutout": _cutout}
