@@ -36,6 +36,7 @@ if typing.TYPE_CHECKING:  # what type checkers and editors see; at run time each
         optimization,
         penalties,
         plots,
+        recipes,
         serving,
     )
     from kerasgan.gan import GAN
@@ -78,6 +79,7 @@ __all__ = [
     "optimization",
     "penalties",
     "plots",
+    "recipes",
     "serving",
 ]
 

@@ -180,6 +180,32 @@ class UpSampling2D(keras.layers.UpSampling2D):
         return self._resize_images(units[:, :, None, None], factor, 1, "channels_last", self.interpolation)[:, :, 0, 0]
 
 
+@keras.saving.register_keras_serializable("kerasgan")
+class Blur2D(keras.layers.Layer):
+    """Low-pass filter [1, 2, 1] / 4 along height and width; edges are repeated.
+
+    It removes the highest frequency, and with it the checkerboard that a transposed convolution of stride 2 starts
+    with: put it behind one, before the activation.
+
+    Args:
+        inputs: `(batch, height, width, channels)`; the outputs have the same shape.
+
+    Reference: Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks, 2019, section 4.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        inputs = self._blurred(inputs, [inputs[:, :1], inputs, inputs[:, -1:]], 1)
+        return self._blurred(inputs, [inputs[:, :, :1], inputs, inputs[:, :, -1:]], 2)
+
+    def _blurred(self, inputs, padded, axis):
+        padded = ops.concatenate(padded, axis)
+        before, after = (padded[:, :-2], padded[:, 2:]) if axis == 1 else (padded[:, :, :-2], padded[:, :, 2:])
+        return 0.5 * inputs + 0.25 * (before + after)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+
 class _SpectralNormalization(keras.layers.Layer):
     """Kernel over its largest singular value, with the gradient through that value.
 

@@ -43,18 +43,21 @@ def _wgan_gp(*networks, **kwargs):
 
 _R1 = functools.partial(_gan, kg.losses.NonSaturating(), [kg.penalties.R1(0.5)])
 _HINGE = functools.partial(_gan, kg.losses.Hinge(), [])
-# Model, normalisation of the discriminator, learning rate, beta_1, beta_2, policy of the augmentation.
+# Model, normalisation of the discriminator, learning rate, beta_1, beta_2, policy of the augmentation,
+# whether the generator blurs what it upsamples.
 RECIPES = {
-    "wgan_gp": (_wgan_gp, None, 1e-4, 0.0, 0.9, ()),
-    "wgan_gp 5e-4": (_wgan_gp, None, 5e-4, 0.0, 0.9, ()),
-    "wgan_gp 5e-4 augmented": (_wgan_gp, None, 5e-4, 0.0, 0.9, ALL),
-    "r3gan": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, ()),
-    "r3gan augmented": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, ALL),
-    "r3gan 1e-3 augmented": (_r3gan(0.5), None, 1e-3, 0.0, 0.9, ALL),
-    "gan + r1": (_R1, None, 5e-4, 0.0, 0.9, ()),
-    "gan + r1 augmented": (_R1, None, 5e-4, 0.0, 0.9, ALL),
-    "hinge + spectral": (_HINGE, "spectral", 5e-4, 0.0, 0.9, ()),
-    "hinge + spectral augmented": (_HINGE, "spectral", 5e-4, 0.0, 0.9, ALL),
+    "wgan_gp": (_wgan_gp, None, 1e-4, 0.0, 0.9, (), False),
+    "wgan_gp 5e-4": (_wgan_gp, None, 5e-4, 0.0, 0.9, (), False),
+    "wgan_gp 5e-4 augmented": (_wgan_gp, None, 5e-4, 0.0, 0.9, ALL, False),
+    "r3gan": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, (), False),
+    "r3gan augmented": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, ALL, False),
+    "r3gan augmented blurred": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, ALL, True),
+    "r3gan blurred": (_r3gan(0.5), None, 5e-4, 0.0, 0.9, (), True),
+    "r3gan 1e-3 augmented": (_r3gan(0.5), None, 1e-3, 0.0, 0.9, ALL, False),
+    "gan + r1": (_R1, None, 5e-4, 0.0, 0.9, (), False),
+    "gan + r1 augmented": (_R1, None, 5e-4, 0.0, 0.9, ALL, False),
+    "hinge + spectral": (_HINGE, "spectral", 5e-4, 0.0, 0.9, (), False),
+    "hinge + spectral augmented": (_HINGE, "spectral", 5e-4, 0.0, 0.9, ALL, False),
 }
 
 
@@ -104,10 +107,10 @@ def read(name):
 
 def model(recipe, shape, seed, steps):
     """A compiled model whose rate decays to zero in this many steps."""
-    make, normalization, rate, beta_1, beta_2, policy = RECIPES[recipe]
+    make, normalization, rate, beta_1, beta_2, policy, blur = RECIPES[recipe]
     keras.utils.set_random_seed(seed)
     networks = (
-        kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS),
+        kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS, blur=blur),
         kg.networks.dcgan_discriminator(shape, FILTERS, normalization),
     )
     augment = kg.augmentations.DiffAugment(policy) if policy else None

@@ -312,6 +312,25 @@ def test_leaky_relu_is_the_stock_layer_and_so_is_its_gradient(slope, images):
     np.testing.assert_array_equal(own_gradient, stock_gradient)
 
 
+def test_a_blur_is_the_binomial_filter_and_keeps_what_is_flat(images):
+    blurred = keras.ops.convert_to_numpy(layers.Blur2D()(images))
+    padded = np.pad(images.numpy(), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    height, width = images.shape[1:3]
+    shifted = [
+        (weight_y * weight_x, padded[:, y : y + height, x : x + width])
+        for y, weight_y in enumerate((0.25, 0.5, 0.25))
+        for x, weight_x in enumerate((0.25, 0.5, 0.25))
+    ]
+    np.testing.assert_allclose(blurred, sum(weight * part for weight, part in shifted), atol=1e-6)
+    np.testing.assert_allclose(layers.Blur2D()(np.full((1, 1, 3, 2), 0.7, "float32")), 0.7, atol=1e-6)
+
+
+def test_a_blur_removes_a_checkerboard():
+    rows, columns = np.indices((8, 8))
+    board = ((-1.0) ** (rows + columns))[None, :, :, None].astype("float32")
+    assert np.abs(layers.Blur2D()(board).numpy())[:, 1:-1, 1:-1].max() == 0.0
+
+
 def test_leaky_relu_has_the_slope_of_the_papers_by_default():
     np.testing.assert_allclose(layers.LeakyReLU()(tf.constant([-1.0, 2.0])), [-0.2, 2.0], rtol=1e-6)
 

@@ -153,6 +153,19 @@ def test_filters_are_doubled_at_most_to_eight_times():
     assert [layer.filters for layer in convolutions] == [2, 4, 8, 16, 16]
 
 
+def test_a_young_generator_that_blurs_has_no_checkerboard():
+    """Energy at the highest frequency of both axes, as a share of all but the mean."""
+    latents = np.random.default_rng(0).normal(size=(64, 16)).astype("float32")
+
+    def share(blur):
+        keras.utils.set_random_seed(0)
+        images = networks.dcgan_generator((32, 32, 3), 16, 8, blur=blur)(latents).numpy()
+        energy = np.abs(np.fft.fft2(images - images.mean((1, 2), keepdims=True), axes=(1, 2))) ** 2
+        return energy[:, 16, 16].sum() / energy.sum()
+
+    assert share(True) < 0.01 * share(False)
+
+
 def test_dcgan_leaves_normalization_out_at_the_image():
     # Radford et al., section 3: not at the generator's output layer and not at the discriminator's input layer.
     discriminator = networks.dcgan_discriminator((28, 28, 1), filters=2, normalization="batch")

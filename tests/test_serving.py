@@ -906,8 +906,8 @@ def mnist(tmp_path_factory):
     """The model of the page, exported by its code."""
     directory = tmp_path_factory.mktemp("page")
     gan = small(shape=SHAPE, num_classes=10)
-    (directory / "runs" / "mnist-wgan_gp-1").mkdir(parents=True)
-    gan.save(directory / "runs" / "mnist-wgan_gp-1" / "model.keras")
+    (directory / "runs" / "mnist-r3gan-1").mkdir(parents=True)
+    gan.save(directory / "runs" / "mnist-r3gan-1" / "model.keras")
     code = blocks("python")[0]
     with contextlib.chdir(directory):
         names = run(code)

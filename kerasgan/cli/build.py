@@ -49,6 +49,7 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         **size,
         **labels,
         **({"output_activation": None} if len(shape) == 1 else {}),  # points are not bounded
+        **({"blur": True} if configuration.blur else {}),
     )
     size["normalization"] = configuration.discriminator_normalization
     compilation: dict[str, typing.Any] = {}

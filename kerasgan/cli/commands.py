@@ -64,7 +64,7 @@ COMMANDS = {
         ),
         {
             "Data": _of_run("dataset") | _DATA | _of_run("flip", "dequantize", "on_bad_file"),
-            "Model": _of_run("model", "network", "units", "filters", "latent_dim", "conditional"),
+            "Model": _of_run("model", "network", "units", "filters", "blur", "latent_dim", "conditional"),
             "Training": {
                 **_of_run("steps"),
                 "epochs": Setting(integer(), "Passes over the data, instead of --steps."),
@@ -107,7 +107,7 @@ COMMANDS = {
         "Measures the images of the model in WORKDIR: distances, precision and recall, copies, classes, each beside "
         "the value that real examples have. Writes them to metrics.json in place of the last evaluation, and plots. "
         "docs/metrics.md says what they mean.",
-        ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-wgan_gp-1 --num_images=10000"),
+        ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-r3gan-1 --num_images=10000"),
         {
             "Evaluation": {
                 "num_images": Setting(

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 import kerasgan
-from kerasgan import datasets
+from kerasgan import datasets, recipes
 from kerasgan.cli.run_directory import read_json, write_json
-from kerasgan.cli.settings import MODELS, OPTIONAL, PENALIZED, SETTINGS, Configuration
+from kerasgan.cli.settings import IMAGES, MODELS, OPTIONAL, PENALIZED, SETTINGS, Configuration
 from kerasgan.datasets.pipeline import fingerprint
 
 # The most pictures of a run, and how many "epochs" a given number of steps is divided into.
@@ -23,12 +23,12 @@ _EPOCHS = 40
 _LARGEST_FOR_MLP = 16
 
 
-def resolve(dataset: str, model: str = "wgan_gp", *, source: datasets.Source, **flags: typing.Any) -> Configuration:
+def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, **flags: typing.Any) -> Configuration:
     """Returns the configuration of a run. A flag goes before what was tuned, and that before the model's paper.
 
     Args:
         dataset: Name or path, as the user gave it.
-        model: One of `MODELS`.
+        model: One of `MODELS`; None for the default.
         source: What was read.
         **flags: Fields of `Configuration` that the user has set, `epochs` instead of `steps`; None stands for not set.
 
@@ -38,9 +38,16 @@ def resolve(dataset: str, model: str = "wgan_gp", *, source: datasets.Source, **
     given = {name: value for name, value in flags.items() if value is not None}
     small = len(source.example_shape) == 1 or max(source.example_shape[:2]) <= _LARGEST_FOR_MLP
     network = given.pop("network", "mlp" if small else "dcgan")
+    kinds = (dataset,) if small else (dataset, IMAGES)
+    model = model or SETTINGS["model"].default_for(*kinds)
     epochs = given.pop("epochs", None)
     _check(given, epochs, model, network, source)
-    values = {name: setting.default_for(dataset, model) for name, setting in SETTINGS.items()}
+    values = {name: setting.default_for(*kinds, model=model) for name, setting in SETTINGS.items()}
+    if not small:
+        values["blur"] = recipes.IMAGES.blur and network == "dcgan"
+    if not small and model != "vae":
+        values["conditional"] = given.get("pack", 1) == 1 and recipes.IMAGES.by_class(source.num_classes)
+        values["augment"] = recipes.IMAGES.policy(source.num_examples, source.example_shape[-1])
     for name in ("n_critic", "learning_rate", "beta_1", "beta_2"):
         if values[name] is None:
             values[name] = getattr(MODELS[model], name)
@@ -76,6 +83,8 @@ def _check(given, epochs, model, network, source):
         raise ValueError(f"--units is for --network=mlp; the network here is {network}: use --filters.")
     if "filters" in given and network == "mlp":
         raise ValueError("--filters is for --network=dcgan or resnet; the network here is mlp: use --units.")
+    if given.get("blur") and network != "dcgan":
+        raise ValueError(f"--blur is for --network=dcgan; the network here is {network}.")
     if len(source.example_shape) == 1 and network != "mlp":
         raise ValueError(f"{source.name} holds points, which --network={network} cannot make: use --network=mlp.")
     if model == "vae":

@@ -9,7 +9,7 @@ import math
 import typing
 from collections.abc import Mapping
 
-from kerasgan import papers
+from kerasgan import papers, recipes
 from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, names, number, probability, text
 
 MODELS = {
@@ -36,7 +36,7 @@ class Setting:
         kind: Its values.
         help: What `--help` says of it; the choices and the default are added.
         default: None where it depends on the data or on the model's paper.
-        tuned: Other defaults, by the name of a dataset, or by that of a dataset and that of a model.
+        tuned: Other defaults, by the name of a dataset or `IMAGES`, or by one of these and the name of a model.
         required: Whether `config.json` must have it; what else is missing there has its default.
     """
 
@@ -46,8 +46,10 @@ class Setting:
     tuned: Mapping[str | tuple[str, str], typing.Any] = dataclasses.field(default_factory=dict)
     required: bool = False
 
-    def default_for(self, dataset: str, model: str) -> typing.Any:
-        return self.tuned.get((dataset, model), self.tuned.get(dataset, self.default))
+    def default_for(self, *kinds: str, model: str | None = None) -> typing.Any:
+        """The default for the first of these kinds of data, names of a dataset or `IMAGES`, that has one."""
+        keys: list[typing.Any] = [key for kind in kinds for key in ((kind, model), kind)]
+        return next((self.tuned[key] for key in keys if key in self.tuned), self.default)
 
     @property
     def _by_dataset(self):
@@ -72,11 +74,14 @@ def _shown(value):
     return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
+IMAGES = "images above 16 pixels"
+_RECIPE = recipes.IMAGES
 _POINTS = ("ring", "grid", "swiss_roll")
 # "Smaller lambda seems to help for toy tasks specifically": the WGAN-GP authors' gan_toy.py. With 10 the critic of a
 # ring stays in the cone whose peak, and so the generator, is at the centre.
 _TOYS = [(dataset, model) for dataset in _POINTS for model in ("wgan_gp", "wgan_lp")]
 _MNIST = [("mnist", "wgan_gp"), ("fashion_mnist", "wgan_gp")]
+_OF_RECIPE = (IMAGES, "r3gan")
 
 
 def _setting(*arguments: typing.Any, **options: typing.Any) -> typing.Any:
@@ -94,7 +99,7 @@ class Configuration:
         "digits",
         required=True,
     )
-    model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", required=True)
+    model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", {IMAGES: "r3gan"}, required=True)
     network: str = _setting(
         choice(*NETWORKS, automatic="auto"),
         "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones.",
@@ -110,7 +115,13 @@ class Configuration:
         integer(),
         "Filters of the layer next to the image for dcgan, of all layers for resnet.",
         64,
-        {"mnist": 32, "fashion_mnist": 32},
+        {IMAGES: _RECIPE.filters},
+    )
+    blur: bool = _setting(
+        BOOLEAN,
+        "Low-pass filter behind each upsampling in the generator, for dcgan: no checkerboard. By default for images "
+        "above 16 pixels.",
+        False,
     )
     generator_normalization: str | None = _setting(
         choice(*NORMALIZATIONS), "Normalization in the generator.", required=True
@@ -118,13 +129,23 @@ class Configuration:
     discriminator_normalization: str | None = _setting(
         choice(*NORMALIZATIONS), "Normalization in the discriminator or encoder.", required=True
     )
-    conditional: bool = _setting(BOOLEAN, "Generate by class; needs labels.", False)
+    conditional: bool = _setting(
+        BOOLEAN,
+        "Generate by class; needs labels. By default for images above 16 pixels that have labels of at most "
+        f"{_RECIPE.most_classes} classes.",
+        False,
+    )
     penalty_weight: float | None = _setting(
         number(),
         "Weight of the gradient penalty; gamma for r3gan. By default the paper's, or the one tuned for the dataset.",
-        tuned=dict.fromkeys(_TOYS, 0.1),
+        tuned=dict.fromkeys(_TOYS, 0.1) | {_OF_RECIPE: _RECIPE.gamma},
     )
-    latent_dim: int = _setting(integer(), "Size of a latent vector.", 128, {"digits": 32} | dict.fromkeys(_POINTS, 2))
+    latent_dim: int = _setting(
+        integer(),
+        "Size of a latent vector.",
+        128,
+        {"digits": 32} | dict.fromkeys(_POINTS, 2) | {IMAGES: _RECIPE.latent_dim},
+    )
     batch_size: int = _setting(integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
     n_critic: int = _setting(
         integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
@@ -135,7 +156,7 @@ class Configuration:
     learning_rate: float = _setting(
         number(positive=True),
         "Learning rate of both optimizers. By default the paper's, or the one tuned for the dataset.",
-        tuned=dict.fromkeys([("digits", "wgan_gp"), *_MNIST], 5e-4),
+        tuned=dict.fromkeys([("digits", "wgan_gp"), *_MNIST], 5e-4) | {_OF_RECIPE: _RECIPE.learning_rate},
         required=True,
     )
     beta_1: float | None = _setting(
@@ -149,9 +170,10 @@ class Configuration:
     )
     learning_rate_decay: bool = _setting(
         BOOLEAN,
-        "Decay the learning rate linearly to zero. By default only for wgan_gp on mnist and fashion_mnist.",
+        "Decay the learning rate linearly to zero. By default for r3gan on images above 16 pixels, and for wgan_gp on "
+        "mnist and fashion_mnist.",
         False,
-        dict.fromkeys(_MNIST, True),
+        dict.fromkeys([_OF_RECIPE, *_MNIST], True),
     )
     ema_momentum: float | None = _setting(
         number(below_one=True),
@@ -162,7 +184,7 @@ class Configuration:
         integer(),
         "Updates of the generator.",
         20_000,
-        {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | {"mnist": 7_000, "fashion_mnist": 7_000},
+        {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | dict.fromkeys(_MNIST, 7_000) | {IMAGES: _RECIPE.steps},
     )
     steps_per_epoch: int = _setting(integer(), "Updates of the generator between two pictures.", required=True)
     checkpoint_every: int | None = _setting(
@@ -174,7 +196,8 @@ class Configuration:
     flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
     augment: tuple[str, ...] = _setting(
         names("flip", "color", "translation", "cutout", empty="none"),
-        "Augment what the discriminator sees, real and generated images alike (DiffAugment), for small data sets.",
+        "Augment what the discriminator sees, real and generated images alike (DiffAugment). By default "
+        f"color,translation,cutout for images above 16 pixels of which there are fewer than {_RECIPE.augment_below:,}.",
         (),
     )
     augment_probability: float | str = _setting(

@@ -34,8 +34,7 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     if workdir is not None and not flags["dry_run"]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
-    for name in ("dataset", "model"):
-        given.setdefault(name, SETTINGS[name].default)
+    given.setdefault("dataset", SETTINGS["dataset"].default)
     data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
     configuration = configurations.resolve(source=data.train, **given)
     model, dataset = prepare(configuration, data, strategy)

@@ -13,7 +13,7 @@ import keras
 from keras import layers as keras_layers
 
 from kerasgan import layers
-from kerasgan.errors import checked_integer
+from kerasgan.errors import checked_boolean, checked_integer
 from kerasgan.networks import blocks
 
 _SMALLEST = 4
@@ -27,6 +27,7 @@ def dcgan_generator(
     normalization: str | None = "batch",
     num_classes: int | None = None,
     kernel_size: int = 4,
+    blur: bool = False,
 ) -> keras.Model:
     """Generator of transposed convolutions: latents -> images in [-1, 1].
 
@@ -36,12 +37,15 @@ def dcgan_generator(
         filters: Filters of the layer nearest to the image; doubled at each halving, up to eight times.
         normalization: None, `"batch"`, `"layer"` or `"instance"`. Defaults to `"batch"`, the paper's.
         num_classes: Number of classes for a conditional generator `[latents, labels] -> images`.
-        kernel_size: Defaults to `4`: a multiple of the stride leaves no checkerboard.
+        kernel_size: Defaults to `4`: a multiple of the stride covers every pixel alike.
+        blur: Whether a low-pass filter follows each transposed convolution, so that a young generator has no
+            checkerboard either. Defaults to False.
     """
     height, width, channels = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer", "instance"))
     filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     sizes = blocks.halvings((height, width), _SMALLEST)
     widths = _widths(filters, len(sizes) - 1)
+    blur = checked_boolean("blur", blur)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], widths[-1] if widths else filters)
     x = keras_layers.Dense(math.prod(start), use_bias=normalization is None, kernel_initializer="he_normal")(x)
@@ -56,10 +60,10 @@ def dcgan_generator(
             use_bias=normalization is None,
             kernel_initializer="he_normal",
         )(x)
-        x = _activate(blocks.crop(x, size), normalization)
+        x = _activate(_cleared(x, size, blur), normalization)
     strides = 2 if len(sizes) > 1 else 1
     x = keras_layers.Conv2DTranspose(channels, kernel_size, strides, "same", data_format="channels_last")(x)
-    return blocks.generator_model(inputs, blocks.crop(x, (height, width)), "tanh")
+    return blocks.generator_model(inputs, _cleared(x, (height, width), blur), "tanh")
 
 
 def dcgan_discriminator(
@@ -93,6 +97,12 @@ def dcgan_encoder(
     """Encoder of a `VAE`, with the trunk of `dcgan_discriminator` and its arguments."""
     images, features = _trunk(image_shape, filters, normalization, kernel_size)
     return blocks.encoder_model(images, features, latent_dim)
+
+
+def _cleared(x, size, blur):
+    """What a transposed convolution leaves, cut to `size`, without its checkerboard where that is wanted."""
+    x = blocks.crop(x, size)
+    return layers.Blur2D()(x) if blur else x
 
 
 def _widths(filters, count):

@@ -1,0 +1,103 @@
+"""Settings that make good images in minutes on a CPU, found by comparison (`scripts/study_recipes.py`).
+
+The models' own defaults are those of their papers. `kerasgan train` takes the recipe for images above 16 pixels, and
+`gan` makes the same model in Python.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasgan.gan import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An `R3GAN` with the networks of DCGAN, and how it is trained.
+
+    Args:
+        filters: Filters of the layer next to the image.
+        blur: Whether the generator blurs what it upsamples.
+        latent_dim: Size of a latent vector.
+        gamma: Float >= 0, weight of R1 and R2.
+        learning_rate: Float > 0, of both Adam optimizers; it decays linearly to zero in `steps`.
+        beta_1, beta_2: Floats in [0, 1), of Adam.
+        ema_momentum: Float in [0, 1), of the average of the generator's weights.
+        batch_size: Images per update.
+        steps: Updates of the generator.
+        augment_below: With fewer images, the discriminator's are augmented.
+        most_classes: With labels of more classes than this, they are not used.
+    """
+
+    filters: int = 32
+    blur: bool = True
+    latent_dim: int = 64
+    gamma: float = 0.5
+    learning_rate: float = 5e-4
+    beta_1: float = 0.0
+    beta_2: float = 0.9
+    ema_momentum: float = 0.999
+    batch_size: int = 64
+    steps: int = 6_000
+    augment_below: int = 10_000
+    most_classes: int = 100
+
+    def by_class(self, num_classes: int | None) -> bool:
+        """Whether to generate by class: what a class has in common need not be learnt to be told apart."""
+        return num_classes is not None and 1 < num_classes <= self.most_classes
+
+    def policy(self, num_images: int, channels: int) -> tuple[str, ...]:
+        """The operations of `DiffAugment` for so many images; none if they are many."""
+        if num_images >= self.augment_below:
+            return ()
+        return ("color", "translation", "cutout") if channels in (1, 3) else ("translation", "cutout")
+
+
+IMAGES = Recipe()
+
+
+def gan(
+    image_shape: tuple[int, int, int],
+    num_images: int,
+    num_classes: int | None = None,
+    steps: int = IMAGES.steps,
+    seed: int = 0,
+    filters: int = IMAGES.filters,
+) -> "GAN":
+    """A compiled model for images, made by the recipe.
+
+    Args:
+        image_shape: `(height, width, channels)`, each side above 16 pixels.
+        num_images: Integer >= 1, how many there are to learn from: with fewer than 10,000, what the discriminator sees
+            is augmented.
+        num_classes: Number of classes for a model that generates by label. Defaults to none.
+        steps: Integer >= 1, updates of the generator that it will be trained for: the learning rate is zero then.
+        seed: Integer >= 0, of the weights, too; it becomes Keras's global seed.
+        filters: Integer >= 1, filters of the layer next to the image.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+    import keras
+
+    from kerasgan import augmentations, errors, optimization, variants
+    from kerasgan.networks import dcgan
+
+    num_images, steps = errors.checked_integer("num_images", num_images), errors.checked_integer("steps", steps)
+    keras.utils.set_random_seed(errors.checked_integer("seed", seed, 0))
+    sizes: dict[str, Any] = {"filters": filters, "num_classes": num_classes}
+    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, "blur": IMAGES.blur}
+    generator = dcgan.dcgan_generator(image_shape, **own, **sizes)
+    discriminator = dcgan.dcgan_discriminator(image_shape, **sizes)
+    policy = IMAGES.policy(num_images, image_shape[-1])
+    model = variants.R3GAN(
+        generator,
+        discriminator,
+        IMAGES.gamma,
+        ema_momentum=IMAGES.ema_momentum,
+        seed=seed,
+        augment=augmentations.DiffAugment(policy) if policy else None,
+    )
+    rate = keras.optimizers.schedules.PolynomialDecay(IMAGES.learning_rate, steps, end_learning_rate=0.0)
+    model.compile(*(optimization.adam(rate, IMAGES.beta_1, IMAGES.beta_2) for _ in range(2)))
+    return model

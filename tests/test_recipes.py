@@ -1,0 +1,92 @@
+"""The recipe for images: the command's default, and the same model in Python."""
+
+import numpy as np
+import pytest
+
+import kerasgan as kg
+from kerasgan import augmentations
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli.build import build
+from kerasgan.datasets import Source
+
+
+def source(num_images, shape=(32, 32, 3), classes=None):
+    labels = None if classes is None else np.arange(num_images, dtype="int32") % classes
+    return Source("some", np.zeros((num_images, *shape), "uint8"), labels)
+
+
+def unnamed(configuration):
+    """Without the names that Keras counts on."""
+    if isinstance(configuration, dict):
+        names = ("name", "registered_name", "inbound_nodes", "input_layers", "output_layers")
+        return {key: unnamed(value) for key, value in configuration.items() if key not in names}
+    return [unnamed(value) for value in configuration] if isinstance(configuration, list) else configuration
+
+
+@pytest.mark.parametrize(
+    ("num_images", "shape", "policy"),
+    [
+        (404, (32, 32, 3), ["color", "translation", "cutout"]),
+        (404, (17, 20, 2), ["translation", "cutout"]),
+        (10_000, (28, 28, 1), None),
+    ],
+)
+def test_the_command_and_python_make_the_same_model(num_images, shape, policy):
+    of_command = build(configurations.resolve("some", source=source(num_images, shape)), source(num_images, shape))
+    in_python = kg.recipes.gan(shape, num_images)
+    assert isinstance(in_python, kg.R3GAN)
+    for described in ("get_config", "get_compile_config"):
+        assert unnamed(getattr(in_python, described)()) == unnamed(getattr(of_command, described)())
+    assert (in_python.augment and in_python.augment.policy) == policy
+
+
+def test_it_trains_and_its_rate_ends_at_zero():
+    model = kg.recipes.gan((18, 18, 1), num_images=64, num_classes=2, steps=4, filters=4)
+    images = np.random.default_rng(0).integers(0, 256, (64, 18, 18, 1)).astype("uint8")
+    model.fit(images, np.arange(64) % 2, batch_size=16, epochs=1, verbose=0)
+    assert isinstance(model.augment, augmentations.DiffAugment)
+    assert float(np.array(model.d_optimizer.learning_rate)) == float(np.array(model.g_optimizer.learning_rate)) == 0.0
+    assert model.generate(3, labels=1, seed=0).shape == (3, 18, 18, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"num_images": 0}, {"num_images": 10, "steps": 0}, {"num_images": 1, "seed": -1}]
+)
+def test_what_cannot_be_used_is_refused(arguments):
+    with pytest.raises(ValueError, match=rf"`{list(arguments)[-1]}`"):
+        kg.recipes.gan((28, 28, 1), **arguments)
+
+
+def test_small_images_and_points_keep_what_was_tuned_for_them():
+    digits = configurations.resolve("digits", source=source(1_797, (8, 8, 1)))
+    assert (digits.model, digits.network, digits.blur, digits.augment) == ("wgan_gp", "mlp", False, ())
+    other = configurations.resolve("some", "wgan_gp", source=source(20_000))
+    assert (other.model, other.learning_rate, other.learning_rate_decay) == ("wgan_gp", 1e-4, False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "classes", "conditional"),
+    [
+        ({}, 10, True),
+        ({}, None, False),
+        ({}, 1, False),
+        ({}, 101, False),
+        ({"conditional": False}, 10, False),
+        ({"pack": 2}, 10, False),
+        ({"model": "vae"}, 10, False),
+        ({"model": "wgan_gp"}, 10, True),
+    ],
+)
+def test_images_are_generated_by_class_where_there_are_classes(flags, classes, conditional):
+    resolved = configurations.resolve("some", source=source(400, classes=classes), **flags)
+    assert resolved.conditional is conditional
+    assert build(resolved, source(400, classes=classes)).conditional is conditional
+
+
+@pytest.mark.parametrize(
+    ("network", "flags", "message"), [("mlp", {"blur": True}, "--blur is for"), ("resnet", {"blur": True}, "--blur is")]
+)
+def test_a_blur_needs_dcgan(network, flags, message):
+    with pytest.raises(ValueError, match=message):
+        configurations.resolve("some", source=source(400), network=network, **flags)
+    assert not configurations.resolve("some", source=source(400), network=network).blur
