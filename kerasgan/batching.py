@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasgan.errors import DataError, invalid
+from kerasgan.errors import DataError, ModelContractError, invalid
 
 
 def split(element: Any, argument: str = "x", fix: str = "`x.map(lambda *parts: parts[:2])`") -> tuple[Any, Any]:
@@ -21,6 +21,22 @@ def split(element: Any, argument: str = "x", fix: str = "`x.map(lambda *parts: p
 def size(images: tf.Tensor) -> int | tf.Tensor:
     """Size of a batch: an integer where it is static, else a scalar tensor."""
     return images.shape[0] or tf.shape(images)[0]
+
+
+def divided(
+    images: tf.Tensor, labels: tf.Tensor | None, count: int, rank: int
+) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+    """`count` pairs of images and labels out of `(batch, count, ...)`, or one out of `(batch, ...)`.
+
+    Args:
+        rank: Rank of one image.
+    """
+    if images.shape.rank == rank + 1:
+        images, labels = images[:, None], None if labels is None else labels[:, None]
+    if images.shape[1] != count:
+        expected = f"{count} batches as (batch, n_critic, ...): call `fit`, which groups them"
+        raise invalid("x", expected, f"images of shape {images.shape}", ModelContractError)
+    return [(images[:, k], None if labels is None else labels[:, k]) for k in range(count)]
 
 
 def packed(images: tf.Tensor, pack: int) -> tf.Tensor:

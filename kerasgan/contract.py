@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasgan import _keras, distribution, layers, ranges, stateless
 from kerasgan.augmentations import DiffAugment
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import ModelContractError, invalid, warn
+from kerasgan.errors import ModelContractError, checked_integer, checked_number, invalid, warn
 from kerasgan.losses import AdversarialLoss
 from kerasgan.penalties import Penalty
 
@@ -170,8 +170,12 @@ def num_classes(network: keras.Model) -> int | None:
     return next(sizes, None)
 
 
-def check_penalized(discriminator: keras.Model) -> None:
-    """Refuses batch normalisation, because a penalty is about the gradient at a single image."""
+def check_penalized(discriminator: keras.Model, warns: bool = False) -> None:
+    """Refuses batch normalisation, because a penalty is about the gradient at a single image.
+
+    Args:
+        warns: Whether to warn of layers without exact second derivatives, which a penalty needs.
+    """
     for layer in _keras.layers_of(discriminator):
         if isinstance(layer, keras.layers.BatchNormalization) and not _is_frozen(layer):
             expected = (
@@ -179,6 +183,11 @@ def check_penalized(discriminator: keras.Model) -> None:
                 "kerasgan.layers.GroupNormalization(groups=1), or `normalization='layer'`"
             )
             raise invalid("discriminator", expected, f"layer {layer.name!r}", ModelContractError)
+    for layer, replacement in layers.inexact_layers(discriminator) if warns else ():
+        warn(
+            f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
+            f"exact on TensorFlow. Use {replacement}.",
+        )
 
 
 def _is_frozen(layer):
@@ -187,13 +196,19 @@ def _is_frozen(layer):
     return not layer.trainable or (bool(calls) and all(training is False for training in calls))
 
 
-def warn_of_inexact_layers(discriminator: keras.Model) -> None:
-    """Warns of layers without exact second derivatives, which a penalty needs."""
-    for layer, replacement in layers.inexact_layers(discriminator):
-        warn(
-            f"The penalty's gradient through layer {layer.name!r} of the discriminator ({type(layer).__name__}) is not "
-            f"exact on TensorFlow. Use {replacement}.",
-        )
+def check_schedules(penalties: Sequence[Penalty], n_critic: int) -> None:
+    """Refuses lazy penalties that would fall on other updates in each step."""
+    for penalty in penalties:
+        every = checked_integer("every", penalty.every)
+        if n_critic % every:
+            expected = f"a divisor of n_critic={n_critic} for {penalty.name!r}: make `n_critic` a multiple of it"
+            raise invalid("every", expected, f"every={every}")
+
+
+def checked_momentum(ema_momentum: float | None) -> float | None:
+    """Returns the momentum of an average of weights, or None."""
+    advice = ", e.g. 0.999, or None"
+    return None if ema_momentum is None else checked_number("ema_momentum", ema_momentum, "[0, 1)", advice)
 
 
 def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int | None]) -> Any:

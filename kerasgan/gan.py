@@ -1,5 +1,6 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import tensorflow as tf
 from kerasgan import batching, contract, distribution, inference, optimization, papers, stateless, updates
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
-from kerasgan.errors import DataError, ModelContractError, checked_integer, checked_number, invalid
+from kerasgan.errors import DataError, checked_integer, invalid
 from kerasgan.losses import AdversarialLoss, NonSaturating
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
@@ -77,19 +78,16 @@ class GAN(GenerativeModel):
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        self.n_critic, self.pack = n_critic, checked_integer("pack", pack)
         contract.check_objective(self.loss, self.penalties)
+        self.n_critic, self.pack = n_critic, checked_integer("pack", pack)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
         contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
-            contract.check_penalized(discriminator)
-            contract.warn_of_inexact_layers(discriminator)
+            contract.check_penalized(discriminator, warns=True)
         self.discriminator = discriminator
         self.updates = self._state("updates", "int64")  # of both networks together: it numbers the random draws
         self.constraint: Any = contract.checked_constraint(constraint)
-        if ema_momentum is not None:
-            ema_momentum = checked_number("ema_momentum", ema_momentum, "[0, 1)", ", e.g. 0.999, or None")
-        self.ema_momentum: Any = ema_momentum
+        self.ema_momentum: Any = contract.checked_momentum(ema_momentum)
         self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
         self.augment = contract.checked_augmentation(augment, self.image_shape)
         self.augment_probability: Any = None  # a variable where training moves it
@@ -118,6 +116,7 @@ class GAN(GenerativeModel):
         if value != vars(self).get("_n_critic", value) and not self._saves("n_critic"):
             expected = f"what the constructor of {type(self).__name__} decides: make the model again"
             raise invalid("n_critic", expected, f"n_critic={value}, which would not be saved")
+        contract.check_schedules(self.penalties, value)
         self._n_critic = value
 
     def _constants(self):
@@ -217,7 +216,6 @@ class GAN(GenerativeModel):
         batches = self._minibatches(data)
         values = self._update_discriminator(batches)
         of_generator = self._update_generator(*batches[-1])
-        # The share of all updates of the step.
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
         if self.augment_probability is not None:
             values["augment_probability"] = self._adapted(values, batching.size(batches[-1][0]))
@@ -227,33 +225,39 @@ class GAN(GenerativeModel):
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def _update_discriminator(self, batches):
-        draw, loss, constraint = self._discriminator_draws, self._discriminator_loss, self.constraint
-        update = Update(self, self.discriminator, self.d_optimizer, self.updates, draw, loss, constraint)
-        logs = [update(*batch) for batch in batches]
-        return {name: tf.add_n([values[name] for values in logs]) / len(logs) for name in logs[0]}
+        @functools.cache  # one graph for each set of penalties
+        def update_with(*penalties):
+            draw = functools.partial(self._discriminator_draws, penalties=penalties)
+            loss = functools.partial(self._discriminator_loss, penalties=penalties)
+            return Update(self, self.discriminator, self.d_optimizer, self.updates, draw, loss, self.constraint)
+
+        due = [[one for one in self.penalties if number % one.every == 0] for number in range(len(batches))]
+        logs = [update_with(*penalties)(*batch) for penalties, batch in zip(due, batches, strict=True)]
+        known = {name: [values[name] for values in logs if name in values] for name in logs[0]}
+        return {name: tf.add_n(values) / len(values) for name, values in known.items()}
 
     def _update_generator(self, *batch):
         draw, loss = self._generator_draws, self._generator_loss
         return Update(self, self.generator, self.g_optimizer, self.updates, draw, loss)(*batch)
 
-    def _discriminator_loss(self, real, labels, latents, augmentations, noises, training=True):
-        """What the discriminator minimises, and its parts by name."""
+    def _discriminator_loss(self, real, labels, latents, augmentations, noises, penalties, training=True):
+        """What the discriminator minimises with these penalties, and its parts by name."""
         discriminate = self._discriminate(labels, training)
         real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
         real_logits, fake_logits = discriminate(real), discriminate(fake)
         loss = self.loss.discriminator(real_logits, fake_logits)
-        values, norms = {"d_loss": loss}, []
-        for penalty, noise in zip(self.penalties, noises, strict=True):
+        values, terms, norms = {"d_loss": loss}, [loss], []
+        for penalty, noise in zip(penalties, noises, strict=True):
             values[penalty.name], norm = penalty(discriminate, real, fake, noise)
+            terms.append(penalty.every * values[penalty.name])
             norms.append(tf.reduce_mean(norm))
-        objective = tf.add_n(list(values.values()))
         if norms:
             values["gradient_norm"] = tf.add_n(norms) / len(norms)
         if self.loss.distance:
             values[self.loss.distance] = -loss
         if self.augment_probability is not None and not self.learns_from_held_out:
             values["overfitting"] = self.loss.overfitting(real_logits, fake_logits)
-        return objective, values
+        return tf.add_n(terms), values
 
     def _generator_loss(self, real, labels, latents, augmentations, training=True):
         """What the generator minimises."""
@@ -293,9 +297,10 @@ class GAN(GenerativeModel):
         """The same values on held-out images, with both networks as they are for inference."""
         real, labels = self._batch(data)
         random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        latents, augmentations, noises = self._discriminator_draws(random, real, labels)
-        _, values = self._discriminator_loss(real, labels, latents, augmentations, noises, training=False)
-        _, of_generator = self._generator_loss(real, labels, latents, augmentations, training=False)
+        latents, augmentations, noises = self._discriminator_draws(random, real, labels, self.penalties)
+        drawn = latents, augmentations
+        _, values = self._discriminator_loss(real, labels, *drawn, noises, self.penalties, training=False)
+        _, of_generator = self._generator_loss(real, labels, *drawn, training=False)
         self.evaluated_batches.assign_add(1)
         more = {"skipped": 0.0, "augment_probability": self.augment_probability}
         return self._log({**values, **of_generator, **more}, batching.size(real))
@@ -308,11 +313,11 @@ class GAN(GenerativeModel):
             augmentations = [self.augment.sample(real, apart, self.augment_probability) for _ in augmentations]
         return latents, augmentations
 
-    def _discriminator_draws(self, random, real, labels):
-        """The same, and what each penalty draws."""
+    def _discriminator_draws(self, random, real, labels, penalties):
+        """The same, and what each of the penalties draws."""
         latents, augmentations = self._generator_draws(random, real, labels)
         (packs,) = self._shown([real], augmentations[:1])
-        return latents, augmentations, [penalty.sample(packs, random) for penalty in self.penalties]
+        return latents, augmentations, [penalty.sample(packs, random) for penalty in penalties]
 
     def _shown(self, images, augmentations):
         """Each batch of images as the discriminator sees it: augmented, and in packs."""
@@ -335,12 +340,7 @@ class GAN(GenerativeModel):
     def _minibatches(self, data):
         """List of `n_critic` pairs: images `(batch, ...)`, and labels `(batch,)` or None."""
         images, labels = self._batch(data)
-        if images.shape.rank == len(self.image_shape) + 1:
-            images, labels = images[:, None], None if labels is None else labels[:, None]
-        if images.shape[1] != self.n_critic:
-            expected = f"{self.n_critic} batches as (batch, n_critic, ...): call `fit`, which groups them"
-            raise invalid("x", expected, f"images of shape {images.shape}", ModelContractError)
-        return [(images[:, k], None if labels is None else labels[:, k]) for k in range(self.n_critic)]
+        return batching.divided(images, labels, self.n_critic, len(self.image_shape))
 
     def _batch(self, data):
         """Float32 images, and labels or None."""

@@ -6,6 +6,7 @@ import pytest
 import kerasgan as kg
 from kerasgan import augmentations
 from kerasgan.cli import configuration as configurations
+from kerasgan.cli import main
 from kerasgan.cli.build import build
 from kerasgan.datasets import Source
 
@@ -81,6 +82,21 @@ def test_images_are_generated_by_class_where_there_are_classes(flags, classes, c
     resolved = configurations.resolve("some", source=source(400, classes=classes), **flags)
     assert resolved.conditional is conditional
     assert build(resolved, source(400, classes=classes)).conditional is conditional
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ([], "augment    color, translation, cutout\n"),
+        (["--augment=none"], "augment    none; where a held-out value drifts away: --augment=color"),
+    ],
+)
+def test_a_run_says_whether_it_augments(flags, line, tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (60, 18, 18, 1)).astype("uint8")
+    np.savez(tmp_path / "some.npz", images=images)
+    flags = [*flags, f"--dataset={tmp_path / 'some.npz'}", f"--workdir={tmp_path / 'run'}", "--steps=1", "--filters=4"]
+    assert main(["train", "--batch_size=8", *flags]) == 0
+    assert line in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
 _SHOWN = 64
+# Below this, a discriminator may learn the images by heart in a long run.
+_FEW = 10_000
 _INTERRUPTED, _TERMINATED = 130, 143
 
 
@@ -279,6 +281,10 @@ def _print_header(configuration, data, model, workdir):
     passes = f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}"
     batches = f" of {configuration.n_critic} x {configuration.batch_size} images"
     print(f"steps      {configuration.steps:,}{batches}, {passes} passes over the data; seed {configuration.seed}")
+    if configuration.augment:
+        print(f"augment    {', '.join(configuration.augment)}")
+    elif configuration.network != "mlp" and configuration.model != "vae" and source.num_examples < _FEW:
+        print("augment    none; where a held-out value drifts away: --augment=color,translation,cutout")
     print(f"directory  {workdir}", flush=True)
 
 
