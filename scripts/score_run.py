@@ -3,8 +3,10 @@
     python scripts/score_run.py runs/digits-wgan_gp-1 [more runs]
 
 As many samples as real images, at most 10,000 of each: precision, recall, density and coverage in pixels, k = 5, from
-the package `prdc`, and the share of each class. The classifier is 5 nearest neighbours in pixels for digits, otherwise
-a small convolutional network trained here on the labelled training images; its accuracy on the test split is printed.
+the package `prdc`, the share of each class, and that of images whose largest probability is below 0.9, beside held-out
+real ones; of a model that generates by class, also how often it is the class asked for. The classifier is 5 nearest
+neighbours in pixels for digits, otherwise a small convolutional network trained here on the labelled training images;
+its accuracy on the test split is printed.
 """
 
 import argparse
@@ -23,15 +25,16 @@ import kerasgan as kg
 
 _MOST = 10_000
 _EPOCHS = 8  # of the classifier
+_SURE = 0.9
 
 
 def classifier(name, real, labels):
-    """Returns a function from images to classes, and its accuracy on held-out images."""
+    """Returns a function from images to probabilities, its accuracy on held-out images, and such images."""
     if name == "digits":
         flat = real.reshape(len(real), -1)
         half = KNeighborsClassifier(5).fit(flat[::2], labels[::2]).score(flat[1::2], labels[1::2])
         neighbours = KNeighborsClassifier(5).fit(flat, labels)
-        return lambda images: neighbours.predict(images.reshape(len(images), -1)), half
+        return lambda images: neighbours.predict_proba(images.reshape(len(images), -1)), half, real
     keras.utils.set_random_seed(0)
     layers = keras.layers
     network = keras.Sequential([keras.Input(real.shape[1:])])
@@ -47,8 +50,10 @@ def classifier(name, real, labels):
     network.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     network.fit(real, labels, batch_size=128, epochs=_EPOCHS, verbose=2)
     test = kg.datasets.read(name, split="test")
-    _, accuracy = network.evaluate(scaled(test.images), test.labels, verbose=0)
-    return lambda images: network.predict(images, verbose=0).argmax(axis=-1), accuracy
+    held_out = scaled(test.images)
+    _, accuracy = network.evaluate(held_out, test.labels, verbose=0)
+    softmax = keras.Sequential([network, layers.Softmax()])
+    return lambda images: softmax.predict(images, verbose=0), accuracy, held_out
 
 
 def scaled(images):
@@ -60,12 +65,12 @@ def main():
     parser.add_argument("workdir", nargs="+", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=0, help="for the samples")
     arguments = parser.parse_args()
-    classify = accuracy = None
+    classify = accuracy = held_out = None
     for workdir in arguments.workdir:
         name = json.loads((workdir / "config.json").read_text())["dataset"]
         source = kg.datasets.read(name)
         if classify is None and source.labels is not None:
-            classify, accuracy = classifier(name, scaled(source.images), source.labels)
+            classify, accuracy, held_out = classifier(name, scaled(source.images), source.labels)
         count = min(_MOST, source.num_examples)
         chosen = np.random.default_rng(0).permutation(source.num_examples)[:count]
         model = keras.models.load_model(workdir / "model.keras")
@@ -76,8 +81,15 @@ def main():
         print(f"{workdir}: {count:,} samples against {count:,} real, pixels, k = 5")
         print("  " + "   ".join(f"{key} {value:.3f}" for key, value in values.items()))
         if classify is not None:
-            shares = np.bincount(classify(fake), minlength=source.num_classes) / count
+            probabilities, of_real = classify(fake), classify(held_out)
+            classes = probabilities.argmax(axis=-1)
+            shares = np.bincount(classes, minlength=source.num_classes) / count
             print(f"  classes {' '.join(f'{share:.1%}' for share in shares)}   (classifier: {accuracy:.2%} held out)")
+            unclear = [(one.max(axis=-1) < _SURE).mean() for one in (probabilities, of_real)]
+            print(f"  unclear {unclear[0]:.1%}, of real images {unclear[1]:.1%}")
+            if model.conditional:
+                asked = np.arange(count) % model.num_classes
+                print(f"  as asked {(classes == asked).mean():.1%}")
 
 
 if __name__ == "__main__":
