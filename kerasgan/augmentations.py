@@ -5,6 +5,7 @@ generator learns through T. As long as T can be undone in distribution, the gene
 are. All randomness comes from `sample`, so that the rest is a pure function that XLA may compile.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -18,6 +19,8 @@ OPERATIONS = ("flip", "color", "translation", "cutout")
 # An image's uniforms: one for each operation that may be left out, then one for each parameter.
 _GATES = ("flip", "brightness", "saturation", "contrast", "translation", "cutout")
 _PARAMETERS = ("flip", "brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
+
+_LARGEST_MOVE = 0.05  # of the probability, at a validation
 
 Parameters = dict[str, tf.Tensor]
 
@@ -48,8 +51,6 @@ class DiffAugment(Configured):
     authors' code; the probability as in Karras et al., Training Generative Adversarial Networks with Limited Data,
     2020, section 2.2.
     """
-
-    adaptive = False  # whether training moves the probability
 
     def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
         names = [policy] if isinstance(policy, str) else list(policy)
@@ -131,9 +132,11 @@ class DiffAugment(Configured):
 class AdaptiveAugment(DiffAugment):
     """Augmentation whose probability follows how far the discriminator overfits.
 
-    After each update of the discriminator, p += sign(r - target) * batch / images, within [0, 1]: at most from 0 to 1
-    in `images` real images. r is the loss's measure of overfitting on real images, a moving average over about four
-    updates: 0 for none, 1 where the discriminator is sure of every one. See `AdversarialLoss.overfitting`.
+    After each step, p += sign(r - target) * (real images of the step) / images, within [0, 1]: at most from 0 to 1 in
+    `images` real images. r is `AdversarialLoss.overfitting`, the mean over the step's updates: 0 for none, 1 where the
+    discriminator is sure of every real image. With the Wasserstein loss, whose logits do not tell, `fit` needs
+    `validation_data`, r = 1 - W_val / W_train, and p moves after each validation, by at most 0.05. W_train is the mean
+    of the epoch and W_val is taken at its end, so r is too large while the distance falls.
 
     Args:
         policy: As for `DiffAugment`.
@@ -142,8 +145,6 @@ class AdaptiveAugment(DiffAugment):
 
     Reference: Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, section 3.
     """
-
-    adaptive = True
 
     def __init__(
         self,
@@ -160,6 +161,13 @@ class AdaptiveAugment(DiffAugment):
         speed = tf.cast(batch, tf.float32) / self.images
         moved = tf.clip_by_value(probability + tf.sign(overfitting - self.target) * speed, 0.0, 1.0)
         return tf.where(tf.math.is_finite(overfitting), moved, probability)
+
+    def moved_by_gap(
+        self, probability: tf.Tensor, distance: float, held_out: float, images: tf.Tensor | float
+    ) -> tf.Tensor:
+        """The probability after a validation: from a critic's distances on training and on held-out images."""
+        overfitting = 1.0 - held_out / distance if distance else math.nan
+        return self.moved(probability, tf.constant(overfitting), tf.minimum(images, _LARGEST_MOVE * self.images))
 
 
 def _shift(size):

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import _keras, distribution, layers, ranges, stateless
-from kerasgan.augmentations import DiffAugment
+from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import ModelContractError, checked_integer, checked_number, invalid, warn
 from kerasgan.losses import AdversarialLoss
@@ -211,13 +211,16 @@ def checked_momentum(ema_momentum: float | None) -> float | None:
     return None if ema_momentum is None else checked_number("ema_momentum", ema_momentum, "[0, 1)", advice)
 
 
-def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int | None]) -> Any:
-    """Returns the augmentation; refuses what is none, and images that it is not made for."""
+def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int | None], loss: AdversarialLoss) -> Any:
+    """Returns the augmentation; refuses anything else, and images and losses that it is not made for."""
     if augment is not None:
         if not isinstance(augment, DiffAugment):
             expected = "a kerasgan.augmentations.DiffAugment, e.g. kerasgan.augmentations.DiffAugment(), or None"
             raise invalid("augment", expected, f"augment={augment!r}", TypeError)
         augment.check_shape(image_shape)
+        if isinstance(augment, AdaptiveAugment) and not (loss.tells_overfitting or loss.distance):
+            expected = f"DiffAugment(probability=0.5), because {type(loss).__name__} does not tell how far it overfits"
+            raise invalid("augment", expected, "an AdaptiveAugment", ModelContractError)
     return augment
 
 

@@ -72,7 +72,7 @@ def training_of(
 
     if validate is None and model.learns_from_held_out:
         expected = (
-            "held-out images, from which an AdaptiveAugment learns with the Wasserstein loss: pass "
+            "held-out images, which AdaptiveAugment needs with the Wasserstein loss: pass "
             "`validation_split=0.1` with an array, or use DiffAugment(probability=0.5)"
         )
         raise invalid("validation_data", expected, "None")

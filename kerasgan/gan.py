@@ -1,7 +1,6 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -89,7 +88,7 @@ class GAN(GenerativeModel):
         self.constraint: Any = contract.checked_constraint(constraint)
         self.ema_momentum: Any = contract.checked_momentum(ema_momentum)
         self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
-        self.augment = contract.checked_augmentation(augment, self.image_shape)
+        self.augment = contract.checked_augmentation(augment, self.image_shape, self.loss)
         self.augment_probability: Any = None  # a variable where training moves it
         if isinstance(augment, AdaptiveAugment):
             self.augment_probability = self._state("augment_probability", "float32")
@@ -225,13 +224,16 @@ class GAN(GenerativeModel):
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def _update_discriminator(self, batches):
+        contract.check_schedules(self.penalties, self.n_critic)
+
         @functools.cache  # one graph for each set of penalties
-        def update_with(*penalties):
+        def update_with(*due):
+            penalties = [self.penalties[i] for i in due]
             draw = functools.partial(self._discriminator_draws, penalties=penalties)
             loss = functools.partial(self._discriminator_loss, penalties=penalties)
             return Update(self, self.discriminator, self.d_optimizer, self.updates, draw, loss, self.constraint)
 
-        due = [[one for one in self.penalties if number % one.every == 0] for number in range(len(batches))]
+        due = [[i for i, one in enumerate(self.penalties) if k % one.every == 0] for k in range(len(batches))]
         logs = [update_with(*penalties)(*batch) for penalties, batch in zip(due, batches, strict=True)]
         known = {name: [values[name] for values in logs if name in values] for name in logs[0]}
         return {name: tf.add_n(values) / len(values) for name, values in known.items()}
@@ -284,9 +286,9 @@ class GAN(GenerativeModel):
     def learn_from(self, means: dict[str, float], held_out: dict[str, float]) -> None:
         """Moves the probability of the augmentation after a validation, with r_v = 1 - W_val / W_train."""
         if self.learns_from_held_out:
-            name, images = f"{self.loss.distance}", self.images_since_move.numpy()
-            overfitting = 1.0 - held_out[f"val_{name}"] / (means[name] or math.nan)
-            self.augment_probability.assign(self.augment.moved(self.augment_probability, overfitting, images))
+            distances = means[f"{self.loss.distance}"], held_out[f"val_{self.loss.distance}"]
+            moved = self.augment.moved_by_gap(self.augment_probability, *distances, self.images_since_move)
+            self.augment_probability.assign(moved)
             self.images_since_move.assign(0.0)
 
     def critic_step(self, data: Any) -> dict[str, tf.Tensor]:

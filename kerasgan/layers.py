@@ -190,7 +190,7 @@ class Blur2D(keras.layers.Layer):
     Args:
         inputs: `(batch, height, width, channels)`; the outputs have the same shape.
 
-    Reference: Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks, 2019, section 4.
+    Reference: Zhang, Making Convolutional Networks Shift-Invariant Again, 2019 (its filter Triangle-3).
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -181,6 +181,8 @@ class GenerativeModel(SamplingModel):
         """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""
         if self.warmup:
             raise invalid("warmup", "False, because `train_on_batch` has no warm-up: use `fit`", "warmup=True")
+        if self.learns_from_held_out:
+            raise invalid("augment", "DiffAugment: an AdaptiveAugment learns in `fit` here", "an AdaptiveAugment")
         return super().train_on_batch(self._checked_batch(x, "fit"), y, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:

@@ -48,8 +48,8 @@ class Penalty(Configured):
         name: The name it is logged under.
         every: Integer >= 1 that divides `n_critic`: the penalty is part of one in so many updates of the discriminator,
             the first of them, with so many times its weight (lazy regularisation); it is logged as if there were no
-            factor. Adam moves back to what the penalty wants more slowly then: up to 5 with a beta_2 of 0.9. Defaults
-            to `1`.
+            factor. Adam then returns to what the penalty wants more slowly: keep it at 5 or below with a beta_2 of 0.9.
+            Defaults to `1`.
 
     Reference for `every`: Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, section 3.1.
     """

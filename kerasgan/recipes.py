@@ -44,7 +44,7 @@ class Recipe:
     most_classes: int = 100
 
     def by_class(self, num_classes: int | None) -> bool:
-        """Whether to generate by class: what a class has in common need not be learnt to be told apart."""
+        """Whether to generate by class, which makes the task easier."""
         return num_classes is not None and 1 < num_classes <= self.most_classes
 
     def policy(self, num_images: int, channels: int) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def gan(
     """A compiled model for images, made by the recipe.
 
     Args:
-        image_shape: `(height, width, channels)`, each side above 16 pixels.
+        image_shape: `(height, width, channels)`.
         num_images: Integer >= 1, how many there are to learn from: with fewer than 2,500, what the discriminator sees
             is augmented.
         num_classes: Number of classes for a model that generates by label. Defaults to none.

@@ -3,10 +3,10 @@
     python scripts/score_run.py runs/digits-wgan_gp-1 [more runs]
 
 As many samples as real images, at most 10,000 of each: precision, recall, density and coverage in pixels, k = 5, from
-the package `prdc`, the share of each class, and that of images whose largest probability is below 0.9, beside held-out
-real ones; of a model that generates by class, also how often it is the class asked for. The classifier is 5 nearest
-neighbours in pixels for digits, otherwise a small convolutional network trained here on the labelled training images;
-its accuracy on the test split is printed.
+the package `prdc`, the share of each class, and that of images whose largest probability is below 0.9, beside real ones
+of the test split (for digits, all of them); of a model that generates by class, also how often it is the class asked
+for. The classifier is 5 nearest neighbours in pixels for digits, otherwise a small convolutional network trained here
+on the labelled training images; its accuracy on the test split is printed.
 """
 
 import argparse

@@ -8,9 +8,9 @@
 Every recipe gets the same minutes of one core. A few steps tell how many steps those are, and it is trained for that
 many, with its learning rate decaying to zero. Networks: DCGAN with 32 filters next to the image, batch normalisation in
 the generator, an average of its weights with momentum 0.999. A data set is a name or a folder, then `@` and a number of
-pixels; `--images` trains on so many of it. Measured on 2,000 images (at most a fifth) that are not trained on, in
-features of a classifier of the data: FD, coverage, density, and the share of images whose largest probability is below
-0.9, beside that of real ones.
+pixels; `--images` trains on so many of it. Measured on 2,000 images (at most a fifth) that the GAN is not trained on,
+in features of a classifier, which has seen all of the data: FD, coverage, density, and the share of images whose
+largest probability is below 0.9, beside that of real ones.
 """
 
 import dataclasses

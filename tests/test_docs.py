@@ -77,8 +77,9 @@ def test_the_model_in_the_repository_needs_tensorflow_alone(tmp_path):
     assert np.abs(picture.astype(int) - made).max() <= 1  # a grey level, on another processor
 
 
-def test_the_model_in_the_repository_has_the_weights_of_its_card():
-    version = README.parent / "saved_models/digits/1"
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_a_model_in_the_repository_has_the_weights_of_its_card(name):
+    version = README.parent / "saved_models" / name / "1"
     card = json.loads((version / "model_card.json").read_text())
     served = serving.Served(version)
     assert served.card == card

@@ -1,6 +1,7 @@
 """Penalties in one of several updates of the discriminator: `every`."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -94,6 +95,27 @@ def test_what_does_not_divide_a_step_is_refused():
     with pytest.raises(ValueError, match=r"divisor of n_critic=2 for 'r1'"):
         model.n_critic = 2
     assert model.n_critic == 4
+    model.penalties[0].every = 3  # as the weight of a penalty may be set
+    model.compile()
+    with pytest.raises(ValueError, match=r"divisor of n_critic=4.*every=3"):
+        model.fit(np.zeros((8, 4, 4, 1), "float32"), batch_size=2, verbose=0)
+
+
+def test_penalties_need_not_be_hashable():
+    @dataclasses.dataclass
+    class Own(penalties.Penalty):
+        weight: float = 1.0
+        name: str = "own"
+
+        def points(self, real, fake, noise):
+            return fake
+
+        def penalty(self, norm):
+            return norm
+
+    assert Own.__hash__ is None
+    model = trained(lambda: kg.GAN(*networks(), penalties=[Own(), Own(name="other")], n_critic=2), epochs=1)
+    assert model.history.history["own"] == model.history.history["other"]
 
 
 def test_a_penalty_of_a_user_that_knows_nothing_of_it_is_in_every_update():

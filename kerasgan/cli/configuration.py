@@ -44,9 +44,10 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     _check(given, epochs, model, network, source)
     values = {name: setting.default_for(*kinds, model=model) for name, setting in SETTINGS.items()}
     if not small:
-        values["blur"] = recipes.IMAGES.blur and network == "dcgan"
+        values["blur"] = recipes.IMAGES.blur and (model, network) == ("r3gan", "dcgan")
     if not small and model != "vae":
-        values["conditional"] = given.get("pack", 1) == 1 and recipes.IMAGES.by_class(source.num_classes)
+        by_class = recipes.IMAGES.by_class(source.num_classes) and not _empty_classes(source)
+        values["conditional"] = by_class and given.get("pack", 1) == 1
         values["augment"] = recipes.IMAGES.policy(source.num_examples, source.example_shape[-1])
     for name in ("n_critic", "learning_rate", "beta_1", "beta_2"):
         if values[name] is None:
@@ -94,9 +95,10 @@ def _check(given, epochs, model, network, source):
             "pack": "has no critic",
             "ema_momentum": "keeps no average",
             "augment": "has no discriminator",
+            "augment_probability": "has no discriminator",
         }
         for name, reason in reasons.items():
-            if given.get(name):
+            if given.get(name) not in (None, False, 0, ()) or (name == "augment_probability" and name in given):
                 raise ValueError(f"--{name} is for the adversarial models: --model=vae {reason}.")
         if network == "resnet":
             raise ValueError("--model=vae has no encoder for --network=resnet: use mlp or dcgan.")
@@ -111,6 +113,16 @@ def _check(given, epochs, model, network, source):
         raise ValueError(
             f"--conditional: {source.name} has no labels. Leave it out, or put each class in a sub-folder."
         )
+    if given.get("conditional") and (empty := _empty_classes(source)):
+        raise ValueError(
+            f"--conditional: no image of {source.name} has label {empty[0]}. Number the classes from 0 without gaps, "
+            "or leave it out."
+        )
+
+
+def _empty_classes(source):
+    """Labels below the largest that no example has."""
+    return [] if source.labels is None else np.setdiff1d(np.arange(source.num_classes), source.labels).tolist()
 
 
 def _check_pack(batch_size, pack, conditional):

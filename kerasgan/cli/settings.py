@@ -115,12 +115,12 @@ class Configuration:
         integer(),
         "Filters of the layer next to the image for dcgan, of all layers for resnet.",
         64,
-        {IMAGES: _RECIPE.filters},
+        {"mnist": 32, "fashion_mnist": 32, _OF_RECIPE: _RECIPE.filters},
     )
     blur: bool = _setting(
         BOOLEAN,
-        "Low-pass filter behind each upsampling in the generator, for dcgan: no checkerboard. By default for images "
-        "above 16 pixels.",
+        "Low-pass filter behind each upsampling in the generator, for dcgan: no checkerboard. By default for r3gan on "
+        "images above 16 pixels.",
         False,
     )
     generator_normalization: str | None = _setting(
@@ -144,7 +144,7 @@ class Configuration:
         integer(),
         "Size of a latent vector.",
         128,
-        {"digits": 32} | dict.fromkeys(_POINTS, 2) | {IMAGES: _RECIPE.latent_dim},
+        {"digits": 32} | dict.fromkeys(_POINTS, 2) | {_OF_RECIPE: _RECIPE.latent_dim},
     )
     batch_size: int = _setting(integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
     n_critic: int = _setting(
@@ -184,7 +184,7 @@ class Configuration:
         integer(),
         "Updates of the generator.",
         20_000,
-        {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | dict.fromkeys(_MNIST, 7_000) | {IMAGES: _RECIPE.steps},
+        {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | dict.fromkeys(_MNIST, 7_000) | {_OF_RECIPE: _RECIPE.steps},
     )
     steps_per_epoch: int = _setting(integer(), "Updates of the generator between two pictures.", required=True)
     checkpoint_every: int | None = _setting(
