@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from kerasgan import batching
 from kerasgan.configured import Configured
 from kerasgan.errors import ModelContractError, checked_number, invalid
 from kerasgan.stateless import Stream
@@ -82,7 +83,7 @@ class DiffAugment(Configured):
         """
         height, width = images.shape[1:3]
         count = len(_GATES) + len(_PARAMETERS)
-        uniforms = random.uniform((images.shape[0] or tf.shape(images)[0], count))
+        uniforms = random.uniform((batching.size(images), count))
         probability = self.probability if probability is None else probability
         used = dict(zip(_GATES, tf.unstack(uniforms[:, : len(_GATES)] < probability, axis=1), strict=True))
         u = dict(zip(_PARAMETERS, tf.unstack(uniforms[:, len(_GATES) :], axis=1), strict=True))

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasgan import batching
 from kerasgan.configured import Configured
 from kerasgan.errors import checked_integer, checked_number
 from kerasgan.stateless import Stream
@@ -108,7 +109,7 @@ class GradientPenalty(Penalty):
         super().__init__(weight, name, every)
 
     def sample(self, real: tf.Tensor, random: Stream) -> tf.Tensor:
-        return random.uniform((real.shape[0] or tf.shape(real)[0], *[1] * (len(real.shape) - 1)))
+        return random.uniform((batching.size(real), *[1] * (len(real.shape) - 1)))
 
     def points(self, real: tf.Tensor, fake: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         return real + noise * (fake - real)
@@ -161,7 +162,7 @@ class DRAGANPenalty(GradientPenalty):
         self.scale = checked_number("scale", scale, "(0, inf)")
 
     def sample(self, real: tf.Tensor, random: Stream) -> tf.Tensor:
-        real, batch = ops.cast(real, "float32"), real.shape[0] or tf.shape(real)[0]
+        real, batch = ops.cast(real, "float32"), batching.size(real)
         t = random.uniform((batch, *[1] * (len(real.shape) - 1)))
         u = random.uniform((batch, *real.shape[1:]))
         mean = random.mean_over_replicas(ops.mean(real))

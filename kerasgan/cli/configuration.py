@@ -98,7 +98,7 @@ def _check(given, epochs, model, network, source):
             "augment_probability": "has no discriminator",
         }
         for name, reason in reasons.items():
-            if given.get(name) not in (None, False, 0, ()) or (name == "augment_probability" and name in given):
+            if given.get(name) or (name == "augment_probability" and name in given):
                 raise ValueError(f"--{name} is for the adversarial models: --model=vae {reason}.")
         if network == "resnet":
             raise ValueError("--model=vae has no encoder for --network=resnet: use mlp or dcgan.")

@@ -39,8 +39,12 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     given.setdefault("dataset", SETTINGS["dataset"].default)
     data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
     configuration = configurations.resolve(source=data.train, **given)
-    _check_adaptive(configuration, data)
     model, dataset = prepare(configuration, data, strategy)
+    if model.learns_from_held_out and _held_out(configuration, data) is None:
+        raise ValueError(
+            f"--augment_probability=adaptive with --model={configuration.model} learns from held-out images, and of so "
+            "few none are held out: use --augment_probability=0.5, or --model=r3gan."
+        )
     if flags["dry_run"]:
         _describe(configuration, model)
         return configuration.to_json()
@@ -49,15 +53,10 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return _train_in_new_directory(model, dataset, configuration, data, workdir, flags["overwrite"], begun)
 
 
-def _check_adaptive(configuration, data):
-    """Refuses an adaptive augmentation that has nothing to learn from."""
-    held_out = 0 if data.held_out is None else data.held_out.num_examples
-    wasserstein = configuration.model in ("wgan", "wgan_gp", "wgan_lp")
-    if configuration.augment_probability == "adaptive" and wasserstein and held_out < configuration.batch_size:
-        raise ValueError(
-            f"--augment_probability=adaptive with --model={configuration.model} learns from held-out images, and of so "
-            "few none are held out: use --augment_probability=0.5, or --model=r3gan."
-        )
+def _held_out(configuration, data):
+    """The images held out, if they make a batch."""
+    enough = data.held_out is not None and data.held_out.num_examples >= configuration.batch_size
+    return data.held_out if enough else None
 
 
 def _train_in_new_directory(model, dataset, configuration, data, workdir, overwrite, begun):
@@ -184,9 +183,9 @@ def _reports(model, configuration, data, workdir):
 
 def _fit(model, dataset, configuration, data, workdir):
     """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
-    held_out = None
-    if data.held_out is not None and data.held_out.num_examples >= configuration.batch_size:
-        held_out = data_.batches(data.held_out, configuration, training=False)
+    held_out = _held_out(configuration, data)
+    if held_out is not None:
+        held_out = data_.batches(held_out, configuration, training=False)
     chief = distribution.is_chief(model.distribute_strategy)
     reports = _reports(model, configuration, data, workdir) if chief else []
     saved = callbacks.Checkpoint(
