@@ -31,11 +31,12 @@ SHARE = {"good": np.float32(0.5), "bad": (0, 1, 2)}
 WIDTHS = {"units": {"good": (np.int64(3),), "bad": (0, (0,), (2.5,))}}
 CONVOLUTIONAL = {"filters": COUNT, "kernel_size": COUNT}
 CASES = {
-    penalties.GradientPenalty: ((), {"weight": WEIGHT}),
-    penalties.LipschitzPenalty: ((), {"weight": WEIGHT}),
-    penalties.DRAGANPenalty: ((), {"weight": WEIGHT, "scale": POSITIVE}),
-    penalties.R1: ((), {"gamma": WEIGHT}),
-    penalties.R2: ((), {"gamma": WEIGHT}),
+    penalties.Penalty: ({"weight": 1.0, "name": "penalty"}, {"every": COUNT}),
+    penalties.GradientPenalty: ((), {"weight": WEIGHT, "every": COUNT}),
+    penalties.LipschitzPenalty: ((), {"weight": WEIGHT, "every": COUNT}),
+    penalties.DRAGANPenalty: ((), {"weight": WEIGHT, "scale": POSITIVE, "every": COUNT}),
+    penalties.R1: ((), {"gamma": WEIGHT, "every": COUNT}),
+    penalties.R2: ((), {"gamma": WEIGHT, "every": COUNT}),
     constraints.Clip: ((), {"clip": POSITIVE}),
     optimization.adam: ({"beta_1": 0.5, "beta_2": 0.9}, {"learning_rate": WEIGHT}),
     optimization.rmsprop: ((), {"learning_rate": WEIGHT}),
