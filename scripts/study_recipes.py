@@ -100,23 +100,41 @@ def main():
         for name in names
         for recipe in recipes
     }
-    settings = {name: dataclasses.asdict(recipe) | {"make": None} for name, recipe in RECIPES.items()}
-    networks = [FILTERS, LATENT_DIM, BATCH, MOMENTUM]
-    protocol = {"minutes": arguments.minutes, "images": arguments.images, "settings": settings, "networks": networks}
+    protocol = {"minutes": arguments.minutes, "images": arguments.images, "settings": settings()}
     values = studies.Results(directory, protocol).all(train, tasks, arguments.processes)
     for name in names:
         print(f"\n{name}: {arguments.minutes:g} minutes of one core, {arguments.seeds} seeds, mean (least, most)\n")
         print("| recipe | steps | FD | coverage | density | unclear |\n| --- | --- | --- | --- | --- | --- |")
         for recipe in recipes:
             runs = [values[f"{name}/{recipe}/{seed}"] for seed in range(arguments.seeds)]
-            cells = [_cell([run[key] for run in runs]) for key in ("steps", "fd", "coverage", "density", "unclear")]
+            cells = [cell([run[key] for run in runs]) for key in ("steps", "fd", "coverage", "density", "unclear")]
             print(f"| {recipe} | {' | '.join(cells)} |")
         print(f"unclear among real images: {values[f'{name}/{recipes[0]}/0']['unclear_real']:.3f}")
+    draw(directory, names, recipes, values, arguments.seeds)
 
 
-def _cell(values):
+def draw(directory, names, recipes, values, seeds):
+    """One panel for each data set: FD of every run by recipe."""
+    figure, axes = studies.figure(1, len(names), height=1.0 + 0.3 * len(recipes))
+    for name, panel in zip(names, axes[0], strict=True):
+        for row, recipe in enumerate(recipes):
+            runs = [values[f"{name}/{recipe}/{seed}"]["fd"] for seed in range(seeds)]
+            panel.plot(runs, [row] * seeds, "o", color=studies.COLOURS[0])
+        panel.set(title=pathlib.Path(name).name, xlabel="FD to held-out images", xscale="log", ylim=(len(recipes), -1))
+        panel.set_yticks(range(len(recipes)), recipes if panel is axes[0, 0] else [])
+    studies.save(figure, directory / "recipes.png")
+
+
+def cell(values):
+    """`mean (least, most)`."""
     shown = f"{np.mean(values):.3g}"
     return shown if len(values) == 1 else f"{shown} ({min(values):.3g}, {max(values):.3g})"
+
+
+def settings():
+    """What results depend on, for their protocol."""
+    recipes = {name: dataclasses.asdict(recipe) | {"make": None} for name, recipe in RECIPES.items()}
+    return recipes | {"networks": [FILTERS, LATENT_DIM, BATCH, MOMENTUM]}
 
 
 @functools.cache
@@ -126,10 +144,20 @@ def read(name):
     return kg.datasets.read(name, image_size=int(size) if size else None)
 
 
-def model(recipe, shape, num_classes, seed, steps):
+@functools.cache
+def divided(name):
+    """Indices of the images that may be trained on, and of those held out."""
+    order = np.random.default_rng(0).permutation(read(name).num_examples)
+    held_out, rest = np.split(order, [min(HELD_OUT, len(order) // 5)])
+    return rest, held_out
+
+
+def model(name, recipe, seed, steps):
     """A compiled model whose rate decays to zero in this many steps."""
+    source, recipe = read(name), RECIPES[recipe]
     keras.utils.set_random_seed(seed)
-    labels = {"num_classes": num_classes} if recipe.by_class else {}
+    labels = {"num_classes": source.num_classes} if recipe.by_class else {}
+    shape = source.example_shape
     networks = (
         kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS, blur=recipe.blur, **labels),
         kg.networks.dcgan_discriminator(shape, FILTERS, recipe.normalization, **labels),
@@ -144,40 +172,64 @@ def model(recipe, shape, num_classes, seed, steps):
     return gan
 
 
-def train(name, recipe_name, seed, minutes, num_images, classifier, directory):
-    source, recipe = read(name), RECIPES[recipe_name]
-    order = np.random.default_rng(0).permutation(source.num_examples)
-    held_out, rows = np.split(order, [min(HELD_OUT, len(order) // 5)])
-    rows = rows[:num_images]
-    labels = source.labels[rows] if recipe.by_class else None
-    data = kg.datasets.from_arrays(source.images[rows], labels, batch_size=BATCH, seed=seed)
-    made = functools.partial(model, recipe, source.example_shape, source.num_classes, seed)
-    probe = made(1_000)
-    probe.fit(data, steps_per_epoch=PROBED[0], verbose=0)
+def data(name, recipe, seed, rows):
+    """Endless batches of these images, with labels where the recipe uses them."""
+    source = read(name)
+    labels = source.labels[rows] if RECIPES[recipe].by_class else None
+    return kg.datasets.from_arrays(source.images[rows], labels, batch_size=BATCH, seed=seed)
+
+
+def train(name, recipe, seed, minutes, num_images, classifier, directory):
+    """Trains for as many steps as these minutes of one core allow; returns what `train_for` does."""
+    batches, probe = data(name, recipe, seed, divided(name)[0][:num_images]), model(name, recipe, seed, 1_000)
+    probe.fit(batches, steps_per_epoch=PROBED[0], verbose=0)
     begun = time.process_time()
-    probe.fit(data, steps_per_epoch=PROBED[1], verbose=0)
+    probe.fit(batches, steps_per_epoch=PROBED[1], verbose=0)
     steps = max(2, int(minutes * 60 * PROBED[1] / (time.process_time() - begun)))
-    gan = made(steps)
+    return train_for(steps, name, recipe, seed, num_images, classifier, directory)
+
+
+def train_for(steps, name, recipe, seed, num_images, classifier, directory):
+    """Trains for this many steps on this many images, and measures the model on those held out."""
+    rows, held_out = divided(name)
+    rows = rows[:num_images]
+    gan = model(name, recipe, seed, steps)
     begun = time.process_time()
-    gan.fit(data, steps_per_epoch=steps, verbose=0)
+    gan.fit(data(name, recipe, seed, rows), steps_per_epoch=steps, verbose=0)
     seconds = time.process_time() - begun
-    real = source.images[held_out].astype("float32") / 127.5 - 1
-    fake = gan.generate(len(real), seed=0)
-    extractor = kg.metrics.Classifier.load(classifier)
-    features = extractor(real), extractor(fake)
-    stem = f"{pathlib.Path(name).name}-{recipe_name}-{seed}".replace(" ", "_")
-    kg.images.save_picture(directory / f"{stem}.png", kg.images.grid(fake[:64], columns=8))
+    values = measured(gan, name, rows[:HELD_OUT], held_out, kg.metrics.Classifier.load(classifier))
+    stem = f"{pathlib.Path(name).name}-{recipe}-{len(rows)}-{seed}".replace(" ", "_")
+    picture = directory / "pictures" / f"{stem}.png"
+    picture.parent.mkdir(exist_ok=True)
+    kg.images.save_picture(picture, kg.images.grid(gan.generate(64, seed=0), columns=8))
     keras.backend.clear_session()
-    unclear = [float(np.mean(_certainty(extractor, one) < 0.9)) for one in (real, fake)]
-    values = kg.metrics.prdc(*features)
+    return {"steps": steps, "seconds": seconds, **values}
+
+
+def measured(gan, name, rows, held_out, classifier):
+    """Distances to held-out images, and how far the discriminator tells those from the ones it was trained on.
+
+    gap = (mean D(trained) - mean D(held out)) / (mean D(trained) - mean D(generated)),  0: not at all, 1: wholly
+    """
+    source = read(name)
+    asked = [source.labels[some] if gan.conditional else None for some in (rows, held_out)]
+    trained, real = (source.images[some].astype("float32") / 127.5 - 1 for some in (rows, held_out))
+    fake = gan.generate(len(real), labels=asked[1], seed=0)
+    inputs = (trained, asked[0]), (real, asked[1]), (fake, asked[1])
+    of_trained, of_real, of_fake = (
+        np.mean(gan.discriminator.predict(images if labels is None else [images, labels], verbose=0))
+        for images, labels in inputs
+    )
+    features = classifier(real), classifier(fake)
+    unclear = [float(np.mean(_certainty(classifier, images) < 0.9)) for images in (real, fake)]
+    neighbours = kg.metrics.prdc(*features)
     return {
-        "steps": steps,
-        "seconds": seconds,
         "fd": float(kg.metrics.frechet_distance(*features)),
-        "coverage": values["coverage"],
-        "density": values["density"],
+        "coverage": neighbours["coverage"],
+        "density": neighbours["density"],
         "unclear_real": unclear[0],
         "unclear": unclear[1],
+        "gap": float((of_trained - of_real) / (of_trained - of_fake)),
     }
 
 
