@@ -24,7 +24,8 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
 
     Args:
         name: `"one"`: one device. `"mirrored"`: all GPUs of this machine, or the logical CPUs where there are none.
-            `"multiworker"`: the workers of the environment variable TF_CONFIG. `"tpu"`: the TPU of this machine.
+            `"multiworker"`: the workers of the environment variable TF_CONFIG. `"tpu"`: the TPU that the environment
+            variable TPU_NAME names, else that of this machine.
             `"auto"`: all workers if TF_CONFIG names several, else a TPU, else all GPUs, else one device.
 
     Raises:
@@ -44,7 +45,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
         except (ValueError, tf.errors.OpError) as error:
             raise invalid("strategy", "one whose devices are there: use 'auto'", f"strategy='tpu' ({error})") from error
         return tf.distribute.TPUStrategy(resolver)

@@ -80,22 +80,27 @@ class Stream:
 
     def _draw(self, function, shape):
         batch, *rest = shape
-        context = tf.distribute.get_replica_context()
-        replicas = 1 if context is None else context.num_replicas_in_sync
+        replica = _one_of_several()
+        replicas = 1 if replica is None else replica.num_replicas_in_sync
         # Philox by name: the default algorithm differs between XLA and the rest.
         values = function((batch * replicas, *rest), self.key(), alg="philox")
-        if replicas == 1:
+        if replica is None:
             return values
-        start = tf.cast(context.replica_id_in_sync_group, tf.int32) * batch
-        return values[start : start + batch]
+        # On a TPU the replica's number is a tensor; `values[start : start + batch]` would have no static size there.
+        start = tf.cast(replica.replica_id_in_sync_group, tf.int32) * batch
+        return tf.slice(values, [start, *[0] * len(rest)], [batch, *rest])
 
 
 def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
     """Mean over the replicas of a value that each of them has."""
+    replica = _one_of_several()
+    return value if replica is None else replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def _one_of_several():
+    """The context of this replica, or None if it is the only one."""
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+    return None if context is None or context.num_replicas_in_sync == 1 else context
 
 
 _scope = threading.local()

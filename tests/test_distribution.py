@@ -16,7 +16,7 @@ from processes import WORKER, Cluster
 from selection import each
 
 import kerasgan as kg
-from kerasgan import layers
+from kerasgan import layers, stateless
 from kerasgan.cli import main
 
 SHAPE, STEPS = (8, 8, 1), 20
@@ -304,15 +304,33 @@ STEPS_OF = {
 }
 
 
-@pytest.mark.parametrize("name", each(STEPS_OF, ["WGANGP"]))
-def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name):
+class OneOfFour:
+    """The context of a replica on a TPU: its number is an input of the one program that all replicas run."""
+
+    num_replicas_in_sync = 4
+
+    def __init__(self, number):
+        self.replica_id_in_sync_group = number
+
+    def all_reduce(self, _, value):
+        return value
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+@pytest.mark.parametrize("name", each(STEPS_OF, ["R3GAN"]))
+def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name, replicas, monkeypatch):
     model = STEPS_OF[name]()
     model.compile()
     x = np.random.default_rng(0).uniform(-1, 1, (8, model.batches_per_step, *SHAPE)).astype("float32")
-    step = tf.function(model.train_step, jit_compile=True)
-    values = step(tf.constant(x))
+
+    @tf.function(jit_compile=True)
+    def step(x, number):
+        monkeypatch.setattr(stateless, "_one_of_several", lambda: OneOfFour(number) if replicas > 1 else None)
+        return model.train_step(x)
+
+    values = step(tf.constant(x), tf.constant(1))
     assert all(np.isfinite(value).all() for value in values.values())
-    graph = step.get_concrete_function(tf.TensorSpec(x.shape)).graph
+    graph = step.get_concrete_function(tf.TensorSpec(x.shape), tf.TensorSpec((), tf.int32)).graph
     functions = [graph, *(function.graph for function in graph._functions.values() if hasattr(function, "graph"))]
     operations = [operation for one in functions for operation in one.get_operations()]
     assert len(operations) > 100
