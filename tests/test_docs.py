@@ -56,6 +56,13 @@ def test_the_pictures_of_every_page_are_there():
             assert (page.parent / target).is_file(), f"{page.name}: {target}"
 
 
+def test_the_files_that_contributors_are_sent_to_are_there():
+    page = (README.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:tests|docs)/[\w.]+\.(?:py|md)", page))
+    assert len(named) > 10
+    assert [name for name in named if not (README.parent / name).is_file()] == []
+
+
 def test_the_model_in_the_repository_needs_tensorflow_alone(tmp_path):
     (code,) = (
         code
