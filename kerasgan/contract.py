@@ -225,10 +225,7 @@ def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int 
 
 
 def check_objective(loss: AdversarialLoss, penalties: Sequence[Penalty]) -> None:
-    """Refuses a loss and penalties of other classes, which cannot be saved whole, or whose names collide."""
-    if not isinstance(loss, AdversarialLoss):
-        expected = "a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein()"
-        raise invalid("loss", expected, f"loss={loss!r}")
+    """Refuses penalties of other classes, a loss or penalties that cannot be saved whole, and names that collide."""
     check_saved_whole("loss", loss)
     for penalty in penalties:
         if not isinstance(penalty, Penalty):

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, optimization, papers, stateless, updates
+from kerasgan import batching, contract, distribution, inference, losses, optimization, papers, stateless, updates
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
 from kerasgan.errors import DataError, checked_integer, invalid
-from kerasgan.losses import AdversarialLoss, NonSaturating
+from kerasgan.losses import AdversarialLoss
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
 from kerasgan.penalties import Penalty
@@ -33,7 +33,8 @@ class GAN(GenerativeModel):
     Args:
         generator: Keras model, `latents` `(batch, latent_dim)` [, `labels` `(batch,)`] -> images.
         discriminator: Keras model, `images` [, `labels`] -> logits `(batch, 1)`, without a sigmoid.
-        loss: `kerasgan.losses.AdversarialLoss`. Defaults to `NonSaturating()`.
+        loss: `kerasgan.losses.AdversarialLoss`; a name, e.g. `"hinge"`; or a Keras loss of logits or such a function,
+            which becomes a `kerasgan.losses.Paired`. Defaults to `NonSaturating()`.
         penalties: Sequence of `kerasgan.penalties.Penalty`. Defaults to none.
         constraint: `keras.constraints.Constraint` on every variable of the discriminator, or None.
         n_critic: Integer >= 1, updates of the discriminator per step, each on a fresh batch. Defaults to `1`.
@@ -61,7 +62,7 @@ class GAN(GenerativeModel):
         self,
         generator: keras.Model,
         discriminator: keras.Model,
-        loss: AdversarialLoss | None = None,
+        loss: AdversarialLoss | Callable | str | None = None,
         penalties: Sequence[Penalty] = (),
         constraint: keras.constraints.Constraint | None = None,
         n_critic: int = papers.GAN.n_critic,
@@ -73,7 +74,7 @@ class GAN(GenerativeModel):
     ):
         contract.check_order(generator, discriminator)
         super().__init__(generator, seed, **kwargs)
-        self.loss = NonSaturating() if loss is None else loss
+        self.loss = losses.get(loss)
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)

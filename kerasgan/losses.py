@@ -5,11 +5,16 @@ Logarithms are written with `softplus`, so that logits of 1e4 stay finite:
 `-log(sigmoid(x)) = softplus(-x)` and `-log(1 - sigmoid(x)) = softplus(x)`.
 """
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from kerasgan.configured import Configured
+from kerasgan.errors import checked_number, invalid
 
 
 class AdversarialLoss(Configured):
@@ -165,3 +170,90 @@ class Relativistic(AdversarialLoss):
 
     def overfitting(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         return ops.mean(ops.sign(real_logits - fake_logits))
+
+
+@keras.saving.register_keras_serializable("kerasgan")
+class Paired(AdversarialLoss):
+    """A loss of targets and logits, such as Keras's, as the objective of both networks.
+
+    discriminator = mean(loss(real, D(x))) + mean(loss(fake, D(G(z))))
+    generator     = mean(loss(wanted, D(G(z))))
+
+    `Paired(keras.losses.BinaryCrossentropy(from_logits=True))` is `NonSaturating`; with `real=0.9` its targets of real
+    images are smoothed (Salimans et al., Improved Techniques for Training GANs, 2016, section 3.4).
+
+    Args:
+        loss: `keras.losses.Loss`, or a function of targets and logits, both `(batch, 1)`, to a loss for each image
+            `(batch,)` or `(batch, 1)`, or to their mean.
+        real, fake: Floats, the targets of real and of generated images. Default to `1.0` and `0.0`.
+        wanted: Float, the target of generated images in the generator's loss. Defaults to `1.0`.
+
+    Raises:
+        ValueError: The loss is one of probabilities, or a sum over the batch.
+    """
+
+    tells_overfitting = False  # where its logits change sign is not known
+
+    def __init__(self, loss: Callable, real: float = 1.0, fake: float = 0.0, wanted: float = 1.0) -> None:
+        if isinstance(loss, type) or not callable(loss):
+            raise invalid("loss", "a keras.losses.Loss or a function of targets and logits", f"loss={loss!r}")
+        of_probabilities = isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits") is False
+        argument = None if isinstance(loss, keras.losses.Loss) else _parameters(loss).get("from_logits")
+        if of_probabilities or (argument is not None and argument.default is False):
+            expected = "one of logits, e.g. keras.losses.BinaryCrossentropy(from_logits=True)"
+            raise invalid("loss", expected, f"{_name(loss)} with from_logits=False")
+        if isinstance(loss, keras.losses.Loss) and loss.reduction == "sum":
+            raise invalid("loss", "a mean over the batch: leave out `reduction`", f"{_name(loss)}(reduction='sum')")
+        self.loss: Any = loss
+        self.real, self.fake, self.wanted = (
+            checked_number(name, value, "(-inf, inf)")
+            for name, value in (("real", real), ("fake", fake), ("wanted", wanted))
+        )
+
+    def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        return self._mean(self.real, real_logits) + self._mean(self.fake, fake_logits)
+
+    def generator(self, real_logits: tf.Tensor | None, fake_logits: tf.Tensor) -> tf.Tensor:
+        return self._mean(self.wanted, fake_logits)
+
+    def _mean(self, target, logits):
+        return ops.mean(self.loss(ops.full_like(logits, target), logits))
+
+
+def get(loss: AdversarialLoss | Callable | str | None) -> AdversarialLoss:
+    """The loss of a name, e.g. `"hinge"`; `NonSaturating` for None; a Keras loss or a function as `Paired`.
+
+    Raises:
+        ValueError: There is no such loss.
+    """
+    if loss is None:
+        return NonSaturating()
+    if isinstance(loss, str) and loss in NAMES:
+        return NAMES[loss]()
+    if isinstance(loss, AdversarialLoss):
+        return loss
+    if callable(loss) and not isinstance(loss, type):
+        return Paired(loss)
+    expected = f"a kerasgan.losses.AdversarialLoss, e.g. kerasgan.losses.Wasserstein(), or one of {', '.join(NAMES)}"
+    raise invalid("loss", expected, f"loss={loss!r}")
+
+
+NAMES: dict[str, type[AdversarialLoss]] = {
+    "non_saturating": NonSaturating,
+    "minimax": Minimax,
+    "least_squares": LeastSquares,
+    "hinge": Hinge,
+    "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
+}
+
+
+def _name(loss):
+    return getattr(loss, "__name__", type(loss).__name__)  # objects have none
+
+
+def _parameters(function):
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # of a builtin
+        return {}

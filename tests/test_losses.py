@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gans import distance, networks, trained
 
+import kerasgan as kg
 from kerasgan import losses
 
 LOSSES = (
@@ -87,7 +89,8 @@ def subclasses(cls):
 
 def test_every_loss_of_the_package_is_in_these_tests():
     own = {cls for cls in subclasses(losses.AdversarialLoss) if cls.__module__.startswith("kerasgan")}
-    assert own - {losses.AdversarialLoss} == set(LOSSES)
+    assert own - {losses.AdversarialLoss, losses.Paired} == set(LOSSES)
+    assert set(losses.NAMES.values()) == set(LOSSES)
 
 
 @every_loss
@@ -175,3 +178,63 @@ def test_a_loss_of_ones_own_must_override_both_methods(role):
 
     with pytest.raises(NotImplementedError, match=f"Half must override `{role}"):
         getattr(Half(), role)(None, None)
+
+
+# Losses of Keras, and by name
+
+CROSS_ENTROPY = keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+@keras.saving.register_keras_serializable("tests")
+def absolute(targets, logits):
+    return keras.ops.abs(targets - logits)[:, 0]
+
+
+@pytest.mark.parametrize("role", ["discriminator", "generator"])
+def test_a_cross_entropy_of_keras_is_the_non_saturating_loss(role):
+    ours, of_keras = losses.NonSaturating, lambda: losses.Paired(CROSS_ENTROPY)
+    for one, other in zip(gradients(ours, role, REAL, FAKE), gradients(of_keras, role, REAL, FAKE), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_targets_are_those_that_were_given():
+    paired = losses.Paired(absolute, real=0.9, fake=-0.5, wanted=0.7)
+    value = paired.discriminator(tf.constant([[1.0], [2.0]]), tf.constant([[0.0], [1.0]]))
+    assert float(value) == pytest.approx((0.1 + 1.1) / 2 + (0.5 + 1.5) / 2)
+    assert float(paired.generator(None, tf.constant([[0.0], [1.0]]))) == pytest.approx((0.7 + 0.3) / 2)
+
+
+def test_a_loss_of_keras_trains_as_ours_does_and_is_saved_with_its_targets(tmp_path):
+    ours, of_keras = trained(lambda: kg.GAN(*networks())), trained(lambda: kg.GAN(*networks(), loss=CROSS_ENTROPY))
+    assert distance(ours, of_keras) < 1e-6
+    gan = kg.GAN(*networks(), loss=losses.Paired(absolute, real=0.9))
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras").loss
+    assert (loaded.loss, loaded.real, loaded.fake, loaded.wanted) == (absolute, 0.9, 0.0, 1.0)
+
+
+def test_a_loss_has_a_name():
+    for name, kind in losses.NAMES.items():
+        assert type(kg.GAN(*networks(), loss=name).loss) is kind
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("hing", "or one of non_saturating, .*hinge"),
+        (losses.Hinge, "e.g. kerasgan.losses.Wasserstein"),
+        (1.0, "e.g. kerasgan.losses.Wasserstein"),
+        (keras.losses.BinaryCrossentropy(), "one of logits.*BinaryCrossentropy with from_logits=False"),
+        (keras.losses.binary_crossentropy, "one of logits.*binary_crossentropy with from_logits=False"),
+        (keras.losses.MeanSquaredError(reduction="sum"), "leave out `reduction`"),
+    ],
+)
+def test_what_is_no_loss_of_logits_is_refused(loss, message):
+    with pytest.raises(ValueError, match=f"`loss`.*{message}"):
+        kg.GAN(*networks(), loss=loss)
+
+
+def test_a_target_that_is_no_number_is_refused():
+    for bad in (None, "1", np.nan, True):
+        with pytest.raises(ValueError, match="`real`"):
+            losses.Paired(CROSS_ENTROPY, real=bad)

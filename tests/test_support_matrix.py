@@ -42,7 +42,8 @@ MODELS = {
     "VAE": lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,)), kg.networks.mlp_generator(SHAPE, 3, (8,))),
 }
 # Losses that no variant has.
-FURTHER = {loss.__name__: adversarial(kg.GAN, loss=loss()) for loss in (kg.losses.Minimax, kg.losses.Hinge)}
+FURTHER_LOSSES = "minimax", "hinge", kg.losses.Paired(keras.losses.MeanSquaredError(), wanted=0.9)
+FURTHER = {type(kg.losses.get(loss)).__name__: adversarial(kg.GAN, loss=loss) for loss in FURTHER_LOSSES}
 
 PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 # Of weights and logs after three steps, which move every network by a thousandth or more: of sums in another order.
