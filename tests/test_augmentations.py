@@ -284,7 +284,11 @@ def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
     model.compile()
     with pytest.raises(ValueError, match=r"`validation_data`.*validation_split=0.1.*DiffAugment\(probability=0.5\)"):
         model.fit(images(), batch_size=8, verbose=0)
-    model.fit(images(), batch_size=8, verbose=0, epochs=1, validation_data=images(8))
+    for never in ({"validation_freq": 3}, {"validation_freq": [3, 9]}, {"validation_freq": [1], "initial_epoch": 1}):
+        with pytest.raises(ValueError, match=r"`validation_freq`.*leave it at 1.*epochs"):
+            model.fit(images(), batch_size=8, verbose=0, epochs=2, validation_data=images(8), **never)
+    assert int(model.step.numpy()) == 0
+    model.fit(images(), batch_size=8, verbose=0, epochs=2, validation_data=images(8), validation_freq=2)
     # What follows depends on the distances alone: r = 1 - held out / training.
     model.augment_probability.assign(0.5)
     for train, held_out, moved in ((1.0, 0.1, 0.55), (1.0, 0.9, 0.5), (0.0, 1.0, 0.5)):  # 64 of 256, but at most 0.05
