@@ -397,6 +397,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--dataset=./nowhere"], "no such file or folder: './nowhere'"),
         (["train", "--batch_size=5000"], "`batch_size` of at most"),
         (["train", "--model=wgangp"], "--model=wgangp: expected one of wgan_gp, wgan, "),
+        (["train", "--network=foo"], "--network=foo: expected one of mlp, dcgan, resnet, or auto"),
         (["train", "--workdir=/dev/null/run"], "/dev/null/run: Not a directory"),
         (["generate"], "expected SOURCE"),
         (["generate", "nowhere"], "no such directory: nowhere"),
