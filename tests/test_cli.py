@@ -462,6 +462,19 @@ def test_a_closed_pipe_ends_without_a_traceback():
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("arguments", [["-m", "kerasgan", "train", "--help"], ["-mkerasgan", "--help"]])
+def test_help_of_the_module_needs_no_tensorflow(arguments):
+    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, timeout=60)
+    assert "Usage: kerasgan" in done.stdout
+    assert "kerasgan.cli" in done.stderr
+    assert not re.search(r"\| +(tensorflow|keras|numpy)$", done.stderr, re.MULTILINE)
+
+
+def test_a_script_with_the_arguments_of_the_module_still_registers_the_classes():
+    code = "import kerasgan, keras; assert keras.saving.get_registered_object('kerasgan>WGANGP')"
+    subprocess.run([sys.executable, "-c", code, "-m", "kerasgan"], check=True, timeout=120)
+
+
 def test_help_needs_no_tensorflow_and_less_than_a_second():
     # CPU time, so that a busy machine does not fail the test.
     code = (
