@@ -1,12 +1,10 @@
 """Augmentation of what the discriminator sees: against loops over pixels, and in training."""
 
-import contextlib
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gans import SHAPE, distance, images, networks, sgd, trained
+from gans import MODES, SHAPE, distance, images, networks, sgd, trained
 from selection import some
 
 import kerasgan as kg
@@ -232,13 +230,10 @@ def adaptive_gan(**kwargs):
         *some([lambda: kg.WGANGP(*networks(), n_critic=2, augment=DiffAugment(ALL))], 1),
     ],
 )
-@pytest.mark.parametrize("mode", ["graph", "two steps an execution", "XLA", "replicas"])
+@pytest.mark.parametrize("mode", MODES)
 def test_training_is_the_same_in(mode, make, mirrored):
-    arguments = {"two steps an execution": {"steps_per_execution": 2}, "XLA": {"jit_compile": True}}.get(mode, {})
     expected = trained(make, run_eagerly=True)
-    with mirrored.scope() if mode == "replicas" else contextlib.nullcontext():
-        model = trained(make, **arguments)
-    assert distance(expected, model) < 5e-6
+    assert distance(expected, trained(make, mode=mode, mirrored=mirrored)) < 5e-6
 
 
 # The probability
