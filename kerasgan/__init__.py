@@ -99,7 +99,9 @@ def __dir__():
 
 
 # `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
-# them. The console script, a module of its own, goes without: `kerasgan --help` must not pay seconds for TensorFlow.
-if "kerasgan_command" not in sys.modules:
+# them. The command goes without, because `--help` must not pay seconds for TensorFlow: the console script, a module of
+# its own, and `python -m kerasgan`, for which `sys.argv` begins with "-m" until `kerasgan.__main__` is found.
+_run_as_module = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in ("kerasgan", "-mkerasgan")
+if "kerasgan_command" not in sys.modules and not _run_as_module:
     for _name in _CLASSES:
         getattr(sys.modules[__name__], _name)

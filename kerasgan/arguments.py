@@ -1,11 +1,13 @@
 """What `fit` and `evaluate` are given: the kinds of data they accept, and the arguments of Keras that they refuse."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasgan.datasets.advice import READING
 from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
         raise invalid("x", _of_parts(x, model.image_shape), f"x of type {type(x).__name__}", DataTypeError)
     if hasattr(x, "__array__"):  # tensors, and arrays of pandas, torch and JAX
         return x
+    kind = f"x of type {type(x).__name__}"
+    if isinstance(x, str | os.PathLike):
+        raise invalid("x", f"a tf.data.Dataset of batches, or an array: {READING}", kind, DataTypeError)
+    if isinstance(x, bytes | bytearray | memoryview):
+        made = f"np.frombuffer(x, np.uint8).reshape({(-1, *model.image_shape)})"
+        raise invalid("x", f"an array: make one of raw pixels with `{made}`", kind, DataTypeError)
     made = "lambda: x"
     if callable(x):
         made = "x"
@@ -35,14 +43,14 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
     elif hasattr(x, "__next__"):  # it is used up after one pass
         made = "make"
     elif not hasattr(x, "__iter__"):
-        raise invalid("x", "a tf.data.Dataset of batches, or an array", f"x of type {type(x).__name__}", DataTypeError)
+        raise invalid("x", "a tf.data.Dataset of batches, or an array", kind, DataTypeError)
     signature = f"tf.TensorSpec({(None, *model.image_shape)}, tf.float32)"
     if model.conditional:
         signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"
     how = f"`tf.data.Dataset.from_generator({made}, output_signature={signature})`"
     where = ", where make is a function that returns such a generator" if made == "make" else ""
     expected = f"a tf.data.Dataset of batches, or an array: wrap it with {how}{where}"
-    raise invalid("x", expected, f"x of type {type(x).__name__}", DataTypeError)
+    raise invalid("x", expected, kind, DataTypeError)
 
 
 def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:

@@ -38,7 +38,9 @@ class DiffAugment(Configured):
     | translation | shifted by up to 1/8 of each side, zero outside |
     | cutout | zero in a square of half the side whose centre is anywhere in the image |
 
-    Nothing is clipped. Zero is mid-grey; images in [0, 1] are mapped to [-1, 1] and back.
+    Nothing is clipped. Zero is mid-grey; images in [0, 1] are mapped to [-1, 1] and back. A generator without bounds
+    (`output_activation=None`) does not tell the range of the images, and they are augmented as they are: scale them to
+    [-1, 1], or leave out color, whose b is in their units; zero should then be a value that they may well have.
 
     Args:
         policy: Sequence of names, in the order in which they are applied. Defaults to `("color", "translation",
@@ -117,7 +119,7 @@ class DiffAugment(Configured):
 
         Args:
             batches: Float32 tensors `(batch, height, width, channels)`.
-            bounds: `(low, high)`, the range of the images; None for [-1, 1].
+            bounds: `(low, high)`, the range of the images; None where it is not known, and taken to be [-1, 1].
         """
         low, high = bounds or (-1.0, 1.0)
         middle, half = (low + high) / 2.0, (high - low) / 2.0

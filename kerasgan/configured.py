@@ -133,17 +133,17 @@ def _observe_constructor(cls):
         init(self, *args, **kwargs)
         if outermost and "_given" in vars(self):
             arguments = self._arguments().items()
-            vars(self)["_kept"] = {name for name, value in arguments if _same(getattr(self, name, _MISSING), value)}
+            vars(self)["_kept"] = {name for name, value in arguments if same(getattr(self, name, _MISSING), value)}
 
     # Keras does not follow wrappers.
     observed.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]  # mypy knows none of functions
     cls.__init__ = observed
 
 
-def _same(attribute, value):
+def same(attribute: Any, value: Any) -> bool:
     """Whether an attribute is the argument, possibly converted to another type of number or sequence."""
     if isinstance(attribute, list | tuple) and isinstance(value, list | tuple):
-        return len(attribute) == len(value) and all(map(_same, attribute, value))
+        return len(attribute) == len(value) and all(map(same, attribute, value))
     numbers = isinstance(attribute, int | float | str) and isinstance(value, int | float | str | np.generic)
     return attribute is value or (numbers and attribute == value)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasgan import _keras, distribution, layers, ranges, stateless
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
-from kerasgan.configured import check_saved_whole
+from kerasgan.configured import check_saved_whole, same
 from kerasgan.errors import ModelContractError, checked_integer, checked_number, invalid, warn
 from kerasgan.losses import AdversarialLoss
 from kerasgan.penalties import Penalty
@@ -203,6 +203,35 @@ def check_schedules(penalties: Sequence[Penalty], n_critic: int) -> None:
         if n_critic % every:
             expected = f"a divisor of n_critic={n_critic} for {penalty.name!r}: make `n_critic` a multiple of it"
             raise invalid("every", expected, f"every={every}")
+
+
+def checked_change(model: Any, name: str, value: Any, saved: bool) -> Any:
+    """What an argument of the constructor becomes that is set later; refuses what the model could not follow.
+
+    Variables, logs, checks and graphs have been made from these arguments.
+
+    Args:
+        model: `SamplingModel`.
+        name: The attribute, one of `model.decided`.
+        saved: Whether a new value would be saved.
+    """
+    before = vars(model)[name]
+    if name == "loss" and before is None:  # Keras sets an attribute of this name before we do
+        return value
+    if same(before, value):
+        return before
+    if name == "n_critic":
+        value = checked_integer(name, value)
+        check_schedules(model.penalties, value)
+    elif name == "ema_momentum" and None not in (before, value):
+        value = checked_momentum(value)
+    else:
+        saved = False
+    if not saved:
+        kind = type(model).__name__
+        expected = f"what the constructor of {kind} decides: make a new one, of the same networks, with `{name}`"
+        raise invalid(name, expected, f"{name}={value!r} after construction")
+    return value
 
 
 def checked_momentum(ema_momentum: float | None) -> float | None:

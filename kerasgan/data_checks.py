@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasgan.arguments import of_keys
 from kerasgan.batching import split
-from kerasgan.datasets.advice import Form, checked_labels, scaled, shown_range
+from kerasgan.datasets.advice import READING, Form, checked_labels, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, ModelContractError, NonFiniteError, invalid, warn
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def _refuse_type(dataset, images, model, form):
         expected = f"images as dense tensors: make them with {form.of_images('x.to_tensor()')}"
     elif not isinstance(images, tf.TensorSpec):
         expected = "images as tensors, the first part of an element"
+    elif images.dtype == tf.string:
+        expected += f": {READING}"
     elif images.dtype.is_integer or images.dtype.is_bool or images.dtype.is_complex:
         batches = [split(element)[0].numpy() for element in dataset.take(LOOKED_AT)]
         of = "tf.abs(x)" if images.dtype.is_complex else "x"

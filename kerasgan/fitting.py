@@ -70,13 +70,22 @@ def training_of(
             values = model.evaluate_batches(*held_out, callbacks=callbacks, verbose=0)
             return {f"val_{name}": value for name, value in values.items()}
 
-    if validate is None and model.learns_from_held_out:
+    if model.learns_from_held_out:
+        _check_validated(model, validate is not None, range(initial_epoch, epochs), validation_freq)
+    return Training(model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
+
+
+def _check_validated(model, validates, epochs, frequency):
+    """Refuses a training without the validations that it learns from."""
+    if not validates:
         expected = (
             "held-out images, which AdaptiveAugment needs with the Wasserstein loss: pass "
             "`validation_split=0.1` with an array, or use DiffAugment(probability=0.5)"
         )
         raise invalid("validation_data", expected, "None")
-    return Training(model, batches, rewind, steps_per_epoch, epochs, initial_epoch, verbose, callbacks, validate)
+    if epochs and not any(_keras.validates_after(model, epoch, frequency) for epoch in epochs):
+        expected = "a validation, from which AdaptiveAugment learns, in the epochs to come: leave it at 1"
+        raise invalid("validation_freq", expected, f"validation_freq={frequency} in {len(epochs)} epochs")
 
 
 def _held_out(model, data, batch_size, batch_size_of_training, steps):

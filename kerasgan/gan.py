@@ -37,12 +37,14 @@ class GAN(GenerativeModel):
             which becomes a `kerasgan.losses.Paired`. Defaults to `NonSaturating()`.
         penalties: Sequence of `kerasgan.penalties.Penalty`. Defaults to none.
         constraint: `keras.constraints.Constraint` on every variable of the discriminator, or None.
-        n_critic: Integer >= 1, updates of the discriminator per step, each on a fresh batch. Defaults to `1`.
+        n_critic: Integer >= 1, updates of the discriminator per step, each on a fresh batch; it may be set between two
+            calls of `fit`. Defaults to `1`.
         pack: Integer >= 1, images that the discriminator judges at once (PacGAN); must divide the batch. Its input is
             `(..., pack * channels)`, and penalties are about packs, too. A generator that keeps repeating itself is
             then easy to tell from the data. Defaults to `1`.
         ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
-            and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)).
+            and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)). It
+            may be set to another number later.
         seed: Integer >= 0. With the step it determines every random number of a run.
         augment: `kerasgan.augmentations.DiffAugment` of what the discriminator sees, real and generated, before packing
             and penalties; None for none. With an `AdaptiveAugment` the logs have `augment_probability`, too.
@@ -57,6 +59,10 @@ class GAN(GenerativeModel):
     """
 
     paper = papers.GAN  # the settings that `compile` begins with
+    decided: tuple[str, ...] = (
+        *("generator", "discriminator", "loss", "penalties", "constraint"),
+        *("n_critic", "pack", "ema_momentum", "seed", "augment"),
+    )
 
     def __init__(
         self,
@@ -79,7 +85,8 @@ class GAN(GenerativeModel):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
         contract.check_objective(self.loss, self.penalties)
-        self.n_critic, self.pack = n_critic, checked_integer("pack", pack)
+        self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
+        contract.check_schedules(self.penalties, self.n_critic)
         contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
         contract.check_adversaries(generator, discriminator, self.pack)
         if self.penalties:
@@ -104,20 +111,6 @@ class GAN(GenerativeModel):
         """As that of the base, and the share of updates that are left out is logged as `skipped`."""
         self._trackers.setdefault("skipped", keras.metrics.Mean(name="skipped"))
         super().skip_non_finite()
-
-    @property
-    def n_critic(self) -> int:
-        """Integer >= 1, updates of the discriminator a step. It may be set between two calls of `fit`."""
-        return self._n_critic
-
-    @n_critic.setter
-    def n_critic(self, value: int) -> None:
-        value = checked_integer("n_critic", value)
-        if value != vars(self).get("_n_critic", value) and not self._saves("n_critic"):
-            expected = f"what the constructor of {type(self).__name__} decides: make the model again"
-            raise invalid("n_critic", expected, f"n_critic={value}, which would not be saved")
-        contract.check_schedules(self.penalties, value)
-        self._n_critic = value
 
     def _constants(self):
         parts = [part for part in (self.loss, *self.penalties, self.constraint, self.augment) if part is not None]
@@ -188,9 +181,8 @@ class GAN(GenerativeModel):
         d_optimizer = prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
         # The generator's gradient comes through the discriminator.
         g_optimizer = prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
-        objective, both = self.loss, optimization.Optimizers(d_optimizer, g_optimizer)
+        both = optimization.Optimizers(d_optimizer, g_optimizer)
         self._compile(compiled, d_optimizer=d_optimizer, g_optimizer=g_optimizer, optimizer=both)
-        self.loss = objective  # Keras has an attribute of this name and has just reset it.
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
             self._trackers["skipped"] = keras.metrics.Mean(name="skipped")
         self.quality = metrics

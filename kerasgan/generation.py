@@ -21,6 +21,8 @@ class SamplingModel(Configured, keras.Model):
         generator: Keras model, `latents` `(batch, latent_dim)` [, `labels`] -> images; `latent_dim` is read from it.
     """
 
+    decided: tuple[str, ...] = ("generator",)  # arguments of the constructor that more has been made from
+
     def __init__(self, generator: keras.Model, **kwargs: Any):
         distribution.check_scope()
         super().__init__(**kwargs)
@@ -28,6 +30,13 @@ class SamplingModel(Configured, keras.Model):
         self.generator = generator
         self._float32_sampler: inference.Sampler | None = None
         self._output_range: ranges.Output | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.decided and name in vars(self):
+            value = contract.checked_change(self, name, value, self._saves(name))
+        super().__setattr__(name, value)
+        if name in self.decided:
+            self.__dict__.setdefault(name, value)  # TensorFlow stores no value that the class has, too
 
     @property
     def sampler(self) -> keras.Model:

@@ -97,9 +97,12 @@ def checked_truncation(truncation: ArrayLike, count: int) -> np.ndarray:
 
 def _numbers(name, values):
     try:
-        return np.asarray(values, np.float32)
+        numbers = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise invalid(name, "numbers", f"{name}={values!r}") from error
+    if not any(kind in numbers.dtype.name for kind in ("int", "float")):  # not strings, which NumPy would convert
+        raise invalid(name, "numbers", f"{name}={values!r}")
+    return numbers.astype(np.float32)
 
 
 def checked_walk(seeds: ArrayLike, other_seeds: ArrayLike, positions: ArrayLike) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasgan import _keras, distribution
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import checked_number, invalid
+from kerasgan.errors import checked_integer, checked_number, invalid
 from kerasgan.papers import Paper
 
 
@@ -25,6 +25,23 @@ def rmsprop(learning_rate: float | LearningRateSchedule) -> keras.optimizers.RMS
     PyTorch adds 1e-8 to the root, Keras its epsilon under the root.
     """
     return keras.optimizers.RMSprop(_checked_rate(learning_rate), rho=0.99, epsilon=1e-16)
+
+
+def linear_decays(learning_rate: float, steps: int, n_critic: int = 1) -> list[LearningRateSchedule]:
+    """Learning rates that fall to zero in so many steps: the discriminator's, with `n_critic` updates each, and the
+    generator's.
+
+    Args:
+        learning_rate: Float >= 0, at first.
+        steps: Integer >= 1, updates of the generator.
+        n_critic: Integer >= 1, updates of the discriminator a step.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+    rate, steps = checked_number("learning_rate", learning_rate), checked_integer("steps", steps)
+    updates = steps * checked_integer("n_critic", n_critic), steps
+    return [keras.optimizers.schedules.PolynomialDecay(rate, count, end_learning_rate=0.0) for count in updates]
 
 
 def of_paper(paper: Paper) -> keras.Optimizer:

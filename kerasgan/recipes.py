@@ -101,6 +101,6 @@ def gan(
         seed=seed,
         augment=augmentations.DiffAugment(policy) if policy else None,
     )
-    rate = keras.optimizers.schedules.PolynomialDecay(IMAGES.learning_rate, steps, end_learning_rate=0.0)
-    model.compile(*(optimization.adam(rate, IMAGES.beta_1, IMAGES.beta_2) for _ in range(2)))
+    rates = optimization.linear_decays(IMAGES.learning_rate, steps, model.n_critic)
+    model.compile(*(optimization.adam(rate, IMAGES.beta_1, IMAGES.beta_2) for rate in rates))
     return model

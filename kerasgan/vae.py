@@ -38,6 +38,8 @@ class VAE(GenerativeModel):
     Reference: Kingma, Welling, Auto-Encoding Variational Bayes, 2013, eq. 10 and appendix C.2.
     """
 
+    decided = ("encoder", "generator", "seed")
+
     def __init__(self, encoder: keras.Model, generator: keras.Model, seed: int = 0, **kwargs: Any):
         super().__init__(generator, seed, **kwargs)
         contract.check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")

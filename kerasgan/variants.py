@@ -28,6 +28,7 @@ class WGAN(GAN):
 
     paper = papers.WGAN
     critic = _CRITIC
+    decided: tuple[str, ...] = (*GAN.decided, "warmup")
 
     def __init__(
         self,

@@ -84,12 +84,8 @@ def train(kind, seed, name, divisor, count, classifier, directory):
     }
     make, steps, (rate, *betas) = KINDS[kind]
     model, steps = make(networks, seed), steps // divisor
-    model.compile(
-        *(
-            keras.optimizers.Adam(keras.optimizers.schedules.PolynomialDecay(rate, updates * steps, 0.0), *betas)
-            for updates in ([model.n_critic, 1] if kind != "VAE" else [1])
-        )
-    )
+    rates = kg.optimization.linear_decays(rate, steps, model.batches_per_step)
+    model.compile(*(keras.optimizers.Adam(one, *betas) for one in (rates[1:] if kind == "VAE" else rates)))
     dataset = kg.datasets.from_arrays(source.images, batch_size=BATCH, seed=seed)
     model.fit(dataset, steps_per_epoch=steps, verbose=0)
     real, _ = halves(name, count)

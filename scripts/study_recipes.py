@@ -164,11 +164,8 @@ def model(name, recipe, seed, steps):
     )
     augment = kg.augmentations.DiffAugment(recipe.policy) if recipe.policy else None
     gan = recipe.make(*networks, ema_momentum=MOMENTUM, seed=seed, augment=augment)
-    decays = [
-        keras.optimizers.schedules.PolynomialDecay(recipe.rate, updates, end_learning_rate=0.0)
-        for updates in (steps * gan.n_critic, steps)
-    ]
-    gan.compile(*(kg.optimization.adam(decay, 0.0, 0.9) for decay in decays))
+    rates = kg.optimization.linear_decays(recipe.rate, steps, gan.n_critic)
+    gan.compile(*(kg.optimization.adam(rate, 0.0, 0.9) for rate in rates))
     return gan
 
 

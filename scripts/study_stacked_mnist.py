@@ -77,7 +77,7 @@ def train(kind, seed, name, divisor, count, classifier, directory):
     generator = kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS)
     discriminator = kg.networks.dcgan_discriminator((*shape[:2], 3 * pack), FILTERS, normalization)
     gan = make(generator, discriminator, **objective, ema_momentum=0.999, seed=seed)
-    rates = [keras.optimizers.schedules.PolynomialDecay(rate, n * steps, 0.0) for n in (gan.n_critic, 1)]
+    rates = kg.optimization.linear_decays(rate, steps, gan.n_critic)
     gan.compile(*(keras.optimizers.Adam(one, *betas) for one in rates))
     dataset = kg.datasets.from_arrays(images, batch_size=LOGITS * pack, seed=seed)
     gan.fit(dataset, steps_per_epoch=steps, verbose=0)

@@ -1,6 +1,7 @@
 """Each error about data says what to do, as an expression: here it is evaluated, and `fit` then works."""
 
 import functools
+import pathlib
 import re
 import warnings
 
@@ -210,6 +211,14 @@ CASES = {
     "labels from -3": (IMAGES, CLASSES - 3, {"num_classes": 3}, r"y \+ 3"),
     "large labels": (IMAGES, CLASSES * 2**40, {"num_classes": 3}, "np.unique"),
     "digits 3, 5 and 7": (IMAGES, CLASSES * 2 + 3, {"num_classes": 3}, "np.unique"),
+    # Texts
+    "numbers as text": (np.round(IMAGES, 3).astype(str), None, {}, "np.asarray"),
+    "encoded images": (tf.map_fn(tf.io.encode_png, numbers(0, 255, "uint8"), tf.string), None, {}, "decode_image"),
+    "encoded images in NumPy": (
+        np.array([tf.io.encode_png(one).numpy() for one in numbers(0, 255, "uint8")]), None, {}, "decode_image"
+    ),
+    "raw bytes": (numbers(0, 255, "uint8").tobytes(), None, {}, "frombuffer"),
+    "names as bytes": (IMAGES, tf.constant(["a", "b", "c"] * 5 + ["a"]), {"num_classes": 3}, "np.unique"),
 }  # fmt: skip
 
 
@@ -224,6 +233,23 @@ def test_what_an_error_advises_works(case):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(pixels|first batches).*", category=UserWarning)
         fit(*arguments, **options)
+
+
+FILES = ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    "x",
+    ["photos", pathlib.Path("photos"), np.array(FILES), np.array(FILES, object), tf.constant(FILES), batches(FILES)],
+)
+def test_where_files_are_named_a_folder_is_to_be_read(x):
+    with pytest.raises(TypeError, match=r"`x`.*read a folder of images with `kerasgan.datasets.load\(folder"):
+        fit(x)
+
+
+def test_a_name_is_no_array_of_labels():
+    with pytest.raises(ValueError, match=r"`y`. Expected one label per image.*16 images and 1 labels"):
+        fit(IMAGES, "labels.csv", num_classes=3)
 
 
 def test_labels_that_are_too_many_are_told_the_number_of_classes():

@@ -1,12 +1,10 @@
 """Augmentation of what the discriminator sees: against loops over pixels, and in training."""
 
-import contextlib
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gans import SHAPE, distance, images, networks, sgd, trained
+from gans import MODES, SHAPE, distance, images, networks, sgd, trained
 from selection import some
 
 import kerasgan as kg
@@ -232,13 +230,10 @@ def adaptive_gan(**kwargs):
         *some([lambda: kg.WGANGP(*networks(), n_critic=2, augment=DiffAugment(ALL))], 1),
     ],
 )
-@pytest.mark.parametrize("mode", ["graph", "two steps an execution", "XLA", "replicas"])
+@pytest.mark.parametrize("mode", MODES)
 def test_training_is_the_same_in(mode, make, mirrored):
-    arguments = {"two steps an execution": {"steps_per_execution": 2}, "XLA": {"jit_compile": True}}.get(mode, {})
     expected = trained(make, run_eagerly=True)
-    with mirrored.scope() if mode == "replicas" else contextlib.nullcontext():
-        model = trained(make, **arguments)
-    assert distance(expected, model) < 5e-6
+    assert distance(expected, trained(make, mode=mode, mirrored=mirrored)) < 5e-6
 
 
 # The probability
@@ -284,7 +279,11 @@ def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
     model.compile()
     with pytest.raises(ValueError, match=r"`validation_data`.*validation_split=0.1.*DiffAugment\(probability=0.5\)"):
         model.fit(images(), batch_size=8, verbose=0)
-    model.fit(images(), batch_size=8, verbose=0, epochs=1, validation_data=images(8))
+    for never in ({"validation_freq": 3}, {"validation_freq": [3, 9]}, {"validation_freq": [1], "initial_epoch": 1}):
+        with pytest.raises(ValueError, match=r"`validation_freq`.*leave it at 1.*epochs"):
+            model.fit(images(), batch_size=8, verbose=0, epochs=2, validation_data=images(8), **never)
+    assert int(model.step.numpy()) == 0
+    model.fit(images(), batch_size=8, verbose=0, epochs=2, validation_data=images(8), validation_freq=2)
     # What follows depends on the distances alone: r = 1 - held out / training.
     model.augment_probability.assign(0.5)
     for train, held_out, moved in ((1.0, 0.1, 0.55), (1.0, 0.9, 0.5), (0.0, 1.0, 0.5)):  # 64 of 256, but at most 0.05

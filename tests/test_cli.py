@@ -397,6 +397,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--dataset=./nowhere"], "no such file or folder: './nowhere'"),
         (["train", "--batch_size=5000"], "`batch_size` of at most"),
         (["train", "--model=wgangp"], "--model=wgangp: expected one of wgan_gp, wgan, "),
+        (["train", "--network=foo"], "--network=foo: expected one of mlp, dcgan, resnet, or auto"),
         (["train", "--workdir=/dev/null/run"], "/dev/null/run: Not a directory"),
         (["generate"], "expected SOURCE"),
         (["generate", "nowhere"], "no such directory: nowhere"),
@@ -459,6 +460,19 @@ def test_a_closed_pipe_ends_without_a_traceback():
     done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["-m", "kerasgan", "train", "--help"], ["-mkerasgan", "--help"]])
+def test_help_of_the_module_needs_no_tensorflow(arguments):
+    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, timeout=60)
+    assert "Usage: kerasgan" in done.stdout
+    assert "kerasgan.cli" in done.stderr
+    assert not re.search(r"\| +(tensorflow|keras|numpy)$", done.stderr, re.MULTILINE)
+
+
+def test_a_script_with_the_arguments_of_the_module_still_registers_the_classes():
+    code = "import kerasgan, keras; assert keras.saving.get_registered_object('kerasgan>WGANGP')"
+    subprocess.run([sys.executable, "-c", code, "-m", "kerasgan"], check=True, timeout=120)
 
 
 def test_help_needs_no_tensorflow_and_less_than_a_second():

@@ -1,5 +1,7 @@
 """What `compile` leaves behind, and what may change after it."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -71,12 +73,64 @@ def test_a_refused_compile_leaves_the_one_before():
     fit(gan)
 
 
-def test_a_momentum_that_is_set_later_makes_no_average():
-    gan = kg.GAN(*networks())
-    gan.compile()
-    gan.ema_momentum = 0.9
-    fit(gan)
-    assert "ema_generator" not in gan.networks
+OTHER = {
+    "generator": networks()[0],
+    "discriminator": networks()[1],
+    "encoder": kg.networks.mlp_encoder(SHAPE, 3, (4,)),
+    "loss": kg.losses.Hinge(),
+    "penalties": [kg.penalties.R1()],
+    "constraint": kg.constraints.Clip(0.1),
+    "pack": 2,
+    "seed": 1,
+    "augment": kg.augmentations.AdaptiveAugment(),
+    "warmup": True,
+}
+SETTABLE = {"n_critic": 4, "ema_momentum": 0.5}
+
+
+def made(variant, **kwargs):
+    generator, discriminator = networks()
+    if variant is kg.VAE:
+        return kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (4,)), generator)
+    return variant(generator, discriminator, **kwargs)
+
+
+@pytest.mark.parametrize("variant", [kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN, kg.VAE])
+def test_an_argument_of_the_constructor_is_followed_or_refused_when_it_is_set_later(variant):
+    model = made(variant) if variant is kg.VAE else made(variant, ema_momentum=0.9)
+    of_parts = {"weight", "clip", "gamma", "kwargs"}  # read-only properties
+    arguments = set(inspect.signature(variant.__init__).parameters) - {"self"} - of_parts
+    for name in arguments | ({"loss", "penalties", "constraint"} if variant is not kg.VAE else set()):
+        before = getattr(model, name)
+        setattr(model, name, before)
+        if name in SETTABLE:
+            setattr(model, name, SETTABLE[name])
+            assert getattr(model, name) == SETTABLE[name] != before
+            with pytest.raises(ValueError, match=f"`{name}`"):
+                setattr(model, name, -1)
+        else:
+            with pytest.raises(ValueError, match=rf"`{name}`.*{variant.__name__} decides.*new one.*with `{name}`"):
+                setattr(model, name, OTHER[name])
+            assert getattr(model, name) == before
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 0.9), (0.9, None)])
+def test_an_average_can_neither_begin_nor_end_after_construction(before, after):
+    gan = kg.GAN(*networks(), ema_momentum=before)
+    with pytest.raises(ValueError, match=r"`ema_momentum`.*new one, of the same networks, with `ema_momentum`"):
+        gan.ema_momentum = after
+    assert gan.ema_momentum == before
+
+
+def test_a_subclass_may_keep_the_arguments_of_its_constructor():
+    class Keeps(kg.GAN):
+        def __init__(self, generator, discriminator, penalties, seed):
+            super().__init__(generator, discriminator, penalties=penalties, seed=seed)
+            self.generator, self.penalties, self.seed = generator, penalties, seed
+
+    gan = Keeps(*networks(), [kg.penalties.R1()], np.int64(3))
+    assert isinstance(gan.penalties, tuple)
+    assert type(gan.seed) is int
 
 
 def test_a_variant_of_a_users_may_warm_up():

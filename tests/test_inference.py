@@ -156,7 +156,10 @@ def test_an_average_of_an_adapted_layer_begins_as_the_generator():
         ({"seed": 1, "seeds": [1]}, "one per image, without `seed`"),
         ({"num_images": 1, "truncation": 0.0}, "`truncation`. Expected a number > 0"),
         ({"num_images": 1, "truncation": np.nan}, "`truncation`"),
-        ({"num_images": 1, "truncation": "a"}, "`truncation`. Expected numbers"),
+        *(
+            ({"num_images": 1, "truncation": value}, "`truncation`. Expected numbers")
+            for value in ("a", "1", b"1", ["1"], True, 1j, [None])
+        ),
         ({"num_images": True}, "`num_images`"),
         ({"num_images": 2, "batch_size": 0}, "`batch_size`"),
     ],
@@ -171,6 +174,8 @@ def test_arguments_out_of_range_are_refused(gan, arguments, message):
     [
         (([1], [2], [1.1]), r"`positions`. Expected numbers in \[0, 1\]"),
         (([1, 2, 3], [2, 3], [0.5]), "`positions`. Expected as many"),
+        (([1], [2], ["0.5"]), "`positions`. Expected numbers"),
+        (([1], [2], True), "`positions`. Expected numbers"),
     ],
 )
 def test_positions_out_of_range_are_refused(gan, arguments, message):

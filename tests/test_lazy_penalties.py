@@ -1,13 +1,12 @@
 """Penalties in one of several updates of the discriminator: `every`."""
 
-import contextlib
 import dataclasses
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from gans import distance, networks, trained
+from gans import MODES, distance, networks, trained
 from selection import some
 
 import kerasgan as kg
@@ -66,12 +65,10 @@ def lazy():
     return kg.GAN(*networks(), losses.Wasserstein(), both, n_critic=4)
 
 
-@pytest.mark.parametrize("mode", some(["graph", "two steps an execution", "XLA", "replicas"], 0, 3))
+@pytest.mark.parametrize("mode", some(MODES, 0, 3))
 def test_training_is_the_same_in(mode, mirrored):
-    arguments = {"two steps an execution": {"steps_per_execution": 2}, "XLA": {"jit_compile": True}}.get(mode, {})
     expected = trained(lazy, run_eagerly=True)
-    with mirrored.scope() if mode == "replicas" else contextlib.nullcontext():
-        assert distance(expected, trained(lazy, **arguments)) < 5e-6
+    assert distance(expected, trained(lazy, mode=mode, mirrored=mirrored)) < 5e-6
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ CASES = {
     constraints.Clip: ((), {"clip": POSITIVE}),
     optimization.adam: ({"beta_1": 0.5, "beta_2": 0.9}, {"learning_rate": WEIGHT}),
     optimization.rmsprop: ((), {"learning_rate": WEIGHT}),
+    optimization.linear_decays: ((), {"learning_rate": WEIGHT, "steps": COUNT, "n_critic": COUNT}),
     layers.LeakyReLU: ((), {"negative_slope": WEIGHT}),
     layers.Dropout: ((), {"rate": {"good": np.float32(0.5), "bad": (-1, 1.5)}}),
     layers.SpectralDense: ((), {"units": COUNT}),

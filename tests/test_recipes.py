@@ -50,6 +50,12 @@ def test_it_trains_and_its_rate_ends_at_zero():
     assert model.generate(3, labels=1, seed=0).shape == (3, 18, 18, 1)
 
 
+def test_rates_fall_to_zero_with_the_last_update_of_each_network():
+    of_critic, of_generator = kg.optimization.linear_decays(0.5, steps=4, n_critic=3)
+    assert [float(of_critic(update)) for update in (0, 6, 12, 13)] == [0.5, 0.25, 0.0, 0.0]
+    assert [float(of_generator(update)) for update in (0, 2, 4, 5)] == [0.5, 0.25, 0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     "arguments", [{"num_images": 0}, {"num_images": 10, "steps": 0}, {"num_images": 1, "seed": -1}]
 )

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gans import unchanged, weights
 from selection import each
-from trainings import IMAGES, TerminatedAt, assert_same, model, train, weights
+from trainings import IMAGES, TerminatedAt, assert_same, model, train
 
 import kerasgan as kg
 from kerasgan import buffers, layers
@@ -416,11 +417,11 @@ def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path
     fit(tmp_path, model())
     gan = model()
     gan.fit(IMAGES, batch_size=16, epochs=3, steps_per_epoch=2, verbose=0)
-    before = weights(gan)
-    with pytest.raises(kg.errors.CheckpointMismatchError, match=r"of step 4, .* trained for 6 steps.* throw 2 away"):
+    with (
+        unchanged(gan),
+        pytest.raises(kg.errors.CheckpointMismatchError, match=r"of step 4, .* trained for 6 steps.* throw 2 away"),
+    ):
         fit(tmp_path, gan)
-    for name, value in weights(gan).items():
-        np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
 @pytest.mark.slow

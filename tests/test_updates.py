@@ -3,7 +3,6 @@
 Weights alone, under SGD, once hid that graphs lost the moving statistics of all but the last critic update.
 """
 
-import contextlib
 import functools
 import itertools
 
@@ -11,24 +10,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gans import MODES, SHAPE, scope_of
 from selection import some
 
 import kerasgan as kg
 from kerasgan import layers
 
-SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (160, *SHAPE)).astype("float32")
 VARIANTS = {
     variant.__name__: variant for variant in (kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN)
 }
 OPTIMIZERS = {"SGD": lambda: keras.optimizers.SGD(0.01), "Adam": lambda: keras.optimizers.Adam(1e-3, 0.0, 0.9)}
 TOLERANCE = 1e-5
-MODES = {
-    "graph": {},
-    "two steps an execution": {"steps_per_execution": 2},
-    "XLA": {"jit_compile": True},
-    "replicas": {},
-}
 # Of the generator and of the discriminator.
 NORMALIZATIONS = [("batch", None), ("batch", "layer"), ("layer", "spectral")]
 
@@ -73,13 +66,13 @@ def hand_made(*of_hidden):
     return keras.Sequential(generator), kg.networks.mlp_discriminator(SHAPE, (8,))
 
 
-def trained(make, optimizer, strategy=None, **arguments):
+def trained(make, optimizer, mode="graph", mirrored=None, **arguments):
     """Every variable of the model after two steps, and what was logged."""
     keras.utils.set_random_seed(0)
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with scope_of(mode, mirrored):
         model = make()
         count = 1 if isinstance(model, kg.VAE) else 2
-        model.compile(*(OPTIMIZERS[optimizer]() for _ in range(count)), **arguments)
+        model.compile(*(OPTIMIZERS[optimizer]() for _ in range(count)), **MODES[mode], **arguments)
     model.fit(IMAGES, batch_size=16, steps_per_epoch=2, verbose=0)
     others = {
         f"{role}/calls": layer.calls
@@ -93,7 +86,7 @@ def trained(make, optimizer, strategy=None, **arguments):
 
 def assert_the_same_in(mode, make, optimizer="Adam", mirrored=None):
     expected = eager(make, optimizer)
-    received = trained(make, optimizer, mirrored if mode == "replicas" else None, **MODES[mode])
+    received = trained(make, optimizer, mode, mirrored)
     # XLA sums in another order, and of a gradient near zero Adam makes a whole step, 0.003.
     tolerance = TOLERANCE * {"SGD": 10, "Adam": 100}[optimizer] if mode == "XLA" else TOLERANCE
     assert received.keys() == expected.keys()

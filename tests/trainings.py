@@ -4,6 +4,7 @@ import signal
 
 import keras
 import numpy as np
+from gans import weights
 
 import kerasgan as kg
 
@@ -22,10 +23,6 @@ def model(variant=kg.WGANGP, **kwargs):
     gan = variant(*networks, **kwargs)
     gan.compile()
     return gan
-
-
-def weights(gan):
-    return {name: variable.numpy() for name, variable in gan.state().items() if not name.startswith("metrics/")}
 
 
 def assert_same(a, b):

@@ -58,7 +58,7 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
     if configuration.model == "vae":
         encoder = ENCODERS[network](shape, latent_dim=configuration.latent_dim, **size)
         model = vae.VAE(encoder, generator, seed=configuration.seed)
-        model.compile(_optimizer(configuration, updates=1), **compilation)
+        model.compile(_optimizers(configuration)[1], **compilation)
         return model
     penalty = {}
     if configuration.penalty_weight is not None:
@@ -73,8 +73,7 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         seed=configuration.seed,
         augment=_augmentation(configuration),
     )
-    d_optimizer = _optimizer(configuration, updates=configuration.n_critic)
-    model.compile(d_optimizer, _optimizer(configuration, updates=1), **compilation)
+    model.compile(*_optimizers(configuration), **compilation)
     return model
 
 
@@ -86,11 +85,11 @@ def _augmentation(configuration):
     return augmentations.DiffAugment(configuration.augment, configuration.augment_probability)
 
 
-def _optimizer(configuration, updates):
-    """An optimizer that makes this many updates a step."""
-    rate = configuration.learning_rate
+def _optimizers(configuration):
+    """Those of the discriminator and the generator."""
+    rates = [configuration.learning_rate] * 2
     if configuration.learning_rate_decay:
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, configuration.steps * updates, end_learning_rate=0.0)
+        rates = optimization.linear_decays(configuration.learning_rate, configuration.steps, configuration.n_critic)
     if configuration.model == "wgan":
-        return optimization.rmsprop(rate)
-    return optimization.adam(rate, configuration.beta_1, configuration.beta_2)
+        return [optimization.rmsprop(rate) for rate in rates]
+    return [optimization.adam(rate, configuration.beta_1, configuration.beta_2) for rate in rates]

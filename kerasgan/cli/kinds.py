@@ -19,6 +19,7 @@ class Kind:
         holds: Whether a value, as `config.json` holds it, is one of them.
         parse: Reads the text of a flag; None means the same as leaving the flag out.
         listing: What `--help` adds to the explanation of the setting.
+        automatic: The text of a flag that means the same as leaving it out, if there is one.
     """
 
     placeholder: str
@@ -26,6 +27,7 @@ class Kind:
     holds: Callable[[typing.Any], bool]
     parse: Callable[[str], typing.Any] = str
     listing: str = ""
+    automatic: str = ""
 
 
 BOOLEAN = Kind("", "true or false", lambda value: isinstance(value, bool))
@@ -41,7 +43,7 @@ def choice(*choices: str | bool, automatic: str = "") -> Kind:
     listed = ", ".join([automatic, *texts] if automatic else texts)
     holds = lambda value: isinstance(value, str | bool) and value in choices
     parse = lambda text: None if text == automatic else texts.get(text, text)
-    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.")
+    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.", automatic)
 
 
 def integer(least: int = 1, most: float = math.inf) -> Kind:

@@ -70,7 +70,8 @@ class _Parser(flags.ArgumentParser):
             value = self.kind.parse(argument) if isinstance(argument, str) else argument
             if value is None or self.kind.holds(value):
                 return value
-        raise ValueError(f"expected {self.kind.expected}")
+        also = f", or {self.kind.automatic}" if self.kind.automatic else ""
+        raise ValueError(f"expected {self.kind.expected}{also}")
 
 
 def _entry(head, lines):

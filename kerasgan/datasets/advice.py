@@ -1,5 +1,6 @@
 """What to do about data that cannot be trained on: an expression that does it, chosen by what was received."""
 
+import contextlib
 import dataclasses
 import re
 
@@ -100,6 +101,20 @@ def scaled(
     return form.of_images(f"{moved} / {_rounded_up(unit)}{_added(bounds[0]) if shifted else ''}")
 
 
+READING = "read a folder of images with `kerasgan.datasets.load(folder, batch_size=64)`"
+
+
+def of_texts(form: Form, texts: np.ndarray) -> str:
+    """What to do about an array of strings or bytes: numbers, images as files hold them, or names of files."""
+    with contextlib.suppress(ValueError):
+        texts.astype(float)
+        return f"convert them with {form.of_images('np.asarray(x, float)')}"
+    first = texts.ravel()[0]
+    if isinstance(first, bytes) and not first.isascii():
+        return f"decode them with {form.of_images('np.stack([tf.io.decode_image(one).numpy() for one in x])')}"
+    return READING
+
+
 def shown_range(bounds: tuple[float, float]) -> str:
     """A range with the digits that float32 has."""
     return f"{[float(f'{end:.7g}') for end in bounds]}"
@@ -137,7 +152,7 @@ def checked_labels(
     """
     labels = np.asarray(labels)
     received = f"labels of dtype {labels.dtype} and shape {labels.shape}{place}"
-    if labels.dtype.kind in "OSU":
+    if labels.dtype.kind in "OSU" and labels.ndim:
         expected = f"integer labels, one class per image: {_numbered(labels, form, num_classes)}"
         raise invalid(argument, expected, received, DataTypeError)
     if labels.ndim > 1 and labels.shape[1:] != (1,):

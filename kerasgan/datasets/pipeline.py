@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.datasets.advice import Form, check_finite, checked_labels, scaled, shown_range
+from kerasgan.datasets.advice import Form, check_finite, checked_labels, of_texts, scaled, shown_range
 from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 _HASHED_AT_ONCE = 1_024
@@ -209,6 +209,8 @@ def _refuse_type(images, form, bounds):
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
     if images.dtype.name == "bfloat16":
         expected += f" that NumPy has: convert them with {form.of_images('x.astype(float)')}"
+    if images.dtype.kind in "OSU":
+        expected += f": {of_texts(form, images)}"
     raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)
 
 
@@ -226,7 +228,7 @@ def as_array(values: Any, argument: str) -> np.ndarray:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise invalid(argument, f"{expected}; {fix}", f"{type(values).__name__} ({error})", DataTypeError) from error
-    if array.dtype != object or {type(value) for value in array.ravel()} == {str}:
+    if array.dtype != object or (array.size and all(isinstance(value, str | bytes) for value in array.ravel())):
         return array
     shapes = {np.shape(value) for value in array.ravel()}
     missing = [number for number, value in enumerate(array.ravel()) if value is None]
