@@ -147,7 +147,7 @@ def test_a_model_of_the_zoo_can_be_trained_further(name, capsys):
     origin.start(model)
     for network in (model.generator, model.ema_generator):
         assert serving.weights_sha256(network) == card["weights_sha256"]
-    origin.print(model.num_classes)
+    origin.print_header(model.num_classes)
     steps = f"{card['steps']:,}"
     expected = f"from       {ZOO / name}: {card['training']['model']} of {name}, {steps} steps\n"
     assert capsys.readouterr().out == expected
@@ -172,7 +172,7 @@ def test_other_classes_get_new_embeddings_and_everything_else_is_kept(source, tr
     assert len(embeddings) == 3
     for name, value in here.items():
         np.testing.assert_array_equal(value, new[name] if name in embeddings else there[name], err_msg=name)
-    origin.print(model.num_classes)
+    origin.print_header(model.num_classes)
     assert "new label embeddings: 3 classes instead of 10" in capsys.readouterr().out
 
 

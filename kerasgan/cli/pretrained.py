@@ -122,7 +122,7 @@ class Pretrained:
         for variable, value in pairs:
             variable.assign(value)
 
-    def print(self, num_classes: int | None) -> None:
+    def print_header(self, num_classes: int | None) -> None:
         """Says where the weights of a run come from."""
         configuration = self.configuration
         print(f"from       {self.path}: {configuration.model} of {configuration.dataset}, {self.steps:,} steps")
@@ -134,8 +134,12 @@ def _flag(value):
     return ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else f"{value}"
 
 
-def read(path: str) -> Pretrained:
+def read(path: str, workdir: pathlib.Path | None = None) -> Pretrained:
     """Reads the model in a run directory or in one of `kerasgan export`.
+
+    Args:
+        path: What the user gave.
+        workdir: The directory of the new run, which has to be another.
 
     Raises:
         ValueError: There is none, or it cannot be trained further.
@@ -143,6 +147,8 @@ def read(path: str) -> Pretrained:
     found = pathlib.Path(path).expanduser()
     if found.name == "model.keras" and found.is_file():
         found = found.parent
+    if workdir is not None and found.resolve() == workdir.resolve():
+        raise ValueError(f"--from={path} is --workdir, which the new run replaces. Name another --workdir.")
     if found.is_file():
         raise ValueError(
             f"--from={path} is a file. Give a run directory of `kerasgan train`, whose config.json describes the "

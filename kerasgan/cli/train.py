@@ -38,7 +38,7 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     given.setdefault("dataset", SETTINGS["dataset"].default)
-    origin = None if flags["from"] is None else _origin(flags["from"], workdir)
+    origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
     configuration, data = _configured(given, origin)
     model, dataset = prepare(configuration, data, strategy)
     if origin is not None:
@@ -52,20 +52,10 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         _describe(configuration, model)
         return configuration.to_json()
     if origin is not None and chief:
-        origin.print(model.num_classes)
+        origin.print_header(model.num_classes)
     if workdir is not None and not chief:
         return train(model, dataset, configuration, data, workdir, begun)
     return _train_in_new_directory(model, dataset, configuration, data, workdir, flags["overwrite"], begun)
-
-
-def _origin(path, workdir):
-    """The model to start from, which is not in the directory of the new run."""
-    if workdir is not None and pathlib.Path(path).expanduser().resolve() in (
-        workdir.resolve(),
-        workdir.resolve() / "model.keras",
-    ):
-        raise ValueError(f"--from={path} is --workdir, which the new run replaces. Name another --workdir.")
-    return pretrained.read(path)
 
 
 def _configured(given, origin):
