@@ -61,10 +61,11 @@ COMMANDS = {
             "kerasgan train                                 # WGAN-GP on handwritten digits, a few minutes",
             "kerasgan train --dataset=mnist --steps=5000",
             "kerasgan train --dataset=photos/ --image_size=64 --flip --workdir=runs/photos",
+            "kerasgan train --dataset=more_photos/ --from=runs/photos --steps=1000",
         ),
         {
-            "Data": _of_run("dataset") | _DATA | _of_run("flip", "dequantize", "on_bad_file"),
-            "Model": _of_run("model", "network", "units", "filters", "blur", "latent_dim", "conditional"),
+            "Data": _of_run("dataset") | _DATA | _of_run("channels", "flip", "dequantize", "on_bad_file"),
+            "Model": _of_run("from", "model", "network", "units", "filters", "blur", "latent_dim", "conditional"),
             "Training": {
                 **_of_run("steps"),
                 "epochs": Setting(integer(), "Passes over the data, instead of --steps."),

@@ -68,7 +68,7 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     if epochs is not None:
         values["steps"] = epochs * natural
     values["steps_per_epoch"] = _steps_per_epoch(values["steps"], natural)
-    return Configuration(**values)
+    return Configuration.from_json(values)
 
 
 def _steps_per_epoch(steps, natural):
@@ -155,15 +155,20 @@ def read(path: pathlib.Path) -> Configuration:
     Raises:
         ValueError: The file is damaged, or a value in it cannot be used.
     """
+    return checked(path, read_json(path))
+
+
+def checked(path: pathlib.Path, settings: dict[str, typing.Any]) -> Configuration:
+    """The configuration that was found in a file, if every value can be used."""
     try:
-        configuration = Configuration.from_json(read_json(path))
+        configuration = Configuration.from_json(settings)
     except KeyError as error:
         raise ValueError(
             f"{path} is not a configuration of `kerasgan train`: {error} is missing. Restore it, or train again."
         ) from error
     optional = OPTIONAL - _needed(configuration)
-    for name, setting in SETTINGS.items():
-        kind, value = setting.kind, getattr(configuration, name)
+    for name, value in configuration.to_json().items():
+        kind = SETTINGS[name].kind
         if not (name in optional if value is None else kind.holds(value)):
             raise _unusable(path, name, kind.expected + (", or null" if name in optional else ""), value)
     if (configuration.model, configuration.network) == ("vae", "resnet"):

@@ -37,11 +37,11 @@ def text(placeholder: str = "NAME") -> Kind:
     return Kind(placeholder, "a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
 
 
-def choice(*choices: str | bool, automatic: str = "") -> Kind:
+def choice(*choices: str | int, automatic: str = "") -> Kind:
     """One of a few values; `automatic` is a text of the flag that means the same as leaving it out."""
     texts = {json.dumps(value).strip('"'): value for value in choices}
     listed = ", ".join([automatic, *texts] if automatic else texts)
-    holds = lambda value: isinstance(value, str | bool) and value in choices
+    holds = lambda value: any(type(value) is type(one) and value == one for one in choices)  # True == 1
     parse = lambda text: None if text == automatic else texts.get(text, text)
     return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.", automatic)
 

@@ -8,6 +8,7 @@ import typing
 from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli import pretrained
 from kerasgan.cli.run_directory import intact, read_json
 from kerasgan.cli.train import prepare, train
 
@@ -43,6 +44,8 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         return {"workdir": str(path), "steps": done}
     data = data_.read_again(configuration)
     model, dataset = prepare(configuration, data, strategy)
+    if configuration.from_ is not None and not checkpoint.checkpoints(path / "checkpoints"):
+        pretrained.read(configuration.from_).start(model)
     if flags["steps"] is not None and distribution.is_chief(strategy):
         configurations.write(path / "config.json", configuration, data.train)
     return train(model, dataset, configuration, data, path, begun)

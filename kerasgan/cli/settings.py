@@ -99,6 +99,11 @@ class Configuration:
         "digits",
         required=True,
     )
+    from_: str | None = _setting(  # `from` in config.json and as a flag
+        text("PATH"),
+        "A trained model to start from, instead of random weights: a run directory, or one of `kerasgan export`. Its "
+        "networks and their settings are kept, images are brought to its size, and the optimizers are new.",
+    )
     model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", {IMAGES: "r3gan"}, required=True)
     network: str = _setting(
         choice(*NETWORKS, automatic="auto"),
@@ -193,6 +198,9 @@ class Configuration:
     keep_checkpoints: int = _setting(integer(), "How many of the newest checkpoints to keep.", 3)
     on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
     image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
+    channels: int | None = _setting(
+        choice(1, 3, automatic="auto"), "Channels of the images: 1 for grey, 3 for colour. auto: those of the data."
+    )
     flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
     augment: tuple[str, ...] = _setting(
         names("flip", "color", "translation", "cutout", empty="none"),
@@ -233,7 +241,7 @@ class Configuration:
 
     def to_json(self) -> dict[str, typing.Any]:
         """Returns a dict that JSON can hold."""
-        return dataclasses.asdict(self)
+        return {_public(name): value for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, typing.Any]) -> "Configuration":
@@ -247,10 +255,15 @@ class Configuration:
             for name, setting in SETTINGS.items()
         }
         known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-        return cls(**known)
+        return cls(**{f.name: known[_public(f.name)] for f in dataclasses.fields(cls)})
 
 
-SETTINGS: dict[str, Setting] = {f.name: f.metadata["setting"] for f in dataclasses.fields(Configuration)}
-OPTIONAL = {f.name for f in dataclasses.fields(Configuration) if type(None) in typing.get_args(f.type)}
+def _public(field):
+    """The name of a setting: that of its field, without the underscore that tells `from` from the keyword."""
+    return field.rstrip("_")
+
+
+SETTINGS: dict[str, Setting] = {_public(f.name): f.metadata["setting"] for f in dataclasses.fields(Configuration)}
+OPTIONAL = {_public(f.name) for f in dataclasses.fields(Configuration) if type(None) in typing.get_args(f.type)}
 # Those that say how a dataset is read.
-DATASET_OPTIONS = ("image_size", "data_dir", "on_bad_file", "value_range", "keep_depth")
+DATASET_OPTIONS = ("image_size", "channels", "data_dir", "on_bad_file", "value_range", "keep_depth")

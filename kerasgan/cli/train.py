@@ -13,9 +13,10 @@ from kerasgan import callbacks, distribution, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import run_directory
+from kerasgan.cli import pretrained, run_directory
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
+from kerasgan.errors import DataError
 
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
@@ -37,9 +38,11 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     given.setdefault("dataset", SETTINGS["dataset"].default)
-    data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
-    configuration = configurations.resolve(source=data.train, **given)
+    origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
+    configuration, data = _configured(given, origin)
     model, dataset = prepare(configuration, data, strategy)
+    if origin is not None:
+        origin.start(model)
     if model.learns_from_held_out and _held_out(configuration, data) is None:
         raise ValueError(
             f"--augment_probability=adaptive with --model={configuration.model} learns from held-out images, and of so "
@@ -48,9 +51,26 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     if flags["dry_run"]:
         _describe(configuration, model)
         return configuration.to_json()
+    if origin is not None and chief:
+        origin.print_header(model.num_classes)
     if workdir is not None and not chief:
         return train(model, dataset, configuration, data, workdir, begun)
     return _train_in_new_directory(model, dataset, configuration, data, workdir, flags["overwrite"], begun)
+
+
+def _configured(given, origin):
+    """The configuration of a new run, and its data."""
+    if origin is not None:
+        given = origin.with_kept(given)
+    try:
+        data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
+    except DataError as error:
+        wanted = "" if origin is None else f" (wanted as {origin.shape}, for --from={origin.path})"
+        raise DataError(f"{error}{wanted}") from error
+    if origin is None:
+        return configurations.resolve(source=data.train, **given), data
+    origin.check_data(data.train)
+    return origin.keep(configurations.resolve(source=data.train, **given)), data
 
 
 def _held_out(configuration, data):
