@@ -217,7 +217,9 @@ class Paired(AdversarialLoss):
         return self._mean(self.wanted, fake_logits)
 
     def _mean(self, target, logits):
-        return ops.mean(self.loss(ops.full_like(logits, target), logits))
+        # Not as `loss(...)`: Keras divides that by the number of replicas, which `Update` does for every loss.
+        function = self.loss.call if isinstance(self.loss, keras.losses.Loss) else self.loss
+        return ops.mean(function(ops.full_like(logits, target), logits))
 
 
 def get(loss: AdversarialLoss | Callable | str | None) -> AdversarialLoss:
