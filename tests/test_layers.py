@@ -557,6 +557,13 @@ def test_evaluation_is_no_power_iteration(make_generator, make_discriminator):
     np.testing.assert_array_equal(layer.u, start)
 
 
+@pytest.mark.parametrize("name", [name for name, value in vars(layers).items() if isinstance(value, type)])
+def test_a_saved_configuration_names_the_package_of_the_layers(name):
+    # Whichever module a layer is in: a checkpoint resumes only a model of the same configuration.
+    kind = getattr(layers, name)
+    assert (kind.__module__, keras.saving.get_registered_name(kind)) == ("kerasgan.layers", f"kerasgan>{name}")
+
+
 # The work that LeakyReLU saves
 
 
