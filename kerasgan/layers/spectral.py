@@ -8,6 +8,7 @@ from keras import ops
 
 from kerasgan import stateless
 from kerasgan.errors import checked_integer
+from kerasgan.layers.convolution import GroupedConv2D
 
 
 class _SpectralNormalization(keras.layers.Layer):
@@ -80,7 +81,7 @@ def _unit(x):
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class SpectralConv2D(_SpectralNormalization, keras.layers.Conv2D):
+class SpectralConv2D(_SpectralNormalization, GroupedConv2D):
     __doc__ = f"`keras.layers.Conv2D` with spectral normalisation.\n\n{_SpectralNormalization.__doc__}"
 
     def __init__(self, filters: int, kernel_size: int | tuple[int, int], *args: Any, **kwargs: Any) -> None:
