@@ -262,7 +262,7 @@ def test_the_blocks_of_r3gan_have_the_parameters_of_the_paper_and_change_nothing
 
 def test_the_resampling_of_r3gan_is_1_3_3_1():
     up = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.UpSampling2D(), layers.Blur2D()])
-    down = keras.Sequential([keras.Input((8, 8, 1)), layers.Blur2D(), keras.layers.AveragePooling2D()])
+    down = keras.Sequential([keras.Input((8, 8, 1)), layers.Blur2D(), keras.layers.AveragePooling2D(2)])
     kinds = [type(layer) for layer in networks.r3gan_generator((8, 8, 1), filters=2).layers]
     assert kinds[(at := kinds.index(keras.layers.UpSampling2D)) : at + 2] == [type(layer) for layer in up.layers]
     kinds = [type(layer) for layer in networks.r3gan_discriminator((8, 8, 1), filters=2).layers]

@@ -144,7 +144,12 @@ def _widened(x, width):
 
 def _pointwise(x, filters, gain, use_bias=False):
     return keras_layers.Conv2D(
-        filters, 1, data_format="channels_last", use_bias=use_bias, kernel_initializer=_normal(gain)
+        filters,
+        1,
+        padding="same",
+        data_format="channels_last",
+        use_bias=use_bias,
+        kernel_initializer=_normal(gain),
     )(x)
 
 
