@@ -13,9 +13,9 @@ class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` whose `groups` do not make it slow on a CPU.
 
     Keras compiles a convolution of several groups by XLA, which takes hundreds of times as long on a CPU. This layer
-    calls TensorFlow's own. Where that has no gradients (on a CPU: float64, without oneDNN, and on some in 16 bits), and
-    for channels first, it is one convolution with a kernel that is zero between the groups: as exact, with the work of
-    all pairs of channels.
+    calls TensorFlow's own. Where that has no gradients (on a CPU: float64, without oneDNN, and on some in 16 bits), it
+    is one convolution with a kernel that is zero between the groups: as exact, with the work of all pairs of channels.
+    With channels first it is the stock layer.
 
     Reference: Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017.
     """
@@ -31,9 +31,9 @@ class GroupedConv2D(keras.layers.Conv2D):
         return outputs if self.activation is None else self.activation(outputs)
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        if self.groups == 1:
+        if self.groups == 1 or self.data_format == "channels_first":
             return super().convolution_op(inputs, kernel)
-        if self.data_format == "channels_first" or not _has_gradients(keras.backend.standardize_dtype(inputs.dtype)):
+        if not _has_gradients(keras.backend.standardize_dtype(inputs.dtype)):
             return super().convolution_op(inputs, self._masked(kernel))
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
