@@ -172,8 +172,7 @@ def _uses_xla(model, jit_compile):
     # An attribute of BatchNormalization alone.
     reduces = model.num_replicas > 1 and any(getattr(layer, "synchronized", False) for layer in layers)
     if jit_compile == "auto":
-        accelerated = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
-        return bool(accelerated) and not reduces
+        return distribution.accelerated() and not reduces
     if jit_compile and reduces:
         expected = "False or 'auto' with synchronised batch normalisation on several replicas"
         raise invalid("jit_compile", expected, f"jit_compile={jit_compile}")

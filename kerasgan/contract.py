@@ -54,6 +54,7 @@ def check_network(network: keras.Model, role: str, example: str) -> None:
         )
         raise refused(expected, f"latents of shape {tuple(network.inputs[0].shape)}")
     _warn_of_hidden_state(network, role)
+    _warn_of_slow_layers(network, role)
 
 
 def _inputs(network):
@@ -99,6 +100,18 @@ def _warn_of_hidden_state(network, role):
                 f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state: a run cannot be "
                 "reproduced or resumed exactly, and images with one seed may differ. Draw with `keras.random` and a "
                 "`keras.random.SeedGenerator`.",
+            )
+
+
+def _warn_of_slow_layers(network, role):
+    """Warns of convolutions in groups that Keras compiles by XLA, unless there is an accelerator."""
+    for layer in _keras.layers_of(network) if not distribution.accelerated() else ():
+        grouped = isinstance(layer, keras.layers.Conv2D) and layer.groups > 1
+        if grouped and not isinstance(layer, layers.GroupedConv2D):
+            warn(
+                f"Layer {layer.name!r} of the {role} ({type(layer).__name__}) convolves in {layer.groups} groups. "
+                "Keras compiles that by XLA, and on a CPU it then takes up to hundreds of times as long. Use "
+                "kerasgan.layers.GroupedConv2D.",
             )
 
 

@@ -52,6 +52,11 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     raise invalid("strategy", "'auto', 'one', 'mirrored', 'multiworker' or 'tpu'", f"strategy={name!r}")
 
 
+def accelerated() -> bool:
+    """Whether this machine has a GPU or a TPU."""
+    return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
 def check_scope() -> None:
     """Refuses the scope of a strategy whose replicas do not take every step together.
 

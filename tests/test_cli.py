@@ -718,7 +718,7 @@ def source_of(shape=(8, 8, 1), n=1000, labels=True):
     [
         ("model", "foo", "one of wgan_gp, wgan, "),
         ("model", None, "one of wgan_gp, wgan, "),
-        ("network", "foo", "one of mlp, dcgan, resnet; "),
+        ("network", "foo", "one of mlp, dcgan, resnet, r3gan; "),
         ("network", "dcgan", "filters` cannot be used. Expected an integer >= 1; "),
         ("batch_size", "x", "an integer >= 1; "),
         ("batch_size", 0, "an integer >= 1; "),
@@ -790,18 +790,37 @@ def test_a_training_is_divided_into_few_pictures(steps):
     ("model", "network"),
     each(
         list(itertools.product(settings.MODELS, settings.NETWORKS)),
-        [*((name, "mlp") for name in settings.MODELS), ("wgan_gp", "dcgan"), ("gan", "resnet"), ("vae", "dcgan")],
+        [
+            *((name, "mlp") for name in settings.MODELS),
+            ("wgan_gp", "dcgan"),
+            ("gan", "resnet"),
+            ("r3gan", "r3gan"),
+            ("vae", "dcgan"),
+        ],
     ),
 )
 def test_every_model_is_built_of_every_network(model, network):
-    if (model, network) == ("vae", "resnet"):
-        pytest.skip("there is no residual encoder")
+    if model == "vae" and network not in settings.WITH_ENCODERS:
+        with pytest.raises(ValueError, match=f"--model=vae has no encoder for --network={network}: use mlp or dcgan"):
+            configurations.resolve("other", model, source=source_of(), network=network)
+        return
     source = source_of()
     size = {"units": (4,)} if network == "mlp" else {"filters": 4}
     configuration = configurations.resolve("other", model, source=source, network=network, latent_dim=3, **size)
     built = build(configuration, source)
     assert built.compiled
     assert (built.latent_dim, built.image_shape) == (3, (8, 8, 1))
+
+
+def test_a_normalization_is_refused_for_networks_without(run, tmp_path, capsys):
+    for name in ("generator_normalization", "discriminator_normalization"):
+        with pytest.raises(ValueError, match=f"--{name}: the networks of --network=r3gan have no normalization"):
+            configurations.resolve("other", source=source_of(), network="r3gan", **{name: "layer"})
+        values = json.loads((run / "config.json").read_text())
+        values |= {"network": "r3gan", "filters": 4, "units": None, name: "layer"}
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        error = refused(capsys, "resume", str(tmp_path))
+        assert f"`{name}` cannot be used. Expected null, because r3gan has no normalization" in error
 
 
 def test_runs_are_numbered(tmp_path, monkeypatch):

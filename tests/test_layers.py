@@ -17,6 +17,7 @@ from selection import some
 import kerasgan as kg
 from kerasgan import layers, penalties, stateless
 from kerasgan.errors import ModelContractError
+from kerasgan.layers import convolution
 
 PENALTIES = (
     penalties.GradientPenalty(10.0),
@@ -40,6 +41,7 @@ EXACT = {
     "relu": lambda: layers.LeakyReLU(0.0),
     "spectral_conv": lambda: layers.SpectralConv2D(5, 3, 2, "same"),
     "spectral_dense": lambda: layers.SpectralDense(5),
+    "grouped_conv": lambda: layers.GroupedConv2D(6, 3, 2, "same", groups=2),
     "bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
     "bicubic": lambda: layers.UpSampling2D((2, 3), interpolation="bicubic"),
     "lanczos3": lambda: layers.UpSampling2D(2, interpolation="lanczos3"),
@@ -557,6 +559,13 @@ def test_evaluation_is_no_power_iteration(make_generator, make_discriminator):
     np.testing.assert_array_equal(layer.u, start)
 
 
+@pytest.mark.parametrize("name", [name for name in layers.__all__ if isinstance(getattr(layers, name), type)])
+def test_a_saved_configuration_names_the_package_of_the_layers(name):
+    # Whichever module a layer is in: a checkpoint resumes only a model of the same configuration.
+    kind = getattr(layers, name)
+    assert (kind.__module__, keras.saving.get_registered_name(kind)) == ("kerasgan.layers", f"kerasgan>{name}")
+
+
 # The work that LeakyReLU saves
 
 
@@ -596,6 +605,92 @@ def test_a_penalty_through_leaky_relu_runs_no_useless_backward_pass(rng):
     real = tf.constant(rng.normal(size=(4, 8, 8, 1)), tf.float32)
     for mine, theirs in zip(own(real), stock(real), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+# Convolutions in groups of channels
+
+
+@pytest.fixture
+def set_gradients(monkeypatch):
+    """Sets whether the layer finds that TensorFlow has gradients of grouped convolutions."""
+    return lambda there: monkeypatch.setattr(convolution, "_has_gradients", lambda dtype: there)
+
+
+def penalised(layer, x, jit_compile=False):
+    """The outputs of a layer, and the gradients of a loss with a penalty by its inputs and by its weights."""
+
+    @tf.function(jit_compile=jit_compile)
+    def derivatives(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                outputs = layer(x)
+                total = tf.reduce_sum(tf.sin(outputs))
+            loss = total + tf.reduce_sum(inner.gradient(total, x) ** 2)
+        return outputs, *outer.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
+
+    return derivatives(x)
+
+
+GROUPED = [
+    {"padding": "same", "groups": 4},
+    {"padding": "valid", "strides": 2, "groups": 2},
+    {"padding": "same", "dilation_rate": 2, "groups": 2, "use_bias": False},
+]
+
+
+@pytest.mark.parametrize("arguments", some(GROUPED, 0))
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def test_a_grouped_convolution_and_its_derivatives_are_those_of_a_masked_kernel(
+    arguments, jit_compile, set_gradients, rng
+):
+    if not jit_compile and not convolution._has_gradients("float32"):
+        pytest.skip("TensorFlow has no gradients of grouped convolutions here: set TF_ENABLE_ONEDNN_OPTS=1")
+    layer = built(layers.GroupedConv2D(4, 3, **arguments), (2, 6, 5, 8))
+    x = tf.constant(rng.normal(size=(2, 6, 5, 8)), tf.float32)
+    set_gradients(True)
+    grouped = penalised(layer, x, jit_compile)
+    set_gradients(False)
+    for own, masked in zip(grouped, penalised(layer, x), strict=True):
+        np.testing.assert_allclose(own, masked, rtol=1e-4, atol=1e-4 * np.abs(masked).max())
+
+
+@pytest.mark.parametrize(
+    ("groups", "data_format", "gradients"),
+    [(1, None, True), (2, None, True), (2, None, False), (4, "channels_first", True)],
+)
+def test_a_grouped_convolution_is_the_stock_layer_to_first_order(
+    groups, data_format, gradients, set_gradients, images, rng
+):
+    set_gradients(gradients)
+    arguments = {"filters": 4, "kernel_size": (3, 2), "groups": groups, "activation": "tanh"}
+    arguments["data_format"] = data_format
+    same_outputs(layers.GroupedConv2D(**arguments), keras.layers.Conv2D(**arguments), images, rng)
+
+
+def test_a_grouped_convolution_survives_copies_and_formats(images, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    half = layers.GroupedConv2D(6, 3, groups=2)(images)
+    keras.config.set_dtype_policy("float32")
+    assert half.dtype == tf.bfloat16
+    model = keras.Sequential([keras.Input(images.shape[1:]), layers.GroupedConv2D(6, 3, groups=2)])
+    expected = model(images)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    for same in (copy, keras.models.load_model(tmp_path / "model.keras"), exported.serve):
+        np.testing.assert_array_equal(same(images), expected)
+
+
+def test_a_gan_warns_of_a_grouped_convolution_that_keras_compiles(make_generator, recwarn):
+    for layer in (keras.layers.Conv2D(2, 3, groups=2, name="slow"), layers.GroupedConv2D(2, 3, groups=2)):
+        kg.GAN(make_generator((4, 4, 2)), discriminator_with(layer))
+    [message] = [str(warning.message) for warning in recwarn]
+    assert "Layer 'slow' of the discriminator (Conv2D) convolves in 2 groups" in message
+    assert "kerasgan.layers.GroupedConv2D" in message
 
 
 # What is found in a discriminator

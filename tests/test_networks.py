@@ -18,11 +18,13 @@ GENERATORS = {
     "dcgan": lambda shape, **kwargs: networks.dcgan_generator(shape, LATENT_DIM, filters=4, **kwargs),
     "mlp": lambda shape, **kwargs: networks.mlp_generator(shape, LATENT_DIM, units=(16, 12), **kwargs),
     "resnet": lambda shape, **kwargs: networks.resnet_generator(shape, LATENT_DIM, filters=4, **kwargs),
+    "r3gan": lambda shape, **kwargs: networks.r3gan_generator(shape, LATENT_DIM, filters=4, group_width=4, **kwargs),
 }
 DISCRIMINATORS = {
     "dcgan": lambda shape, **kwargs: networks.dcgan_discriminator(shape, filters=4, **kwargs),
     "mlp": lambda shape, **kwargs: networks.mlp_discriminator(shape, units=(16, 12), **kwargs),
     "resnet": lambda shape, **kwargs: networks.resnet_discriminator(shape, filters=4, **kwargs),
+    "r3gan": lambda shape, **kwargs: networks.r3gan_discriminator(shape, filters=4, group_width=4, **kwargs),
 }
 ENCODERS = {
     "dcgan": lambda shape, **kwargs: networks.dcgan_encoder(shape, LATENT_DIM, filters=4, **kwargs),
@@ -38,14 +40,30 @@ NORMALIZATIONS = {
     ("discriminator", "dcgan"): (None, "batch", "layer", "instance", "spectral"),
     ("discriminator", "mlp"): (None, "batch", "layer", "spectral"),
     ("discriminator", "resnet"): (None, "batch", "layer", "instance", "spectral"),
+    ("generator", "r3gan"): (None,),
+    ("discriminator", "r3gan"): (None,),
     ("encoder", "dcgan"): (None, "batch", "layer", "instance", "spectral"),
     ("encoder", "mlp"): (None, "batch", "layer", "spectral"),
 }
+
+
+NORMALIZED = [both for both, names in NORMALIZATIONS.items() if len(names) > 1]
+
+
+def network(role, kind, shape, normalization=None, **arguments):
+    """The network; `normalization` is an argument of those that have any."""
+    if (role, kind) in NORMALIZED:
+        arguments["normalization"] = normalization
+    return KINDS[role][kind](shape, **arguments)
+
 
 each_size = pytest.mark.parametrize("shape", SIZES, ids=lambda shape: "x".join(map(str, shape)))
 each_generator = pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS)
 each_discriminator = pytest.mark.parametrize("make", DISCRIMINATORS.values(), ids=DISCRIMINATORS)
 each_encoder = pytest.mark.parametrize("make", ENCODERS.values(), ids=ENCODERS)
+each_normalized_discriminator = pytest.mark.parametrize(
+    "kind", [kind for role, kind in NORMALIZED if role == "discriminator"]
+)
 each_normalization = pytest.mark.parametrize(
     ("role", "kind", "normalization"),
     [(role, kind, name) for (role, kind), names in NORMALIZATIONS.items() for name in names],
@@ -199,6 +217,72 @@ def test_resnet_of_32_pixels_has_the_blocks_of_the_paper():
     assert pool.input.shape[1:3] == (8, 8)
 
 
+# R3GAN's architecture
+
+
+def test_r3gan_has_the_sizes_and_widths_of_its_stages():
+    def stages(shape, filters, **arguments):
+        model = networks.r3gan_discriminator(shape, filters, group_width=4, **arguments)
+        return [tuple(layer.output.shape[1:]) for layer in of_type(model, keras.layers.Add)]
+
+    assert stages((28, 28, 1), 2) == [(28, 28, 2), (14, 14, 4), (7, 7, 8)]
+    assert stages((32, 32, 3), 2) == [(32, 32, 2), (16, 16, 4), (8, 8, 8), (4, 4, 8)]
+    assert stages((30, 20, 1), (2, 6, 6), blocks=2) == [(30, 20, 2)] * 2 + [(15, 10, 6)] * 2 + [(8, 5, 6)] * 2
+
+
+@pytest.mark.parametrize("make", [networks.r3gan_generator, networks.r3gan_discriminator])
+def test_r3gan_has_the_kernels_of_the_paper_at_the_start(make):
+    # Huang et al.: N(0, gain^2 / fan_in), gain sqrt(2 / 1.04) L^(-1/4) in L blocks, the last of a block zero, else 1.
+    model = make((32, 32, 3), filters=(32, 48, 48, 64), blocks=2)
+    gain = np.sqrt(2 / 1.04) * 8**-0.25
+    kernels = [layer.kernel for layer in of_type(model, keras.layers.Conv2D, layers.GroupedConv2D)]
+    kernels += [layer.kernel for layer in of_type(model, keras.layers.Dense)]
+    for kernel in kernels:
+        *area, inputs, filters = kernel.shape
+        in_block = area == [3, 3] or filters == 2 * inputs
+        expected = 0.0 if inputs == 2 * filters else (gain if in_block else 1.0) / np.sqrt(np.prod(area) * inputs)
+        # The standard deviation of n draws is off by 1 / sqrt(2 n) of it; five of these.
+        np.testing.assert_allclose(np.std(kernel), expected, rtol=5 / np.sqrt(2 * np.prod(kernel.shape)))
+    [basis] = of_type(model, keras.layers.EinsumDense)
+    np.testing.assert_allclose(np.std(basis.kernel), 1.0 if "generator" in make.__name__ else 1 / 4, rtol=0.12)
+    assert {layer.groups for layer in of_type(model, layers.GroupedConv2D)} == {4, 6, 8}  # of 16 channels each
+
+
+def test_the_blocks_of_r3gan_have_the_parameters_of_the_paper_and_change_nothing_at_the_start():
+    width, groups = 48, 6
+    one, three = (networks.r3gan_discriminator((4, 4, 1), width, blocks) for blocks in (1, 3))
+    in_a_block = 4 * width**2 + 36 * width**2 // groups + 4 * width
+    assert three.count_params() - one.count_params() == 2 * in_a_block
+    assert one.count_params() - in_a_block == width + 16 * width + width  # from the image, the basis, the logit
+    x = images((4, 4, 1))
+    for add in of_type(three, keras.layers.Add):
+        before, after = keras.Model(three.inputs, [add.input[0], add.output])(x)
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_resampling_of_r3gan_is_1_3_3_1():
+    up = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.UpSampling2D(), layers.Blur2D()])
+    down = keras.Sequential([keras.Input((8, 8, 1)), layers.Blur2D(), keras.layers.AveragePooling2D(2)])
+    kinds = [type(layer) for layer in networks.r3gan_generator((8, 8, 1), filters=2).layers]
+    assert kinds[(at := kinds.index(keras.layers.UpSampling2D)) : at + 2] == [type(layer) for layer in up.layers]
+    kinds = [type(layer) for layer in networks.r3gan_discriminator((8, 8, 1), filters=2).layers]
+    assert kinds[(at := kinds.index(layers.Blur2D)) : at + 2] == [type(layer) for layer in down.layers]
+    rows = np.array([[0.25, 0.75, 0, 0], [0, 0.75, 0.25, 0], [0, 0.25, 0.75, 0]])  # of pixels 2, 3, 4 of 8
+    x = np.random.default_rng(0).normal(size=(1, 4, 4, 1)).astype("float32")
+    np.testing.assert_allclose(up(x)[0, 2:5, 2:5, 0], rows @ x[0, :, :, 0] @ rows.T, atol=1e-6)
+    rows = np.array([[0, 1, 3, 3, 1, 0, 0, 0], [0, 0, 0, 1, 3, 3, 1, 0]]) / 8  # of pixels 1, 2 of 4
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(down(x)[0, 1:3, 1:3, 0], rows @ x[0, :, :, 0] @ rows.T, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"), [((8, 8), "each of the 1 stages"), ("8", "a positive integer, or a seq"), (12, "multiple")]
+)
+def test_widths_that_r3gan_cannot_have_are_refused(filters, expected):
+    with pytest.raises(ValueError, match=f"Invalid value for argument `filters`. Expected .*{expected}"):
+        networks.r3gan_generator((4, 4, 1), filters=filters)
+
+
 # Inputs
 
 
@@ -246,18 +330,19 @@ def test_logits_depend_on_the_label(make, shape):
     assert abs(first - second) > 1e-3
 
 
-@each_discriminator
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 @pytest.mark.parametrize("normalization", [None, "spectral"])
-def test_a_conditional_discriminator_is_the_projection_of_the_paper(make, normalization):
+def test_a_conditional_discriminator_is_the_projection_of_the_paper(kind, normalization):
     # Miyato, Koyama, 2018, eq. 3: w . f + b + e[y] . f, f the features in front of the last layer.
-    model = make((8, 8, 1), num_classes=CLASSES, normalization=normalization)
+    model = network("discriminator", kind, (8, 8, 1), normalization, num_classes=CLASSES)
     scatter(model)
     x, labels = images((8, 8, 1), 4), [2, 0, 1, 2]
     last = model.get_layer("logits")
     f = keras.Model(model.inputs[0], last.input)(x).numpy()
-    w = last.kernel.numpy() if normalization is None else last.normalized_kernel().numpy()
+    w = last.normalized_kernel().numpy() if isinstance(last, layers.SpectralDense) else last.kernel.numpy()
+    b = last.bias.numpy() if last.use_bias else 0.0
     e = model.get_layer("label_embedding").embeddings.numpy()
-    expected = f @ w + last.bias.numpy() + (e[labels] * f).sum(axis=1, keepdims=True)
+    expected = f @ w + b + (e[labels] * f).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model([x, tf.constant(labels)]), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -272,7 +357,7 @@ def test_a_conditional_generator_has_an_embedding_for_each_class(make):
 
 @each_normalization
 def test_a_network_holds_the_normalization_asked_for_and_no_other(role, kind, normalization):
-    model = KINDS[role][kind]((16, 16, 2), normalization=normalization)
+    model = network(role, kind, (16, 16, 2), normalization)
     present = {
         "batch": of_type(model, layers.BatchNormalization),
         "layer": [
@@ -288,19 +373,19 @@ def test_a_network_holds_the_normalization_asked_for_and_no_other(role, kind, no
 @each_normalization
 def test_no_network_holds_a_layer_that_is_inexact_to_second_order(role, kind, normalization):
     # By name too: a stock layer of the kinds that kerasgan.layers replaces.
-    model = KINDS[role][kind]((16, 16, 2), normalization=normalization)
+    model = network(role, kind, (16, 16, 2), normalization)
     assert layers.inexact_layers(model) == []
     stock = {keras.layers.BatchNormalization, keras.layers.LeakyReLU, keras.layers.ReLU, keras.layers.Dropout}
     assert of_type(model, *stock) == []
 
 
-@pytest.mark.parametrize("kind", DISCRIMINATORS)
+@each_normalized_discriminator
 def test_spectral_normalization_is_in_every_layer_of_a_discriminator(kind):
     model = DISCRIMINATORS[kind]((16, 16, 2), normalization="spectral")
     assert of_type(model, keras.layers.Conv2D, keras.layers.Dense) == []
 
 
-@pytest.mark.parametrize("kind", DISCRIMINATORS)
+@each_normalized_discriminator
 def test_layer_normalization_is_over_all_pixels_and_channels_of_an_image(kind):
     # So an image's logit does not see its neighbours in the batch, nor a change of their contrast.
     model = DISCRIMINATORS[kind]((16, 16, 2), normalization="layer")
@@ -328,9 +413,9 @@ def channels_first():
     + [("encoder", kind, "layer") for kind in ENCODERS],
 )
 def test_the_order_of_axes_is_ours_whatever_keras_is_configured_to(role, kind, normalization, channels_first):
-    first = KINDS[role][kind]((12, 20, 3), normalization=normalization)
+    first = network(role, kind, (12, 20, 3), normalization)
     keras.config.set_image_data_format("channels_last")
-    last = KINDS[role][kind]((12, 20, 3), normalization=normalization)
+    last = network(role, kind, (12, 20, 3), normalization)
     keras.config.set_image_data_format("channels_first")
     last.set_weights(first.get_weights())
     inputs = latents() if role == "generator" else images((12, 20, 3))
@@ -363,6 +448,8 @@ def test_a_classifier_is_trained_on_channels_last_whatever_keras_is_configured_t
 )
 @pytest.mark.parametrize("make", [*GENERATORS.values(), *DISCRIMINATORS.values()], ids=[*GENERATORS, *DISCRIMINATORS])
 def test_an_argument_no_network_can_be_built_from_is_refused(make, arguments, argument):
+    if make in (GENERATORS["r3gan"], DISCRIMINATORS["r3gan"]) and argument == "normalization":
+        pytest.skip("there is no such argument")
     shape = arguments.get("shape", (8, 8, 1))
     with pytest.raises(ValueError, match=f"Invalid value for argument `{argument}`. Expected .* Received: "):
         make(shape, **{key: value for key, value in arguments.items() if key != "shape"})
@@ -379,9 +466,9 @@ def test_a_convolutional_network_refuses_a_shape_without_height_width_and_channe
     ("role", "kind", "normalization"),
     [
         (role, kind, name)
-        for (role, kind), allowed in NORMALIZATIONS.items()
+        for role, kind in NORMALIZED
         for name in ("batch", "layer", "instance", "spectral")
-        if name not in allowed
+        if name not in NORMALIZATIONS[role, kind]
     ],
 )
 def test_a_normalization_that_a_network_has_not_got_is_refused(role, kind, normalization):
@@ -396,7 +483,7 @@ def test_a_normalization_that_a_network_has_not_got_is_refused(role, kind, norma
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_network_under_mixed_precision_has_float32_outputs(role, kind, policy):
     keras.config.set_dtype_policy(policy)
-    model = KINDS[role][kind]((8, 8, 1), normalization="layer")
+    model = network(role, kind, (8, 8, 1), "layer")
     inputs = latents() if role == "generator" else images((8, 8, 1))
     outputs = model(inputs)
     assert outputs.dtype == tf.float32
@@ -405,10 +492,10 @@ def test_a_network_under_mixed_precision_has_float32_outputs(role, kind, policy)
     assert len(halves) > len(model.layers) / 2
 
 
-@each_discriminator
-def test_a_conditional_discriminator_under_mixed_precision_has_float32_logits(make):
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
+def test_a_conditional_discriminator_under_mixed_precision_has_float32_logits(kind):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = make((8, 8, 1), num_classes=CLASSES, normalization="spectral")
+    model = network("discriminator", kind, (8, 8, 1), "spectral", num_classes=CLASSES)
     assert model([images((8, 8, 1)), tf.constant([0, 1])]).dtype == tf.float32
 
 
@@ -421,7 +508,7 @@ def test_a_conditional_discriminator_under_mixed_precision_has_float32_logits(ma
 )
 def test_a_network_survives_saving(role, kind, normalization, tmp_path):
     classes = {} if role == "encoder" else {"num_classes": CLASSES}
-    model = KINDS[role][kind]((8, 8, 1), normalization=normalization, **classes)
+    model = network(role, kind, (8, 8, 1), normalization, **classes)
     scatter(model)
     model.save(tmp_path / "network.keras")
     restored = keras.models.load_model(tmp_path / "network.keras")

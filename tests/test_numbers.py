@@ -29,6 +29,7 @@ MOST = {"good": 3, "bad": (1, 2.5)}
 SEED = {"good": 3, "bad": (-1, 2.5)}
 SHARE = {"good": np.float32(0.5), "bad": (0, 1, 2)}
 WIDTHS = {"units": {"good": (np.int64(3),), "bad": (0, (0,), (2.5,))}}
+RESIDUAL = {"filters": COUNT, "blocks": COUNT, "group_width": COUNT}
 CONVOLUTIONAL = {"filters": COUNT, "kernel_size": COUNT}
 CASES = {
     penalties.Penalty: ({"weight": 1.0, "name": "penalty"}, {"every": COUNT}),
@@ -51,6 +52,8 @@ CASES = {
     networks.mlp_generator: ((SHAPE,), {"latent_dim": COUNT, "num_classes": COUNT, **WIDTHS}),
     networks.mlp_discriminator: ((SHAPE,), {"num_classes": COUNT, **WIDTHS}),
     networks.mlp_encoder: ((SHAPE,), {"latent_dim": COUNT, **WIDTHS}),
+    networks.r3gan_generator: ((SHAPE,), {"latent_dim": COUNT, "num_classes": COUNT, **RESIDUAL}),
+    networks.r3gan_discriminator: ((SHAPE,), {"num_classes": COUNT, **RESIDUAL}),
     networks.resnet_generator: ((SHAPE,), {"latent_dim": COUNT, "num_classes": COUNT, "filters": COUNT}),
     networks.resnet_discriminator: ((SHAPE,), {"num_classes": COUNT, "filters": COUNT}),
     kg.WGAN: (gan(), {"clip": POSITIVE, "n_critic": COUNT}),

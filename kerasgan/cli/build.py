@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 
 from kerasgan import augmentations, datasets, gan, networks, optimization, vae, variants
-from kerasgan.cli.settings import Configuration
+from kerasgan.cli.settings import NORMALIZED, Configuration
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -21,11 +21,13 @@ GENERATORS: dict[str, Callable] = {
     "mlp": networks.mlp_generator,
     "dcgan": networks.dcgan_generator,
     "resnet": networks.resnet_generator,
+    "r3gan": networks.r3gan_generator,
 }
 DISCRIMINATORS: dict[str, Callable] = {
     "mlp": networks.mlp_discriminator,
     "dcgan": networks.dcgan_discriminator,
     "resnet": networks.resnet_discriminator,
+    "r3gan": networks.r3gan_discriminator,
 }
 ENCODERS: dict[str, Callable] = {"mlp": networks.mlp_encoder, "dcgan": networks.dcgan_encoder}
 
@@ -45,13 +47,13 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
     generator = GENERATORS[network](
         shape,
         latent_dim=configuration.latent_dim,
-        normalization=configuration.generator_normalization,
+        **_normalization(network, configuration.generator_normalization),
         **size,
         **labels,
         **({"output_activation": None} if len(shape) == 1 else {}),  # points are not bounded
         **({"blur": True} if configuration.blur else {}),
     )
-    size["normalization"] = configuration.discriminator_normalization
+    size |= _normalization(network, configuration.discriminator_normalization)
     compilation: dict[str, typing.Any] = {}
     if configuration.jit_compile != "auto":
         compilation["jit_compile"] = configuration.jit_compile
@@ -75,6 +77,10 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
     )
     model.compile(*_optimizers(configuration), **compilation)
     return model
+
+
+def _normalization(network, name):
+    return {"normalization": name} if network in NORMALIZED else {}
 
 
 def _augmentation(configuration):

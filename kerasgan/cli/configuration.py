@@ -13,7 +13,16 @@ import tensorflow as tf
 import kerasgan
 from kerasgan import datasets, recipes
 from kerasgan.cli.run_directory import read_json, write_json
-from kerasgan.cli.settings import IMAGES, MODELS, OPTIONAL, PENALIZED, SETTINGS, Configuration
+from kerasgan.cli.settings import (
+    IMAGES,
+    MODELS,
+    NORMALIZED,
+    OPTIONAL,
+    PENALIZED,
+    SETTINGS,
+    WITH_ENCODERS,
+    Configuration,
+)
 from kerasgan.datasets.pipeline import fingerprint
 
 # The most pictures of a run, and how many "epochs" a given number of steps is divided into.
@@ -21,6 +30,8 @@ _MOST_EPOCHS = 50
 _EPOCHS = 40
 # Larger images need convolutions.
 _LARGEST_FOR_MLP = 16
+_NORMALIZATIONS = ("generator_normalization", "discriminator_normalization")
+_ENCODED = " or ".join(WITH_ENCODERS)
 
 
 def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, **flags: typing.Any) -> Configuration:
@@ -52,7 +63,7 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     for name in ("n_critic", "learning_rate", "beta_1", "beta_2"):
         if values[name] is None:
             values[name] = getattr(MODELS[model], name)
-    if network != "mlp":
+    if network in NORMALIZED and network != "mlp":
         # A penalty is per example, and so forbids batch normalization in the discriminator.
         values["generator_normalization"] = "batch"
         values["discriminator_normalization"] = None if model in PENALIZED else "batch"
@@ -83,9 +94,12 @@ def _check(given, epochs, model, network, source):
     if "units" in given and network != "mlp":
         raise ValueError(f"--units is for --network=mlp; the network here is {network}: use --filters.")
     if "filters" in given and network == "mlp":
-        raise ValueError("--filters is for --network=dcgan or resnet; the network here is mlp: use --units.")
+        raise ValueError("--filters is for --network=dcgan, resnet or r3gan; the network here is mlp: use --units.")
     if given.get("blur") and network != "dcgan":
         raise ValueError(f"--blur is for --network=dcgan; the network here is {network}.")
+    for name in _NORMALIZATIONS:
+        if name in given and network not in NORMALIZED:
+            raise ValueError(f"--{name}: the networks of --network={network} have no normalization. Leave it out.")
     if len(source.example_shape) == 1 and network != "mlp":
         raise ValueError(f"{source.name} holds points, which --network={network} cannot make: use --network=mlp.")
     if model == "vae":
@@ -100,8 +114,8 @@ def _check(given, epochs, model, network, source):
         for name, reason in reasons.items():
             if given.get(name) or (name == "augment_probability" and name in given):
                 raise ValueError(f"--{name} is for the adversarial models: --model=vae {reason}.")
-        if network == "resnet":
-            raise ValueError("--model=vae has no encoder for --network=resnet: use mlp or dcgan.")
+        if network not in WITH_ENCODERS:
+            raise ValueError(f"--model=vae has no encoder for --network={network}: use {_ENCODED}.")
     if "penalty_weight" in given and model not in PENALIZED:
         raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
     if given.get("augment") and len(source.example_shape) == 1:
@@ -171,8 +185,12 @@ def checked(path: pathlib.Path, settings: dict[str, typing.Any]) -> Configuratio
         kind = SETTINGS[name].kind
         if not (name in optional if value is None else kind.holds(value)):
             raise _unusable(path, name, kind.expected + (", or null" if name in optional else ""), value)
-    if (configuration.model, configuration.network) == ("vae", "resnet"):
-        raise _unusable(path, "network", "mlp or dcgan for a vae", "resnet")
+    if configuration.model == "vae" and configuration.network not in WITH_ENCODERS:
+        raise _unusable(path, "network", f"{_ENCODED} for a vae", configuration.network)
+    for name in _NORMALIZATIONS:
+        if configuration.network not in NORMALIZED and getattr(configuration, name) is not None:
+            expected = f"null, because {configuration.network} has no normalization"
+            raise _unusable(path, name, expected, getattr(configuration, name))
     if configuration.penalty_weight is not None and configuration.model not in PENALIZED:
         expected = f"null, because {configuration.model} has no penalty"
         raise _unusable(path, "penalty_weight", expected, configuration.penalty_weight)

@@ -23,7 +23,9 @@ MODELS = {
     "vae": papers.VAE,
 }
 PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty > 0)
-NETWORKS = ("mlp", "dcgan", "resnet")
+NETWORKS = ("mlp", "dcgan", "resnet", "r3gan")
+NORMALIZED = ("mlp", "dcgan", "resnet")
+WITH_ENCODERS = ("mlp", "dcgan")
 NORMALIZATIONS = ("batch", "layer", "instance", "spectral")
 LARGEST_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too
 
@@ -107,7 +109,8 @@ class Configuration:
     model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", {IMAGES: "r3gan"}, required=True)
     network: str = _setting(
         choice(*NETWORKS, automatic="auto"),
-        "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones.",
+        "The networks. auto: mlp for points and images up to 16 pixels, dcgan for larger ones. r3gan is for a GPU or "
+        "TPU.",
         required=True,
     )
     units: tuple[int, ...] | None = _setting(
@@ -118,7 +121,7 @@ class Configuration:
     )
     filters: int | None = _setting(
         integer(),
-        "Filters of the layer next to the image for dcgan, of all layers for resnet.",
+        "Filters of the layer next to the image for dcgan and r3gan, of all layers for resnet.",
         64,
         {"mnist": 32, "fashion_mnist": 32, _OF_RECIPE: _RECIPE.filters},
     )

@@ -7,6 +7,7 @@ embeds `labels` `(batch,)`, its second input, and a discriminator projects on th
 
 from kerasgan.networks.dcgan import dcgan_discriminator, dcgan_encoder, dcgan_generator
 from kerasgan.networks.mlp import mlp_discriminator, mlp_encoder, mlp_generator
+from kerasgan.networks.r3gan import r3gan_discriminator, r3gan_generator
 from kerasgan.networks.resnet import resnet_discriminator, resnet_generator
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "mlp_discriminator",
     "mlp_encoder",
     "mlp_generator",
+    "r3gan_discriminator",
+    "r3gan_generator",
     "resnet_discriminator",
     "resnet_generator",
 ]

@@ -1,6 +1,7 @@
 """What every network here is made of: its inputs, its normalisation and its last layer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -83,15 +84,22 @@ def generator_model(inputs: KerasTensor | list[KerasTensor], x: KerasTensor, act
 
 
 def discriminator_model(
-    images: KerasTensor, features: KerasTensor, num_classes: int | None, normalization: str | None
+    images: KerasTensor, features: KerasTensor, num_classes: int | None, normalization: str | None, **last: Any
 ) -> keras.Model:
     """The discriminator that ends in `features`: one linear unit in float32, and a projection if conditional.
 
     logit = w . features + embedding[label] . features
 
+    Args:
+        images: The input.
+        features: `(batch, size)`.
+        num_classes: Number of classes, or None.
+        normalization: `"spectral"` for spectral normalisation of the linear unit.
+        **last: Other arguments of the linear unit.
+
     Reference: Miyato, Koyama, cGANs with Projection Discriminator, 2018, eq. 3.
     """
-    logits = dense(normalization)(1, dtype="float32", name="logits")(features)
+    logits = dense(normalization)(1, dtype="float32", name="logits", **last)(features)
     if num_classes is None:
         return keras.Model(images, logits, name="discriminator")
     labels = keras.Input((), dtype="int32", name="labels")
