@@ -8,6 +8,7 @@ that is exact, but slow on a CPU.
 """
 
 from kerasgan.layers.activation import LeakyReLU
+from kerasgan.layers.constant import LearnedConstant2D
 from kerasgan.layers.convolution import GroupedConv2D
 from kerasgan.layers.dropout import Dropout
 from kerasgan.layers.exactness import INEXACT, inexact_layers
@@ -24,6 +25,7 @@ __all__ = [
     "GroupedConv2D",
     "LayerNormalization",
     "LeakyReLU",
+    "LearnedConstant2D",
     "SpectralConv2D",
     "SpectralDense",
     "UpSampling2D",

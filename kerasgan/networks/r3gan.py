@@ -55,10 +55,7 @@ def r3gan_generator(
     shape, sizes, widths, block = _plan(image_shape, filters, blocks, group_width)
     inputs, x = generator_inputs(latent_dim, num_classes)
     x = keras_layers.Dense(widths[-1], use_bias=False, kernel_initializer=_normal(1.0))(x)
-    start = (*sizes[-1], widths[-1])
-    x = keras_layers.EinsumDense("bc,hwc->bhwc", start, kernel_initializer=keras.initializers.RandomNormal(stddev=1.0))(
-        x
-    )
+    x = layers.LearnedConstant2D(sizes[-1])(x)
     for stage in reversed(range(len(sizes))):
         if x.shape[1:3] != sizes[stage]:
             x = keras_layers.UpSampling2D(data_format="channels_last")(_widened(x, widths[stage]))
