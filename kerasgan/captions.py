@@ -3,9 +3,12 @@
 import functools
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from kerasgan.errors import DataError, checked_integer, invalid
 
 BACKGROUND = 236
 _INK = 40
@@ -54,6 +57,18 @@ def strip(names: Sequence[str], width: int, padding: int) -> np.ndarray:
             baseline = height - round(0.3 * font.size) - i * line_height
             draw.text((padding + k * pitch + width / 2, baseline), line, fill=_INK, font=font, anchor="ms")
     return np.asarray(canvas)[..., None]
+
+
+def checked(captions: Any, columns: int | None) -> list[str]:
+    """Returns the captions of columns as a list; refuses what is none, or does not fit the columns."""
+    listed = [] if isinstance(captions, str) or not np.iterable(captions) else list(captions)
+    if not listed or not all(isinstance(caption, str) for caption in listed):
+        expected = "a sequence of texts, one for each column, e.g. ['cat', 'dog']"
+        raise invalid("captions", expected, f"captions={captions!r}", DataError)
+    if columns is not None and checked_integer("columns", columns) % len(listed):
+        expected = f"as many texts as columns, {columns}, or a divisor of it: leave `columns` out"
+        raise invalid("captions", expected, f"{len(listed)} texts", DataError)
+    return listed
 
 
 @functools.cache

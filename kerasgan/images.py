@@ -42,6 +42,7 @@ __all__ = [
     "save_picture",
     "scatter",
     "show",
+    "titled",
     "to_uint8",
 ]
 
@@ -125,7 +126,7 @@ def show(
 
     Args:
         images: As in `grid`, at most 2,500; or points `(n, 2)`.
-        captions, columns, scale, value_range: As in `grid`; only `captions` may be given for points, and is not used.
+        captions, columns, scale, value_range: As in `grid`; not used for points.
         title: Caption above the whole. Defaults to none.
 
     Raises:
@@ -141,7 +142,12 @@ def show(
         expected = f"at most {_MOST_SHOWN:,} images in one picture: show some of them, e.g. `images[:64]`"
         raise invalid("images", expected, f"{len(images):,} images", DataError)
     shown = scatter(images) if images.ndim == 2 else grid(images, columns, PADDING, scale, value_range, captions)
-    return _to_pillow(shown if title is None else captions_.above(shown, title))
+    return _to_pillow(shown) if title is None else titled(shown, title)
+
+
+def titled(picture: np.ndarray, title: str) -> Image.Image:
+    """Returns a picture, as from `grid`, below a caption, as a Pillow image."""
+    return _to_pillow(captions_.above(picture, title))
 
 
 def grid(
@@ -180,7 +186,7 @@ def grid(
     images = _checked_images(images)
     scale = None if scale is None else checked_integer("scale", scale)
     padding = checked_integer("padding", padding, 0)
-    captions = None if captions is None else _checked_captions(captions, columns)
+    captions = None if captions is None else captions_.checked(captions, columns)
     rows, columns = layout(len(images), len(captions) if captions and columns is None else columns)
     levels = to_uint8(images, value_range)
     if images.dtype != np.uint8:
@@ -252,7 +258,7 @@ def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.nda
 def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
     """Writes a picture in the format that the suffix names, with the title as a caption above."""
     (picture,) = _checked_frames([picture])
-    _save(path, _to_pillow(picture if title is None else captions_.above(picture, title)))
+    _save(path, _to_pillow(picture) if title is None else titled(picture, title))
 
 
 def save_grid(
@@ -299,7 +305,7 @@ def _columns(n):
     return min(range(side, math.ceil(1.5 * side) + 1), key=lambda columns: -n % columns)
 
 
-def _checked_images(images):
+def _checked_images(images: ArrayLike) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or 0 in images.shape:
         advice = "points go to `picture`"
@@ -309,17 +315,6 @@ def _checked_images(images):
         expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
         raise invalid("images", expected, f"shape={images.shape}", DataError)
     return images
-
-
-def _checked_captions(captions, columns):
-    listed = [] if isinstance(captions, str) or not np.iterable(captions) else list(captions)
-    if not listed or not all(isinstance(caption, str) for caption in listed):
-        expected = "a sequence of texts, one for each column, e.g. ['cat', 'dog']"
-        raise invalid("captions", expected, f"captions={captions!r}", DataError)
-    if columns is not None and checked_integer("columns", columns) % len(listed):
-        expected = f"as many texts as columns, {columns}, or a divisor of it: leave `columns` out"
-        raise invalid("captions", expected, f"{len(listed)} texts", DataError)
-    return listed
 
 
 def _checked_frames(frames):
