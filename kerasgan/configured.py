@@ -62,7 +62,7 @@ class Configured:
             return f"<{type(self).__name__}, not initialised>"
         parameters = inspect.signature(type(self).__init__).parameters
         defaults = {name: [] if p.kind is p.VAR_POSITIONAL else p.default for name, p in parameters.items()}
-        told = [_told(*item) for item in arguments.items() if not _is_silent(*item, defaults.get(item[0]))]
+        told = [_told(n, value) for n, value in arguments.items() if not _is_silent(n, value, defaults.get(n))]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def _saves(self, name):
