@@ -102,3 +102,13 @@ def resource_of(iterator: tf.data.Iterator) -> tf.Tensor:
 def definition_of(function_name: bytes) -> Any:
     """The `FunctionDef` of a function by its name."""
     return context.context().get_function_def(function_name)
+
+
+def batches_written(board: keras.callbacks.TensorBoard) -> int:
+    """The number of the batch that TensorBoard's events are written at."""
+    return board._global_train_batch
+
+
+def set_batches_written(board: keras.callbacks.TensorBoard, number: int) -> None:
+    """Sets the number of the last batch, to which Keras adds one when the next begins."""
+    board._global_train_batch = number

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import textwrap
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -12,10 +13,11 @@ from kerasgan.errors import ModelContractError, invalid
 
 _MISSING = object()
 _TUPLE, _DICT = "__tuple__", "__dict__"  # class names for what JSON cannot express
+_LONGEST = 120  # characters of an argument in a `repr`
 
 
 class Configured:
-    """Mixin: `get_config` returns the constructor's arguments, also in subclasses that do not override it.
+    """Mixin: `get_config` and `repr` tell the constructor's arguments, also in subclasses that do not override it.
 
     Constructors in kerasgan keep each argument as the attribute of that name. Others store theirs as they like, so
     their arguments, with `*args` and `**kwargs`, are recorded when the object is made. If an attribute equals the
@@ -51,6 +53,17 @@ class Configured:
             value = getattr(self, name)
             arguments[name] = list(value) if isinstance(arguments[name], list) else value
         return arguments
+
+    def __repr__(self) -> str:
+        """Returns one line: the class and its arguments, without defaults that stand for none, such as `every=1`."""
+        try:
+            arguments = self._arguments()
+        except AttributeError:  # in the middle of its constructor, or where a subclass does not call ours
+            return f"<{type(self).__name__}, not initialised>"
+        parameters = inspect.signature(type(self).__init__).parameters
+        defaults = {name: [] if p.kind is p.VAR_POSITIONAL else p.default for name, p in parameters.items()}
+        told = [_told(n, value) for n, value in arguments.items() if not _is_silent(n, value, defaults.get(n))]
+        return f"{type(self).__name__}({', '.join(told)})"
 
     def _saves(self, name):
         """Whether a change of this attribute is saved."""
@@ -138,6 +151,21 @@ def _observe_constructor(cls):
     # Keras does not follow wrappers.
     observed.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]  # mypy knows none of functions
     cls.__init__ = observed
+
+
+def _is_silent(name, value, default):
+    """Whether an argument has a default that need not be told."""
+    plain = value is None or isinstance(value, int | float | str | tuple | list)
+    return plain and value == default and (name == "name" or value in (None, 0, 1, (), []))
+
+
+def _told(name, value):
+    """An argument in a `repr`; a network by the shapes of its inputs and its output."""
+    inputs = getattr(value, "inputs", None) if isinstance(value, keras.Model) else None  # a subclassed one has none
+    if inputs:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
+        return f"{name} {shapes} -> {tuple(value.outputs[0].shape)}"
+    return f"{name}={textwrap.shorten(repr(value), _LONGEST)}"
 
 
 def same(attribute: Any, value: Any) -> bool:

@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasgan.configured import Configured
 from kerasgan.errors import checked_number
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class Clip(keras.constraints.Constraint):
+class Clip(Configured, keras.constraints.Constraint):
     """Weight clipping: every element is kept in [-clip, clip].
 
     Args:
@@ -22,6 +23,3 @@ class Clip(keras.constraints.Constraint):
 
     def __call__(self, value: tf.Tensor) -> tf.Tensor:
         return ops.clip(value, -self.clip, self.clip)
-
-    def get_config(self) -> dict[str, float]:
-        return {"clip": self.clip}

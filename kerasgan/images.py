@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from kerasgan import captions as captions_
 from kerasgan import files
+from kerasgan.captions import BACKGROUND
 from kerasgan.errors import (
     DataError,
     DataTypeError,
@@ -23,16 +25,32 @@ from kerasgan.errors import (
     invalid,
     warn,
 )
+from kerasgan.points import SCATTER_SIZE, scatter
 
-BACKGROUND = 236
+__all__ = [
+    "BACKGROUND",
+    "PADDING",
+    "SCATTER_SIZE",
+    "as_saved",
+    "columns_of",
+    "contact_sheet",
+    "grid",
+    "layout",
+    "picture",
+    "save_gif",
+    "save_grid",
+    "save_picture",
+    "scatter",
+    "show",
+    "titled",
+    "to_uint8",
+]
+
 PADDING = 4
-SCATTER_SIZE = 512
-# Smaller images are enlarged to at least this many pixels.
-_CELL = 60
-_INK = 40
-_FONT_SIZE = 15
-_MARGIN = 12
-_MOST_COLUMNS = 16
+# Smaller images, grids and animations are enlarged to at least this many pixels.
+_CELL, _PICTURE = 60, 256
+_MOST_COLUMNS, _MANY_COLUMNS = 16, 8
+_MOST_SHOWN = 2_500
 
 
 def to_uint8(images: ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
@@ -94,89 +112,104 @@ def as_saved(images: ArrayLike) -> np.ndarray:
     return to_uint8(images)
 
 
+def show(
+    images: ArrayLike,
+    captions: Sequence[str] | None = None,
+    columns: int | None = None,
+    scale: int | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    title: str | None = None,
+) -> Image.Image:
+    """Returns what `generate` made as one Pillow image: a `grid` of images, or a `scatter` plot of points.
+
+    As the value of a cell, a notebook displays it. In a script call its `show()` or `save(path)`.
+
+    Args:
+        images: As in `grid`, at most 2,500; or points `(n, 2)`.
+        captions, columns, scale, value_range: As in `grid`; not used for points.
+        title: Caption above the whole. Defaults to none.
+
+    Raises:
+        DataError: The array does not hold images, is empty, or holds too many.
+        DataTypeError: The images are neither uint8 nor floats.
+
+    Example:
+    >>> show(np.zeros((10, 28, 28, 1))).size
+    (444, 180)
+    """
+    images = np.asarray(images)
+    if images.ndim == 4 and len(images) > _MOST_SHOWN:
+        expected = f"at most {_MOST_SHOWN:,} images in one picture: show some of them, e.g. `images[:64]`"
+        raise invalid("images", expected, f"{len(images):,} images", DataError)
+    shown = scatter(images) if images.ndim == 2 else grid(images, columns, PADDING, scale, value_range, captions)
+    return _to_pillow(shown) if title is None else titled(shown, title)
+
+
+def titled(picture: np.ndarray, title: str) -> Image.Image:
+    """Returns a picture, as from `grid`, below a caption, as a Pillow image."""
+    return _to_pillow(captions_.above(picture, title))
+
+
 def grid(
     images: ArrayLike,
     columns: int | None = None,
     padding: int = PADDING,
     scale: int | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
+    captions: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Returns images side by side, row by row, on a light background.
+    """Returns images side by side, row by row, on a light background, as an array; `show` returns a Pillow image.
 
     Args:
         images: uint8, or floats in `value_range`, `(n, height, width, channels)`. With 2 channels the first is shown,
             with 4 or more the first three.
-        columns: Images per row. Defaults to nearly a square, with few empty cells.
+        columns: Images per row. Defaults to one for each caption; without captions nearly a square, with few empty
+            cells.
         padding: Pixels around each image. Defaults to `4`.
-        scale: Integer factor of enlargement, without interpolation. Defaults to what makes each image 60 pixels or a
-            little more; 1 for larger images.
+        scale: Integer factor of enlargement, without interpolation. Defaults to what makes each image 60 pixels and
+            the grid 256 pixels, or a little more; 1 for larger images.
         value_range: As in `to_uint8`.
+        captions: Texts above the columns, such as the names of classes that images have in turn. With more columns
+            they are repeated, so their number must divide that of the columns. Defaults to none.
+
+    Returns:
+        uint8 array `(height, width, 1 or 3)`.
 
     Raises:
-        DataError: The array does not hold images, or is empty.
+        DataError: The array does not hold images, or is empty, or the captions do not fit the columns.
         DataTypeError: The images are neither uint8 nor floats.
 
     Example:
     >>> grid(np.zeros((10, 28, 28, 1))).shape
-    (174, 432, 1)
+    (180, 444, 1)
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or 0 in images.shape:
-        advice = "points go to `picture`"
-        if images.ndim == 3:
-            one = images.shape[-1] in (1, 3, 4)
-            advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
-        expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
-        raise invalid("images", expected, f"shape={images.shape}", DataError)
-    columns = None if columns is None else checked_integer("columns", columns)
+    images = _checked_images(images)
     scale = None if scale is None else checked_integer("scale", scale)
     padding = checked_integer("padding", padding, 0)
+    captions = None if captions is None else captions_.checked(captions, columns)
+    rows, columns = layout(len(images), len(captions) if captions and columns is None else columns)
     levels = to_uint8(images, value_range)
     if images.dtype != np.uint8:
         _warn_of_clipping(images, value_range)
     images = levels[..., : 3 if images.shape[-1] >= 3 else 1]
-    scale = scale or math.ceil(_CELL / max(images.shape[1:3]))
+    scale = scale or math.ceil(max(_CELL, _PICTURE / max(rows, columns)) / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    n, height, width, channels = images.shape
-    columns = min(columns or _columns(n), n)
-    rows = math.ceil(n / columns)
+    _, height, width, channels = images.shape
     row, column = height + padding, width + padding
     picture = np.full((padding + rows * row, padding + columns * column, channels), BACKGROUND, np.uint8)
     for k, image in enumerate(images):
         top, left = padding + k // columns * row, padding + k % columns * column
         picture[top : top + height, left : left + width] = image
-    return picture
+    if not captions:
+        return picture
+    head = captions_.strip([captions[k % len(captions)] for k in range(columns)], width, padding)
+    return np.concatenate([head.repeat(channels, axis=-1), picture])
 
 
-def scatter(points: ArrayLike, real: ArrayLike | None = None) -> np.ndarray:
-    """Returns a plot of generated points in colour over real ones in grey, uint8 `(512, 512, 3)`.
-
-    Args:
-        points: Float `(n, 2)`. Those that are not finite are left out.
-        real: Float `(m, 2)`, or None. They set the view: with the same ones each time, plots can be compared.
-    """
-    # Here, not above: matplotlib is slow to import. The object API leaves pyplot's global state alone.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    shown = _checked_points(points, "points")
-    behind = None if real is None else _checked_points(real, "real")
-    figure = Figure(figsize=(SCATTER_SIZE / 100, SCATTER_SIZE / 100), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.085, 0.07, 0.895, 0.9))
-    if behind is not None:
-        axes.scatter(behind[:, 0], behind[:, 1], s=6, color="0.65", linewidths=0, label="real")
-    axes.scatter(shown[:, 0], shown[:, 1], s=6, color="#d1495b", alpha=0.6, linewidths=0, label="generated")
-    centre, half = _view(shown if behind is None or not len(behind) else behind)
-    axes.set_xlim(centre[0] - half, centre[0] + half)
-    axes.set_ylim(centre[1] - half, centre[1] + half)
-    axes.set_aspect("equal")
-    axes.tick_params(labelsize=8, color="0.6", labelcolor="0.3")
-    axes.spines[:].set_color("0.8")
-    if behind is not None:
-        axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9, edgecolor="0.8")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+def layout(n: int, columns: int | None = None) -> tuple[int, int]:
+    """Returns the numbers of rows and columns of a `grid` of `n` images."""
+    columns = min(checked_integer("columns", _columns(n) if columns is None else columns), n)
+    return math.ceil(n / columns), columns
 
 
 def picture(
@@ -184,21 +217,26 @@ def picture(
     real: ArrayLike | None = None,
     columns: int | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
+    captions: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Returns a picture of whatever a generator makes: a `grid` of images, or a `scatter` plot of points in the plane.
 
     Args:
         examples: Images `(n, height, width, channels)`, or points `(n, 2)`.
         real: Real points to draw behind; not used for images.
-        columns, value_range: As in `grid`.
+        columns, value_range, captions: As in `grid`; not used for points.
     """
     examples = np.asarray(examples)
-    return scatter(examples, real) if examples.ndim == 2 else grid(examples, columns, value_range=value_range)
+    if examples.ndim == 2:
+        return scatter(examples, real)
+    return grid(examples, columns, value_range=value_range, captions=captions)
 
 
 def columns_of(num_classes: int | None) -> int | None:
-    """Returns the columns of a grid of classes in turn: one for each, or None if there are too many."""
-    return num_classes if num_classes and num_classes <= _MOST_COLUMNS else None
+    """Returns the columns of a grid of classes in turn: one for each, with few classes several; None for many."""
+    if not num_classes or num_classes > _MOST_COLUMNS:
+        return None
+    return num_classes * max(1, _MANY_COLUMNS // num_classes)
 
 
 def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
@@ -211,7 +249,7 @@ def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.nda
     frames = _checked_frames(frames)
     if len(titles) != len(frames):
         raise invalid("titles", f"one for each of {len(frames)} frames", f"{len(titles)} titles", DataError)
-    frames = [_captioned(frame, title) for frame, title in zip(frames, titles, strict=True)]
+    frames = [captions_.above(frame, title) for frame, title in zip(frames, titles, strict=True)]
     width = max(frame.shape[1] for frame in frames)
     pad = lambda frame: ((0, 0), (0, width - frame.shape[1]), (0, 0))
     return np.concatenate([np.pad(frame, pad(frame), constant_values=BACKGROUND) for frame in frames])
@@ -220,7 +258,7 @@ def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.nda
 def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
     """Writes a picture in the format that the suffix names, with the title as a caption above."""
     (picture,) = _checked_frames([picture])
-    _save(path, _to_pillow(picture if title is None else _captioned(picture, title)))
+    _save(path, _to_pillow(picture) if title is None else titled(picture, title))
 
 
 def save_grid(
@@ -231,18 +269,23 @@ def save_grid(
     padding: int = PADDING,
     scale: int | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
+    captions: Sequence[str] | None = None,
 ) -> None:
     """Writes a `grid` of images; see there for the arguments."""
-    save_picture(path, grid(images, columns, padding, scale, value_range), title)
+    save_picture(path, grid(images, columns, padding, scale, value_range, captions), title)
 
 
-def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2) -> None:
+def save_gif(
+    path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2, scale: int | None = None
+) -> None:
     """Writes an endless animation of pictures of one shape.
 
     Args:
         path: File name that ends in `.gif`.
         frames: Pictures, uint8 `(height, width, 1 or 3)`.
         duration: Seconds per frame. Defaults to `0.2`.
+        scale: Integer factor of enlargement, without interpolation. Defaults to what makes the longer side 256 pixels,
+            or a little more; 1 for larger pictures.
     """
     frames = _checked_frames(frames)
     if pathlib.Path(path).suffix.lower() != ".gif":
@@ -251,7 +294,8 @@ def save_gif(path: str | os.PathLike, frames: Sequence[np.ndarray], duration: fl
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1:
         raise invalid("frames", "pictures of one shape", shapes, DataError)
-    first, *others = map(_to_pillow, frames)
+    scale = math.ceil(_PICTURE / max(frames[0].shape[:2])) if scale is None else checked_integer("scale", scale)
+    first, *others = (_to_pillow(frame.repeat(scale, axis=0).repeat(scale, axis=1)) for frame in frames)
     _save(path, first, save_all=True, append_images=others, duration=round(1000 * duration), loop=0)
 
 
@@ -261,33 +305,16 @@ def _columns(n):
     return min(range(side, math.ceil(1.5 * side) + 1), key=lambda columns: -n % columns)
 
 
-def _captioned(frame, title):
-    """An RGB picture with a margin and a caption above, wide enough for both."""
-    font = ImageFont.load_default(size=_FONT_SIZE)
-    height, width = frame.shape[:2]
-    text = round(font.getlength(title))
-    head = _MARGIN + round(1.6 * _FONT_SIZE)
-    canvas = Image.new("RGB", (2 * _MARGIN + max(width, text), head + height + _MARGIN), (BACKGROUND,) * 3)
-    ImageDraw.Draw(canvas).text((_MARGIN + 2, _MARGIN - 2), title, fill=(_INK,) * 3, font=font)
-    canvas.paste(_to_pillow(frame), (_MARGIN, head))
-    return np.asarray(canvas)
-
-
-def _view(points):
-    """Centre and half width of a square with a margin of 25 % around the points."""
-    if not len(points):
-        return np.zeros(2), 1.0
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (low + high) / 2, float(max(high - low) / 2 * 1.25) or 1.0
-
-
-def _checked_points(points, argument):
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 2:
-        expected = "points in the plane, shape `(n, 2)`; project others"
-        raise invalid(argument, expected, f"shape={points.shape}", DataError)
-    points = points.astype(np.float64)
-    return points[np.isfinite(points).all(axis=1)]
+def _checked_images(images: ArrayLike) -> np.ndarray:
+    images = np.asarray(images)
+    if images.ndim != 4 or 0 in images.shape:
+        advice = "points go to `picture`"
+        if images.ndim == 3:
+            one = images.shape[-1] in (1, 3, 4)
+            advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
+        expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
+        raise invalid("images", expected, f"shape={images.shape}", DataError)
+    return images
 
 
 def _checked_frames(frames):

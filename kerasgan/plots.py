@@ -1,15 +1,23 @@
 """Plots: the curves of a run, from its log; two runs side by side; an evaluation."""
 
-import csv
+import io
 import math
 import os
 import pathlib
+import typing
 from collections.abc import Sequence
 
 import numpy as np
 
 from kerasgan import files
 from kerasgan.errors import invalid
+from kerasgan.logs import of_history, read_log, read_rows
+
+if typing.TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+
+__all__ = ["comparison", "curves", "evaluation", "median_filter", "read_log", "read_rows"]
 
 _WINDOW = 101
 _FEW_ROWS = 1000
@@ -30,25 +38,36 @@ _SAMPLES_WIDTH = 5.7
 _TALLEST_SAMPLES = 4.2
 
 
-def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
-    """Plots the log of a `kerasgan.callbacks.MetricsLog`: losses, and where logged the Wasserstein estimate and the
-    gradient norm.
+def curves(
+    metrics_csv: "keras.callbacks.History | str | os.PathLike", path: str | os.PathLike | None = None
+) -> "Figure":
+    """Plots the losses of a run, and where logged the Wasserstein estimate and the gradient norm.
 
     The Wasserstein estimate is shown with its median filter of 101 rows, as in the paper; a tenth of the rows where
     there are fewer than 1,000.
 
     Args:
-        metrics_csv: The log.
-        path: Name of the picture; its suffix gives the format.
+        metrics_csv: The file of a `kerasgan.callbacks.MetricsLog`, the directory of a run, or the `History` that `fit`
+            returned, which has one value an epoch.
+        path: Name of a picture to write; its suffix gives the format. Defaults to none.
+
+    Returns:
+        The Matplotlib figure, which a notebook displays as the value of a cell.
 
     Raises:
-        ValueError: The file is not a log, or holds no row.
+        FileNotFoundError: There is no such file, or no log in the directory.
+        ValueError: The file is not a log, or there is nothing in it to plot.
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, figure 3: the estimate tracks the quality of samples.
     """
-    log = read_log(metrics_csv)
-    plots = {"wasserstein": _plot_wasserstein, "gradient_norm": _plot_gradient_norm, "step": _plot_losses}
-    panels = [plot for name, plot in plots.items() if name in log]
+    # A History has such a dict; nothing here imports Keras.
+    log = read_log(metrics_csv) if isinstance(metrics_csv, str | os.PathLike) else of_history(metrics_csv)
+    panels = [_plot_wasserstein] if "wasserstein" in log else []
+    panels += [_plot_gradient_norm] if "gradient_norm" in log else []
+    panels += [_plot_losses] if _LOSSES.keys() & log.keys() else []
+    if not panels:
+        expected = f"the log of a model of kerasgan, with one of {', '.join(_LOSSES)}"
+        raise invalid("metrics_csv", expected, f"values of {', '.join(log)}")
     figure = _figure(8, 0.6 + 2.6 * len(panels))
     all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, plot in zip(all_axes, panels, strict=True):
@@ -56,7 +75,9 @@ def curves(metrics_csv: str | os.PathLike, path: str | os.PathLike) -> None:
         _tidy(axes)
     all_axes[-1].set_xlabel("training steps" if "loss" in log else "generator steps")
     _count_steps(all_axes[-1], log["step"][-1])
-    _save(figure, path)
+    if path is not None:
+        _save(figure, path)
+    return figure
 
 
 def comparison(
@@ -83,36 +104,6 @@ def comparison(
         _plot_samples(parts["samples"], samples, colours)
     _plot_quantities(parts["curves"], names, logs, colours)
     _save(figure, path)
-
-
-def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Returns the columns of a `kerasgan.callbacks.MetricsLog` by name, NaN where a row has no value.
-
-    Args:
-        metrics_csv: The log. A last row that is half written, after a crash or during a run, is left out.
-
-    Raises:
-        ValueError: The file is not a log, or holds no row.
-    """
-    try:
-        rows = read_rows(metrics_csv)
-        log = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
-    except (csv.Error, ValueError) as error:
-        raise ValueError(f"{metrics_csv} is not the log of a run: {error}. Restore it, or train again.") from error
-    if not rows:
-        raise ValueError(f"{metrics_csv} holds no row, so there is nothing to plot. Train for one step at least.")
-    if not np.isfinite(log.get("step", np.nan)).all():
-        raise ValueError(
-            f"{metrics_csv} is not the log of a run: not every row has a step. Restore it, or train again."
-        )
-    return log
-
-
-def read_rows(metrics_csv: str | os.PathLike) -> list[dict[str, str]]:
-    """Returns the rows of a log as text, without a last one that is half written."""
-    *lines, last = pathlib.Path(metrics_csv).read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-    rows = csv.DictReader([*lines, last] if last.endswith("\n") else lines)
-    return [row for row in rows if None not in row and None not in row.values()]
 
 
 def evaluation(
@@ -167,7 +158,15 @@ def _figure(width, height):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    class Shown(Figure):
+        """Displays itself in notebooks that have not imported pyplot, too."""
+
+        def _repr_png_(self):
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    figure = Shown(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -4,6 +4,8 @@ import contextlib
 import csv
 import io
 import re
+import sys
+import types
 
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from selection import some
 
 import kerasgan as kg
+from kerasgan import notebook
 from kerasgan.callbacks.progress import clock
 
 
@@ -137,6 +140,96 @@ def test_a_conditional_model_shows_a_class_a_column(rng, tmp_path):
     gan.fit(images, rng.integers(0, 5, 16), 4, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path, 15)])
     expected = kg.images.grid(gan.generate(15, seed=0, labels=np.arange(15) % 5), columns=5)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "epoch_0001.png")), expected[..., 0])
+
+
+def conditional(num_classes, shape=(4, 4, 1)):
+    generator = kg.networks.mlp_generator(shape, latent_dim=2, units=(8,), num_classes=num_classes)
+    gan = kg.GAN(generator, kg.networks.mlp_discriminator(shape, units=(8,), num_classes=num_classes))
+    gan.compile()
+    return gan
+
+
+def train(gan, *callbacks, epochs=1):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (8, *gan.image_shape)).astype("float32")
+    labels = np.arange(8) % gan.num_classes if gan.conditional else None
+    gan.fit(images, labels, 8, epochs=epochs, verbose=0, callbacks=list(callbacks))
+
+
+def test_columns_are_captioned_with_the_names_of_their_classes(tmp_path):
+    gan, names = conditional(2), ["cat", "dog"]
+    grids = kg.callbacks.SampleGrid(tmp_path / "samples", 24, class_names=names)
+    board = kg.callbacks.TensorBoard(tmp_path, write_graph=False, num_images=24, class_names=names)
+    train(gan, grids, board)
+    expected = kg.images.grid(gan.generate(24, seed=0), columns=8, captions=names)
+    saved = np.asarray(Image.open(tmp_path / "samples/epoch_0001.png"))
+    np.testing.assert_array_equal(saved, expected[..., 0])
+    (shown,) = [
+        tf.io.decode_png(tf.make_ndarray(value.tensor)[2]).numpy()
+        for path in tmp_path.rglob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tag == "samples"
+    ]
+    np.testing.assert_array_equal(shown, expected)
+    # The contact sheet shows the captions and two of three rows, each of 4 + 60 pixels, in both of its frames.
+    head = len(expected) - 3 * 64 - 4
+    one = kg.images.contact_sheet([expected[: head + 2 * 64 + 4]], ["before training"])
+    assert Image.open(tmp_path / "samples/contact_sheet.png").size == (2 * one.shape[1], one.shape[0])
+
+
+def test_names_that_are_not_those_of_the_classes_are_refused_before_the_first_step(gan, tmp_path):
+    labelled = conditional(2)
+    cases = [
+        (gan, ["cat"], "None, because the model takes no labels"),
+        *((labelled, names, "a sequence of 2 texts, one for each class") for names in (["cat"], "ab", [0, 1], 7, [])),
+    ]
+    for callback in (kg.callbacks.SampleGrid, kg.callbacks.TensorBoard):
+        for model, names, message in cases:
+            made = callback(tmp_path, class_names=names)
+            made.set_model(model)
+            with pytest.raises(kg.errors.DataError, match=f"`class_names`. Expected {message}"):
+                made.on_train_begin()
+
+
+class Notebook:
+    """An IPython that keeps what it is asked to show."""
+
+    def __init__(self, monkeypatch, shell="ZMQInteractiveShell"):
+        self.outputs = []
+        derived = type("Shell", (type(shell, (), {}),), {})()  # as Colab's
+        package, module = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+        package.get_ipython, module.display = lambda: derived, self._display
+        monkeypatch.setitem(sys.modules, "IPython", package)
+        monkeypatch.setitem(sys.modules, "IPython.display", module)
+
+    def _display(self, picture, display_id):
+        shown = [picture]
+        self.outputs.append(shown)
+        return types.SimpleNamespace(update=shown.append)
+
+
+def test_a_notebook_shows_the_newest_picture_in_one_output_of_each_cell(gan, tmp_path, monkeypatch):
+    shown_by = Notebook(monkeypatch)
+    grids, silent = (kg.callbacks.SampleGrid(tmp_path / str(inline), 6, inline=inline) for inline in (True, False))
+    for _ in range(2):
+        train(gan, grids, silent, epochs=2)
+    assert [len(shown) for shown in shown_by.outputs] == [3, 3]
+    expected = kg.images.titled(grids.picture(), f"step {int(gan.step):,}")
+    np.testing.assert_array_equal(np.asarray(shown_by.outputs[-1][-1]), np.asarray(expected))
+    assert (np.asarray(shown_by.outputs[0][0])[40:, :200] != np.asarray(expected)[40:, :200]).any()
+    with pytest.raises(ValueError, match=r"`inline`\. Expected True or False"):
+        kg.callbacks.SampleGrid(tmp_path, inline="no")
+
+
+@pytest.mark.parametrize("shell", [None, "TerminalInteractiveShell", "NoneType"])
+def test_what_is_no_notebook_shows_nothing(monkeypatch, shell):
+    if shell is None:
+        monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    else:
+        terminal = Notebook(monkeypatch, shell)
+    notebook.Output().show(Image.new("L", (9, 9)))
+    assert shell is None or terminal.outputs == []
 
 
 @pytest.mark.slow

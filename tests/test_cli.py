@@ -23,9 +23,9 @@ import kerasgan
 from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.callbacks import health
+from kerasgan.cli import classes, kinds, main, run_directory, settings
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import kinds, main, run_directory, settings
 from kerasgan.cli.build import build
 from kerasgan.cli.commands import COMMANDS, FORMATS
 from kerasgan.cli.options import Flags
@@ -922,6 +922,56 @@ def test_interpolate_writes_an_endless_walk_through_the_images_of_the_seeds(
         assert np.abs(frame - expected).mean() < 2
     assert (tmp_path / "interpolation.gif").is_file()
     assert (labelled / "interpolation.gif").is_file()
+
+
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+@pytest.fixture
+def worded(labelled, tmp_path):
+    """A run whose classes have words as names."""
+    path = shutil.copytree(labelled, tmp_path / "worded", ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    config = json.loads((path / "config.json").read_text())
+    config["data"]["class_names"] = WORDS
+    (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+def test_classes_are_asked_for_by_name_and_captioned(worded, labelled, tmp_path):
+    by_name, by_number = (
+        arrays("generate", str(worded), "--num_images=4", labels, out=tmp_path / "images.npz")
+        for labels in ("--labels=seven,2", "--labels=7,2")
+    )
+    np.testing.assert_array_equal(by_name, by_number)
+    assert main(["generate", str(worded), "--num_images=8", "--labels=seven, two"]) == 0
+    made = keras.models.load_model(worded / "model.keras").generate(seeds=range(8), labels=[7, 2] * 4)
+    expected = kerasgan_images.grid(made, columns=8, captions=["seven", "two"])[..., 0]
+    np.testing.assert_array_equal(Image.open(worded / "generated.png"), expected)
+
+
+def test_names_of_classes_come_from_the_run_and_from_the_card(worded, exported, labelled, tmp_path):
+    model = keras.models.load_model(labelled / "model.keras")
+    assert classes.names_in(str(worded), model) == tuple(WORDS)
+    assert classes.names_in(str(exported), serving.Served(exported)) == tuple("0123456789")
+    assert classes.names_in(str(tmp_path), model) is None
+    for data in (None, "digits", {}, {"class_names": None}, {"class_names": [1]}, {"class_names": ["one"]}):
+        (worded / "config.json").write_text(json.dumps({"data": data}))
+        assert classes.names_in(str(worded), model) is None
+
+
+def test_a_class_that_is_not_there_is_refused_with_those_that_are(worded, run, capsys):
+    capsys.readouterr()
+    line = refused(capsys, "generate", str(worded), "--labels=sevn")
+    assert f"--labels=sevn: no such class. Expected some of {', '.join(WORDS)}. Did you mean seven?" in line
+    assert "no classes with names" in refused(capsys, "interpolate", str(run), "--labels=seven")
+    for value in ("", "1,,2", ","):
+        assert "expected a list of classes, by number or by name" in refused(
+            capsys, "generate", str(run), f"--labels={value}"
+        )
+    with pytest.raises(ValueError, match=r"class0, .*class19, and 80 others\."):
+        classes.numbers(["x"], [f"class{k}" for k in range(100)])
+    assert classes.numbers(None, WORDS) is None
+    assert classes.grid_options(range(17), ["x"] * 17) == {"columns": None, "captions": None}
 
 
 def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_path, capsys):

@@ -67,7 +67,13 @@ def test_a_grid_is_near_a_square_with_few_empty_cells(n, shape):
 
 @pytest.mark.parametrize(("size", "side"), [(8, 64), (28, 84), (32, 64), (60, 60), (64, 64), (200, 200)])
 def test_small_images_are_enlarged_by_whole_factors(size, side):
-    assert images.grid(solid(0, size=(size, size)), padding=0).shape == (side, side, 1)
+    assert images.grid(solid(*[0] * 25, size=(size, size)), padding=0).shape == (5 * side, 5 * side, 1)
+
+
+@pytest.mark.parametrize(("n", "size", "side"), [(1, 28, 280), (1, 256, 256), (2, 28, 140), (4, 32, 128), (9, 28, 112)])
+def test_a_grid_of_few_images_is_large_enough_to_look_at(n, size, side):
+    rows, columns = images.layout(n)
+    assert images.grid(solid(*[0] * n, size=(size, size)), padding=0).shape == (rows * side, columns * side, 1)
 
 
 def test_enlarging_repeats_pixels_without_interpolation():
@@ -229,8 +235,77 @@ def test_a_gif_holds_every_frame_for_its_duration(tmp_path, channels):
         for k, frame in enumerate(frames):
             gif.seek(k)
             assert gif.info["duration"] == 250
-            np.testing.assert_array_equal(np.asarray(gif.convert("RGB")), np.broadcast_to(frame, (16, 16, 3)))
+            np.testing.assert_array_equal(np.asarray(gif.convert("RGB")), np.broadcast_to(frame[:1, :1], (256, 256, 3)))
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("size", "scale", "shape"), [((28, 20), None, (280, 200)), ((300, 9), None, (300, 9))])
+def test_a_gif_of_small_pictures_is_enlarged_by_whole_factors(tmp_path, size, scale, shape):
+    images.save_gif(tmp_path / "walk.gif", solid(0, 255, size=size), scale=scale)
+    assert Image.open(tmp_path / "walk.gif").size == shape[::-1]
+    images.save_gif(tmp_path / "walk.gif", solid(0, 255, size=size), scale=1)
+    assert Image.open(tmp_path / "walk.gif").size == size[::-1]
+    with pytest.raises(ValueError, match="`scale`"):
+        images.save_gif(tmp_path / "walk.gif", solid(0, 255, size=size), scale=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_show_returns_the_grid_as_a_pillow_image(channels):
+    made = np.random.default_rng(0).uniform(-1, 1, (10, 28, 28, channels)).astype("float32")
+    shown = images.show(made)
+    assert isinstance(shown, Image.Image)
+    np.testing.assert_array_equal(np.asarray(shown).reshape(180, 444, channels), images.grid(made))
+    np.testing.assert_array_equal(np.asarray(images.show(images.to_uint8(made))), np.asarray(shown))
+    assert images.show(made, title="step 1,000").size > shown.size
+    np.testing.assert_array_equal(np.asarray(images.show(np.zeros((3, 2)))), images.scatter(np.zeros((3, 2))))
+
+
+def test_show_refuses_more_images_than_one_can_look_at():
+    with pytest.raises(DataError, match=r"at most 2,500 .*`images\[:64\]`. Received: 2,501 images"):
+        images.show(np.zeros((2501, 1, 1, 1), "uint8"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_captions_stand_above_their_columns(channels):
+    made = solid(*[200] * 10, size=(28, 28), channels=channels)
+    plain, captioned = images.grid(made, columns=5), images.grid(made, captions=["one", "", "", "", "five"])
+    assert captioned.shape[1:] == plain.shape[1:]
+    head = len(captioned) - len(plain)
+    np.testing.assert_array_equal(captioned[head:], plain)
+    inked = np.unique(np.nonzero((captioned[:head] < 150).all(-1))[1]) // 88  # a cell is 84 pixels and 4 of padding
+    assert set(inked) == {0, 4}
+    repeated = images.grid(made, columns=4, captions=["a", "b"])
+    first, third = (repeated[:20, start : start + 84] for start in (4, 4 + 2 * 88))
+    np.testing.assert_array_equal(first, third)
+    assert (repeated[:20, 92:176] != first).any()
+
+
+def test_a_caption_stays_within_its_column_however_long_it_is():
+    made = solid(*[200] * 8, size=(64, 64))
+    names = ["golden retriever", "Supercalifragilisticexpialidocious", "a_b", "W" * 40, "", " ", "x y " * 30, "cat"]
+    head = images.grid(made, captions=names)[:-72]
+    gaps = [head[:, 68 * column : 68 * column + 4] for column in range(9)]
+    assert all((gap == BACKGROUND).all() for gap in gaps)
+
+
+@pytest.mark.parametrize(
+    ("captions", "columns", "message"),
+    [
+        ("cats", None, "a sequence of texts.*captions='cats'"),
+        ([], None, "a sequence of texts"),
+        ([1, 2], None, r"a sequence of texts.*captions=\[1, 2\]"),
+        (7, None, "a sequence of texts.*captions=7"),
+        (["a", "b"], 3, "as many texts as columns, 3.*2 texts"),
+    ],
+)
+def test_captions_that_fit_no_column_are_refused(captions, columns, message):
+    with pytest.raises(DataError, match=message):
+        images.grid(solid(1, 2, 3), columns=columns, captions=captions)
+
+
+@pytest.mark.parametrize(("classes", "columns"), [(None, None), (1, 8), (2, 8), (3, 6), (5, 5), (16, 16), (17, None)])
+def test_classes_in_turn_have_columns_of_their_own(classes, columns):
+    assert images.columns_of(classes) == columns
 
 
 def test_a_gif_of_frames_of_two_shapes_is_refused(tmp_path):

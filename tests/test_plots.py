@@ -1,5 +1,6 @@
 """`kerasgan.plots`: what is in the picture, and that there is one."""
 
+import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -184,3 +185,56 @@ def test_the_samples_of_both_are_above_the_curves(axes_of, tmp_path):
 def test_a_name_that_no_picture_has_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Expected a name that ends in one of .*\.png.* Received: .*curves\.mp4"):
         plots.curves(write_log(tmp_path / "metrics.csv", 5), tmp_path / "curves.mp4")
+
+
+def history(steps=50, **values):
+    """What `fit` returns after epochs of 50 steps."""
+    made = keras.callbacks.History()
+    made.on_train_begin()
+    made.set_params({"epochs": 3, "steps": steps})
+    made.epoch, made.history = list(range(len(values.get("d_loss", ())))), values
+    return made
+
+
+@pytest.mark.parametrize(("steps", "last"), [(50, 150), (None, 3)])
+def test_a_history_has_a_value_at_the_last_step_of_each_epoch(steps, last, tmp_path):
+    run = history(steps, d_loss=[3.0, 2.0, 1.0], g_loss=[1.0, 2.0, 4.0], gradient_norm=[1.0] * 3, val_d_loss=[2.0])
+    figure = plots.curves(run, tmp_path / "curves.png")
+    norm, losses = figure.axes
+    assert norm.get_title().startswith("Gradient norm")
+    assert losses.get_xlim() == (0, last)
+    np.testing.assert_array_equal(losses.lines[0].get_xdata(), np.array([1, 2, 3]) * (steps or 1))
+    np.testing.assert_array_equal(losses.lines[0].get_ydata(), [3, 2, 1])
+    assert (tmp_path / "curves.png").is_file()
+
+
+def test_curves_of_a_run_directory_are_a_figure_that_a_notebook_displays(tmp_path):
+    write_log(tmp_path / "metrics.csv", 30)
+    for log in (tmp_path, str(tmp_path), tmp_path / "metrics.csv"):
+        figure = plots.curves(log)
+        assert isinstance(figure, Figure)
+        assert len(figure.axes) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "message"),
+    [
+        ("nowhere.csv", FileNotFoundError, r"nowhere\.csv, which does not exist"),
+        ("", FileNotFoundError, r"a directory without metrics\.csv"),
+        (history(), ValueError, "call `fit` first"),
+        (history().history, ValueError, r"the `History` that `fit` returned \(not its attribute .*Received: dict"),
+        (None, ValueError, "Received: NoneType None"),
+        (history(d_loss=[]), ValueError, "call `fit` first"),
+    ],
+)
+def test_a_log_that_is_not_there_is_refused_in_words(log, kind, message, tmp_path):
+    with pytest.raises(kind, match=f"`metrics_csv`.*{message}"):
+        plots.curves(tmp_path / log if isinstance(log, str) else log, tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_a_log_without_the_losses_of_our_models_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"with one of d_loss, .* values of step, epoch, seconds, accuracy"):
+        plots.curves(write_log(tmp_path / "metrics.csv", 3, names=("accuracy",)))

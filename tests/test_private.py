@@ -124,6 +124,14 @@ def test_random_functions_of_tensorflow_call_the_module(draw, monkeypatch):
     assert np.isin(7.0, draw((2,)))
 
 
+def test_the_events_of_tensorboard_are_at_the_number_that_is_set(tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path, update_freq="epoch")
+    board.set_model(network())
+    _keras.set_batches_written(board, 41)
+    board.on_train_batch_begin(0)
+    assert _keras.batches_written(board) == 42
+
+
 def test_private_names_stand_in_one_file():
     ours = {"_version", "_replace"}
     for path in PACKAGE.rglob("*.py"):

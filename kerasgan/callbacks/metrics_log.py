@@ -7,9 +7,10 @@ import pathlib
 import time
 from typing import Any
 
-from kerasgan import files, plots
+from kerasgan import files
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import checked_integer, warn
+from kerasgan.logs import read_rows
 
 
 class MetricsLog(ModelCallback):
@@ -113,7 +114,7 @@ class MetricsLog(ModelCallback):
 
     def _rows_until(self, step):
         try:
-            return [row for row in plots.read_rows(self.path) if _step_of(row) <= step]
+            return [row for row in read_rows(self.path) if _step_of(row) <= step]
         except (csv.Error, ValueError, KeyError) as error:
             reason = f"there is no column {error}" if isinstance(error, KeyError) else error
             raise ValueError(

@@ -2,15 +2,17 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kerasgan import images
+from kerasgan import images, notebook
+from kerasgan.callbacks import samples
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.datasets.folder import UNREADABLE
-from kerasgan.errors import DataError, checked_integer, invalid, warn
+from kerasgan.errors import DataError, checked_boolean, checked_integer, invalid, warn
 
 # What the pictures of an animation may take in memory, and how many they are at most.
 _ANIMATION_BYTES = 96 * 1024**2
@@ -24,7 +26,8 @@ class SampleGrid(ModelCallback):
 
     Black and white are the ends of the range of the generator's last activation, [-1, 1] where that has none. The
     pictures are `epoch_0000.png`, `epoch_0001.png`, ...: grids of images, or scatter plots of points. `on_train_end`
-    adds `contact_sheet.png`, a few stages side by side, and `training.gif`.
+    adds `contact_sheet.png`, a few stages side by side, and `training.gif`. A notebook shows the newest picture below
+    the cell that trains.
 
     Args:
         directory: Where the pictures go; it is made if it does not exist.
@@ -33,10 +36,13 @@ class SampleGrid(ModelCallback):
         seed: Integer >= 0, of the latents.
         labels: Integer array `(num_images,)` for a conditional model. Defaults to the classes in turn, one per column.
         real: Float array of real points `(n, 2)` to draw below generated ones. Defaults to none.
+        class_names: Sequence of texts, one for each class: the captions of columns. Defaults to none.
+        inline: Whether a notebook shows the newest picture.
 
     Raises:
         ValueError: An argument is out of its range.
-        DataError: The model makes neither images nor points in the plane; before the first step.
+        DataError: The model makes neither images nor points in the plane, or has other classes than those that are
+            named; before the first step.
     """
 
     chief_only = True
@@ -49,6 +55,8 @@ class SampleGrid(ModelCallback):
         seed: int = 0,
         labels: np.ndarray | None = None,
         real: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        inline: bool = True,
     ):
         super().__init__()
         self.directory = pathlib.Path(directory)
@@ -57,8 +65,11 @@ class SampleGrid(ModelCallback):
         self.seed = checked_integer("seed", seed, 0)
         self.labels = labels
         self.real = real
+        self.class_names = class_names
+        self.inline = checked_boolean("inline", inline)
         self._epoch: Any = None  # epochs done; None before the first
         self._steps: dict[int, int] = {}  # the step of each picture, by epoch
+        self._output = notebook.Output()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         shape = self.model.image_shape
@@ -68,7 +79,9 @@ class SampleGrid(ModelCallback):
                 "leave it out"
             )
             raise invalid("callbacks", expected, f"examples of shape {shape}", DataError)
+        samples.check_class_names(self.class_names, self.model)
         self._epoch, self._steps = None, {}
+        self._output = notebook.Output()
 
     def get_state(self) -> dict[str, Any]:
         """Which pictures there are."""
@@ -92,37 +105,40 @@ class SampleGrid(ModelCallback):
             return
         if self._epoch not in self._steps:
             self._save()
-        summarize(self.directory, self._row_height(), self._steps)
+        row_height, head = self._heights()
+        summarize(self.directory, row_height, head, self._steps)
 
     def picture(self) -> np.ndarray:
         """What the model makes of the latents now, as a uint8 array `(height, width, 1 or 3)`."""
-        examples = self.model.generate(self.num_images, labels=self.labels, seed=self.seed)
-        if examples.ndim == 2:
-            return images.picture(examples, self.real)
-        value_range = self.model.output_range.bounds or (-1.0, 1.0)
-        return images.grid(examples, columns=self._columns(), value_range=value_range)
+        return samples.picture(self.model, self.num_images, self.seed, self.labels, self.real, self.class_names)
 
-    def _columns(self):
-        columns = images.columns_of(self.model.num_classes) if self.labels is None else None
-        return columns if columns and columns >= 4 else None
-
-    def _row_height(self):
-        """Pixels of one row of a grid, with the padding above it; None for scatter plots."""
+    def _heights(self):
+        """Pixels of one row of a grid, with the padding above it, and of the captions; None and 0 for scatter plots."""
         if len(self.model.image_shape) == 1:
-            return None
-        return images.grid(np.zeros((1, *self.model.image_shape), "uint8")).shape[0] - images.PADDING
+            return None, 0
+        options = samples.grid_options(self.model, self.labels, self.class_names)
+        blank = np.zeros((self.num_images, *self.model.image_shape), "uint8")
+        rows, _ = images.layout(self.num_images, options["columns"])
+        whole, grid = (len(images.grid(blank, **options)) for options in (options, {**options, "captions": None}))
+        return (grid - images.PADDING) // rows, whole - grid
 
     def _save(self):
-        self._steps[self._epoch] = int(self.model.step.numpy())
-        images.save_picture(self.directory / f"epoch_{self._epoch:04d}.png", self.picture())
+        step = self._steps[self._epoch] = int(self.model.step.numpy())
+        picture = self.picture()
+        images.save_picture(self.directory / f"epoch_{self._epoch:04d}.png", picture)
+        if self.inline:
+            self._output.show(images.titled(picture, f"step {step:,}" if step else "before training"))
 
 
-def summarize(directory: pathlib.Path, row_height: int | None = None, steps: dict[int, int] | None = None) -> None:
+def summarize(
+    directory: pathlib.Path, row_height: int | None = None, head: int = 0, steps: dict[int, int] | None = None
+) -> None:
     """Makes `contact_sheet.png` and `training.gif` of the pictures in a directory; neither, if none can be read.
 
     Args:
         directory: Where the pictures are and the results go.
         row_height: Pixels of a row of the grids, of which the sheet shows the first; None for all of them.
+        head: Pixels above the first row.
         steps: Dict from epoch to step, for the captions.
     """
     steps = steps or {}
@@ -140,7 +156,9 @@ def summarize(directory: pathlib.Path, row_height: int | None = None, steps: dic
         return images.contact_sheet([_read(paths[epoch])[rows]], ["before training" if epoch == 0 else caption])
 
     stages = [epochs[i] for i in _spread(len(epochs), _STAGES)]
-    rows = slice(None) if row_height is None else slice(0, _rows_shown(shape, row_height) * row_height + images.PADDING)
+    rows = slice(None)
+    if row_height is not None:
+        rows = slice(head + _rows_shown(shape, row_height) * row_height + images.PADDING)
     sheet = _arrange(_of_one_size([captioned(epoch, rows) for epoch in stages]))
     images.save_picture(directory / "contact_sheet.png", sheet)
 

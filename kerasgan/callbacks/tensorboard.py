@@ -1,12 +1,14 @@
-"""TensorBoard's events, in memory that stays flat, and pictures of what a model makes."""
+"""TensorBoard's events, in memory that stays flat, by step, with pictures of what a model makes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import images
+from kerasgan import _keras, optimization
+from kerasgan.callbacks import samples
 from kerasgan.callbacks.base import Callback
 from kerasgan.errors import checked_integer
 
@@ -26,40 +28,71 @@ class _Summary:
 class TensorBoard(Callback, keras.callbacks.TensorBoard):
     """Keras's `TensorBoard`, for runs of any length, and with pictures: arguments and scalars are the same.
 
-    After each epoch `samples` shows what the model makes of the same latents: a grid of images, or a scatter plot of
-    points in the plane. The learning rates of a GAN are `epoch_learning_rate_d_optimizer` and `..._g_optimizer`.
+    With a model of kerasgan, at its generator's steps, which a run that resumes continues:
+
+    - after each epoch `samples`, what the model makes of the same latents: a grid of images with a class a column, or a
+      scatter plot of points in the plane;
+    - with `update_freq=100`, in every 100th step, all metrics and learning rates: `batch_wasserstein`,
+      `batch_gradient_norm`, `batch_learning_rate_d_optimizer`, `batch_learning_rate_g_optimizer`, ...
+
+    After each epoch, at its number, the means over the epoch: `epoch_wasserstein`, ..., and both learning rates.
 
     TensorFlow keeps each Python number that it was ever given as a tensor, about a kilobyte for one, and Keras's
-    callback gives it those of every batch, even where only epochs are written (`update_freq="epoch"`). Here these are
-    not given, and all others are NumPy's, which are not kept.
+    callback gives it those of every batch, even where only epochs are written (`update_freq="epoch"`). Here only those
+    that are written are given, as NumPy's, which are not kept.
 
     Args:
         num_images: Integer >= 0, generated images in a picture; 0 for no pictures.
+        class_names: Sequence of texts, one for each class: the captions of columns. Defaults to none.
         *args, **kwargs: As in `keras.callbacks.TensorBoard`.
 
     Raises:
         ValueError: An argument is out of its range.
+        DataError: The model has other classes than those that are named; before the first step.
     """
 
     chief_only = True
     summary = _Summary()
 
-    def __init__(self, *args: Any, num_images: int = 64, **kwargs: Any):
+    def __init__(self, *args: Any, num_images: int = 64, class_names: Sequence[str] | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.num_images = checked_integer("num_images", num_images, 0)
+        self.class_names = class_names
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._is_ours():
+            samples.check_class_names(self.class_names, self.model)
+        super().on_train_begin(logs)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._is_ours() and self.model.training is not None:  # which a loop of the user's has not
+            end = self.model.training.step + self.model.steps_per_execution
+            _keras.set_batches_written(self, end - 1)  # to which Keras adds one
+        super().on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        super().on_train_batch_end(batch, None if self.update_freq == "epoch" else logs)
+        if self.update_freq == "epoch" or _keras.batches_written(self) % self.update_freq:
+            logs = None
+        elif logs is not None and self._is_ours():
+            rates = {name: optimization.learning_rate(one) for name, one in self.model.optimizers.items()}
+            logs = {**logs, **{f"learning_rate_{name}": rate for name, rate in rates.items()}}
+        super().on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, logs)
         if self.num_images and self._makes_pictures():
-            examples = self.model.generate(self.num_images, seed=0)
+            picture = samples.picture(self.model, self.num_images, class_names=self.class_names)
             with self._train_writer.as_default():
-                tf.summary.image("samples", images.picture(examples)[None], step=np.int64(epoch))
+                tf.summary.image("samples", picture[None], step=np.int64(self.model.step.numpy()))
+
+    def _is_ours(self):
+        from kerasgan.model import GenerativeModel  # which imports this module
+
+        return isinstance(self.model, GenerativeModel)
 
     def _makes_pictures(self):
-        model = self.model
-        shape = getattr(model, "image_shape", ())  # another Keras model has none
+        if not self._is_ours():
+            return False
+        shape = self.model.image_shape
         # Without a number of classes there are none to show in turn.
-        return (len(shape) == 3 or shape == (2,)) and not (model.conditional and model.num_classes is None)
+        return (len(shape) == 3 or shape == (2,)) and not (self.model.conditional and self.model.num_classes is None)

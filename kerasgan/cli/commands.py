@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kerasgan.cli.kinds import BOOLEAN, integer, integers, names, number, text
+from kerasgan.cli.kinds import BOOLEAN, classes, integer, names, number, text
 from kerasgan.cli.settings import LARGEST_SEED, SETTINGS, Setting
 
 FORMATS = ("keras", "litert", "onnx")
@@ -41,7 +41,11 @@ def _images(num_images: int) -> dict[str, Setting]:
         "seed": Setting(
             integer(least=0, most=2**62), "Seed of the first image; the others have the numbers after it.", 0
         ),
-        "labels": Setting(integers(least=0), "Classes, in turn, for a conditional model. By default all of them."),
+        "labels": Setting(
+            classes(),
+            "Classes, in turn, for a conditional model: numbers from 0, or names, such as daisy,tulips. By default all "
+            "of them.",
+        ),
     }
 
 

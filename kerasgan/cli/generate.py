@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kerasgan import files, images
+from kerasgan.cli import classes
 from kerasgan.cli.run_directory import opened
 
 
@@ -14,28 +15,30 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Generates images with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
-    in_turn = model.conditional and flags["labels"] is None
-    write = _writer(out, images.columns_of(model.num_classes) if in_turn else None)
+    names = classes.names_in(source, model)
+    given = classes.numbers(flags["labels"], names)
+    write = _writer(out)
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
     count = flags["num_images"]
-    labels = None if flags["labels"] is None else np.resize(flags["labels"], count)
+    labels = None if given is None else np.resize(given, count)
     seeds = flags["seed"] + np.arange(count)
     examples = model.generate(seeds=seeds, labels=labels, truncation=flags["truncation"], batch_size=256)
-    write(out, examples if points else images.to_uint8(examples))
+    examples = examples if points else images.to_uint8(examples)
+    write(out, examples, given or range(model.num_classes or 0), names)
     print(f"{count:,} {'points' if points else 'images'}: {out}")
     return {"out": str(out), "num_images": count, "seed": flags["seed"]}
 
 
-def _writer(out, columns):
+def _writer(out):
     """What writes to a name of this kind."""
     if out.suffix.lower() == ".npz":
         return _write_npz
     if out.suffix and not out.is_dir():
         if out.suffix.lower() not in Image.registered_extensions():
             raise ValueError(f"--out={out}: expected a name that ends in .png or .npz, or a folder.")
-        return lambda path, examples: images.save_picture(path, images.picture(examples, columns=columns))
+        return _write_picture
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out={out} is a file. Name a folder, or a file that ends in .png or .npz.")
     if out.is_dir() and any(out.iterdir()):
@@ -45,12 +48,18 @@ def _writer(out, columns):
     return _write_folder
 
 
-def _write_npz(path, examples):
+def _write_picture(path, examples, labels, names):
+    """Writes a grid, with the names of the classes, which take turns, above its columns; of one class above it all."""
+    title = names[labels[0]] if names and len(labels) == 1 else None
+    images.save_picture(path, images.picture(examples, **classes.grid_options(labels, names)), title)
+
+
+def _write_npz(path, examples, *classes):
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, images=examples)
 
 
-def _write_folder(path, examples):
+def _write_folder(path, examples, *classes):
     path.mkdir(parents=True, exist_ok=True)
     digits = len(str(len(examples) - 1))
     for i, image in enumerate(examples):

@@ -6,6 +6,7 @@ import typing
 import numpy as np
 
 from kerasgan import images
+from kerasgan.cli import classes
 from kerasgan.cli.run_directory import opened
 
 _SECONDS_PER_FRAME = 0.08
@@ -22,12 +23,13 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     leg, frame, cell = np.meshgrid(*map(np.arange, (stops, frames, cells)), indexing="ij")
     begin = flags["seed"] + cell + cells * leg
     end = flags["seed"] + cell + cells * ((leg + 1) % stops)
-    labels = flags["labels"]
-    if labels is None and model.conditional and model.num_classes is not None:
-        labels = range(model.num_classes)
-    labels = None if labels is None else np.resize(labels, cells)[cell].ravel()
+    names = classes.names_in(source, model)
+    given = classes.numbers(flags["labels"], names) or range(model.num_classes or 0)
+    labels = np.resize(given, cells)[cell].ravel() if given else None
     examples = model.interpolate(begin.ravel(), end.ravel(), (frame / frames).ravel(), labels, batch_size=256)
-    pictures = [images.picture(part) for part in examples.reshape(stops * frames, cells, *model.image_shape)]
+    in_columns = classes.grid_options(given, names) if given and cells % len(given) == 0 else {}
+    parts = examples.reshape(stops * frames, cells, *model.image_shape)
+    pictures = [images.picture(part, **in_columns) for part in parts]
     images.save_gif(out, pictures, duration=_SECONDS_PER_FRAME)
     print(f"{stops * frames:,} frames of {cells:,}: {out}")
     return {"out": str(out), "num_images": cells, "num_frames": stops * frames, "seed": flags["seed"]}

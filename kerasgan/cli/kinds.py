@@ -76,6 +76,17 @@ def integers(least: int = 1) -> Kind:
     return Kind("N,N,...", f"a list of integers >= {least}", holds, parse)
 
 
+def classes() -> Kind:
+    """A list of classes, each by its number or its name; a tuple in Python."""
+
+    def holds(value):
+        known = lambda one: _is_integer(one, 0) or (isinstance(one, str) and bool(one))
+        return isinstance(value, tuple) and bool(value) and all(map(known, value))
+
+    parse = lambda text: tuple(int(part) if part.isdecimal() else part for part in map(str.strip, text.split(",")))
+    return Kind("CLASS,...", "a list of classes, by number or by name, e.g. 0,3 or daisy,tulips", holds, parse)
+
+
 def interval() -> Kind:
     def holds(value):
         return isinstance(value, tuple) and len(value) == 2 and all(map(_is_finite, value)) and value[0] < value[1]

@@ -184,16 +184,23 @@ class _Steps(keras.callbacks.Callback):
 def _reports(model, configuration, data, workdir):
     """The callbacks that write, print and raise: of the chief alone."""
     points = data.train.images if data.train.images.ndim == 2 else None
+    class_names = data.train.class_names if model.conditional else None
     reports = [
         callbacks.SampleGrid(
             workdir / "samples",
             num_images=_num_shown(model, data.train),
             seed=configuration.seed,
             real=None if points is None else points[:_COMPARED],
+            class_names=class_names,
         ),
         callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000)),
         callbacks.Progress(configuration.steps),
-        callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
+        callbacks.TensorBoard(
+            workdir / "tensorboard",
+            write_graph=False,
+            update_freq=max(1, configuration.steps // 1_000),
+            class_names=class_names,
+        ),
     ]
     if not distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
         every = max(100, configuration.steps // 200)
@@ -278,11 +285,14 @@ def _write_samples(model, source, path):
     count = _num_shown(model, source)
     rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
     columns = images.columns_of(model.num_classes)
+    captions = source.class_names if columns else None
     if columns:
-        rows = _one_per_class_in_turn(source.labels, columns, count)
-    real = images.contact_sheet([images.grid(source.images[rows], columns)], ["real"])
-    generated = images.contact_sheet([images.grid(model.generate(count, seed=0), columns)], ["generated"])
-    images.save_picture(path, np.concatenate([generated, real], axis=1))
+        rows = _one_per_class_in_turn(source.labels, model.num_classes, count)
+    pictures = {"generated": model.generate(count, seed=0), "real": source.images[rows]}
+    sheets = [
+        images.contact_sheet([images.grid(one, columns, captions=captions)], [title]) for title, one in pictures.items()
+    ]
+    images.save_picture(path, np.concatenate(sheets, axis=1))
 
 
 def _one_per_class_in_turn(labels, classes, count):

@@ -1,13 +1,14 @@
 """A dataset in memory, and the checks that all readers share."""
 
 import dataclasses
+import textwrap
 
 import numpy as np
 
 from kerasgan.errors import DataError, checked_integer, invalid
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Source:
     """A dataset in memory, before it is scaled, shuffled and batched.
 
@@ -25,6 +26,14 @@ class Source:
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Returns one line: the shapes of the arrays, not what they hold."""
+        kind = "points" if self.images.ndim == 2 else "images"
+        told = [repr(self.name), f"{self.num_examples:,} {kind} {self.example_shape} {self.images.dtype}"]
+        told += [] if self.labels is None else [f"{self.num_classes} classes"]
+        names = ", ".join(self.class_names or ())
+        return f"Source({', '.join(told)}{': ' + textwrap.shorten(names, 60, placeholder=' ...') if names else ''})"
 
     @property
     def num_examples(self) -> int:

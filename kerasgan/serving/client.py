@@ -28,6 +28,7 @@ class Served:
         image_shape: Tuple of integers.
         conditional: Whether it takes labels.
         num_classes: Number of classes; None if the card does not say.
+        class_names: Tuple of the names of the classes; None if the card does not say.
 
     Raises:
         ValueError: There is no such model, or it lacks these signatures.
@@ -46,6 +47,7 @@ class Served:
         self.image_shape = tuple(self._signatures["serving_default"].structured_outputs["images"].shape[1:])
         self.conditional = "labels" in self._signatures["generate"].structured_input_signature[1]
         self.num_classes = self.card.get("num_classes")
+        self.class_names = class_names_of(self.card)
 
     def generate(
         self,
@@ -114,6 +116,15 @@ def card_of(version: pathlib.Path) -> dict:
     """The content of a version's `model_card.json`; empty if there is none."""
     path = version / CARD
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def class_names_of(card: dict) -> tuple[str, ...] | None:
+    """The names of the classes in a `model_card.json`, or in the `config.json` of a run; None if there are none."""
+    data = card.get("data")
+    names = data.get("class_names") if isinstance(data, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names) or None
 
 
 def loaded(directory: pathlib.Path) -> tf.Module:

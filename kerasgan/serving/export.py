@@ -83,7 +83,7 @@ def export(
         for name in also:
             formats.write(name, temporary / formats.FORMATS[name][0], signatures)
         if signatures.are_images or model.image_shape == (2,):
-            images.save_picture(temporary / "samples.png", _picture(signatures, images.columns_of(model.num_classes)))
+            images.save_picture(temporary / "samples.png", _picture(signatures, model.num_classes, card))
         (temporary / client.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         files.flush_tree(temporary)
         return _numbered(temporary, base)
@@ -191,13 +191,15 @@ def _run(function, inputs, rows):
     return output
 
 
-def _picture(signatures, columns):
+def _picture(signatures, num_classes, card):
     """What `generate` returns for the first seeds."""
+    columns, names = images.columns_of(num_classes), client.class_names_of(card)
+    captions = names if names and columns and len(names) == num_classes else None
     count = _SHOWN - _SHOWN % (columns or 1) if signatures.are_images else _POINTS_SHOWN
     example, size = signatures.example("generate", count), signatures.max_batch_size
     generate = signatures.functions["generate"]
     parts = [_run(generate, example, slice(start, start + size)).numpy() for start in range(0, count, size)]
-    return images.picture(np.concatenate(parts), columns=columns)
+    return images.picture(np.concatenate(parts), columns=columns, captions=captions)
 
 
 def _card(model, signatures, more):
