@@ -243,8 +243,8 @@ def test_r3gan_has_the_kernels_of_the_paper_at_the_start(make):
         expected = 0.0 if inputs == 2 * filters else (gain if in_block else 1.0) / np.sqrt(np.prod(area) * inputs)
         # The standard deviation of n draws is off by 1 / sqrt(2 n) of it; five of these.
         np.testing.assert_allclose(np.std(kernel), expected, rtol=5 / np.sqrt(2 * np.prod(kernel.shape)))
-    [basis] = of_type(model, keras.layers.EinsumDense)
-    np.testing.assert_allclose(np.std(basis.kernel), 1.0 if "generator" in make.__name__ else 1 / 4, rtol=0.12)
+    [basis] = of_type(model, layers.LearnedConstant2D, keras.layers.EinsumDense)
+    np.testing.assert_allclose(np.std(basis.weights[0]), 1.0 if "generator" in make.__name__ else 1 / 4, rtol=0.12)
     assert {layer.groups for layer in of_type(model, layers.GroupedConv2D)} == {4, 6, 8}  # of 16 channels each
 
 
