@@ -13,6 +13,7 @@ import os
 import sys
 import typing
 
+from kerasgan import quiet
 from kerasgan._version import __version__
 
 # Convolutions by oneDNN, which TensorFlow reads when it is imported. Its own default is on for CPUs with AVX-512 only;
@@ -99,7 +100,9 @@ def __dir__():
 
 
 # `keras.models.load_model` finds our classes only when their modules have been imported, so `import kerasgan` imports
-# them. The console script, a module of its own, goes without: `kerasgan --help` must not pay seconds for TensorFlow.
-if "kerasgan_command" not in sys.modules:
+# them. The command goes without: `kerasgan --help` must not pay seconds for TensorFlow. Its console script is a module
+# of its own; while Python looks for the module of `python -m kerasgan`, "-m" stands for it in `sys.argv`.
+if "kerasgan_command" not in sys.modules and (sys.argv[:1] != ["-m"] or sys.orig_argv[-len(sys.argv)] != "kerasgan"):
+    quiet.import_tensorflow("2")
     for _name in _CLASSES:
         getattr(sys.modules[__name__], _name)

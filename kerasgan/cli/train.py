@@ -87,11 +87,12 @@ def train(
     """Trains in a run directory, from its newest checkpoint if it has one, and returns what `--json` prints."""
     strategy = model.distribute_strategy
     if not distribution.is_chief(strategy):
-        status = _fit(model, dataset, configuration, data, workdir)
+        status = _fit(model, dataset, configuration, data, workdir, [])
         distribution.wait(strategy)
         return {"exit_code": status}
     _print_header(configuration, data, model, workdir)
-    status = _fit(model, dataset, configuration, data, workdir)
+    reports = _reports(model, configuration, data, workdir)
+    status = _fit(model, dataset, configuration, data, workdir, reports)
     step = int(model.step.numpy())
     if status:
         where = f"step {step:,} of {configuration.steps:,}"
@@ -99,7 +100,13 @@ def train(
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
         return report
+    if status:
+        print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
     model.save(workdir / "model.keras")
+    if status:
+        for callback in reports[:2]:
+            callback.on_train_end()
+    _write_history(workdir)
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
@@ -181,17 +188,15 @@ def _reports(model, configuration, data, workdir):
     return reports
 
 
-def _fit(model, dataset, configuration, data, workdir):
+def _fit(model, dataset, configuration, data, workdir, reports):
     """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
     held_out = _held_out(configuration, data)
     if held_out is not None:
         held_out = data_.batches(held_out, configuration, training=False)
     chief = distribution.is_chief(model.distribute_strategy)
-    reports = _reports(model, configuration, data, workdir) if chief else []
     saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    status = 0
     try:
         model.fit(
             dataset,
@@ -204,17 +209,17 @@ def _fit(model, dataset, configuration, data, workdir):
     except KeyboardInterrupt:
         if int(model.step.numpy()) == 0:
             raise
-        status = _INTERRUPTED
-        for report in reports[:2]:
-            report.on_train_end()
+        return _INTERRUPTED
     except SystemExit as ended:
         return ended.code
-    if chief:
-        for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
-            if path.exists():
-                os.replace(path, workdir / path.name)
-        plots.curves(workdir / "metrics.csv", workdir / "curves.png")
-    return status
+    return 0
+
+
+def _write_history(workdir):
+    for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
+        if path.exists():
+            os.replace(path, workdir / path.name)
+    plots.curves(workdir / "metrics.csv", workdir / "curves.png")
 
 
 # Results
