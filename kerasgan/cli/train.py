@@ -16,6 +16,7 @@ from kerasgan.cli import data as data_
 from kerasgan.cli import run_directory
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
+from kerasgan.cli.waiting import announced
 
 # The most examples that the quality is computed from, on either side.
 _COMPARED = 2_000
@@ -106,7 +107,8 @@ def train(
     if status:
         for callback in reports[:2]:
             callback.on_train_end()
-    _write_history(workdir)
+    with announced("drawing curves"):
+        _write_history(workdir)
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
@@ -138,8 +140,10 @@ def prepare(
 def _finish(model, configuration, source, workdir, begun):
     for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
         (workdir / name).unlink(missing_ok=True)
-    quality = _quality(model, configuration, source)
-    _write_samples(model, source, workdir / "samples.png")
+    with announced("measuring the quality"):
+        quality = _quality(model, configuration, source)
+    with announced("drawing samples"):
+        _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
     summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
     run_directory.write_json(workdir / "metrics.json", summary)
