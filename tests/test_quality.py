@@ -336,7 +336,7 @@ def test_a_classifier_is_kept_for_the_same_data_and_arguments_alone(tmp_path, mo
         assert classifier(**changed).identifier != first.identifier
         assert trained
     assert len(list(tmp_path.iterdir())) == 3
-    with pytest.raises(ValueError, match="`directory`. Expected a directory"):
+    with pytest.raises(ValueError, match=r"`directory`\. Expected a directory"):
         metrics.train_classifier(images, labels, directory=file)
 
 

@@ -173,10 +173,12 @@ class Checkpoint(ModelCallback):
         name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
         newest = f"the newest checkpoint is that of step {self._saved[0] if self._saved else 0:,}"
         if first and not self._may_end():
-            what = f"step {self._training.step:,} is saved in {self.directory} when what runs now is done"
-            answer = f"{what}. A second {name} leaves that out: {newest}"
+            plan = (
+                f"finishing what runs now, after step {self._training.step:,}, then saving the run in {self.directory}"
+            )
+            answer = f"{plan}. A second {name} leaves that out: {newest}"
         else:
-            answer = f"ending without saving when what runs now is done: {newest}"
+            answer = f"ending without saving, once what runs now is done: {newest}, in {self.directory}"
         print(f"\n{name}: {answer}.", file=sys.stderr, flush=True)
 
     # Saving and restoring
