@@ -104,11 +104,8 @@ def train(
     if status:
         print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
     model.save(workdir / "model.keras")
-    if status:
-        for callback in reports[:2]:
-            callback.on_train_end()
     with announced("drawing curves"):
-        _write_history(workdir)
+        _write_history(workdir, reports[:2] if status else [])
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
@@ -219,7 +216,10 @@ def _fit(model, dataset, configuration, data, workdir, reports):
     return 0
 
 
-def _write_history(workdir):
+def _write_history(workdir, unfinished):
+    """Writes what shows how the run went; `unfinished` are the callbacks of it that `fit` has not ended."""
+    for callback in unfinished:
+        callback.on_train_end()
     for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
         if path.exists():
             os.replace(path, workdir / path.name)
