@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ from kerasgan import images as kerasgan_images
 from kerasgan.callbacks import health
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import kinds, main, run_directory, settings
+from kerasgan.cli import kinds, main, run_directory, settings, waiting
 from kerasgan.cli.build import build
 from kerasgan.cli.commands import COMMANDS, FORMATS
 from kerasgan.cli.options import Flags
@@ -609,6 +610,15 @@ def test_evaluate_counts_the_modes_of_points(tmp_path, capsys):
     assert re.search(r"^W1 ", printed, re.MULTILINE)
     assert not (run / "nearest.png").exists()
     assert "--classifier" in refused(capsys, "evaluate", str(run), "--classifier")
+
+
+def test_what_takes_long_is_said_and_what_does_not_is_not(monkeypatch, capsys):
+    with waiting.announced("reading"):
+        assert not capsys.readouterr().err
+    monkeypatch.setattr(waiting, "_SECONDS", 0.01)
+    with waiting.announced("counting"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "counting ...\n"
 
 
 def test_generated_pictures_depend_on_the_seed_alone(run, tmp_path, capsys):
