@@ -31,7 +31,8 @@ def test_what_was_said_before_an_error_is_kept(capfd):
             os.write(2, b"E0000 said\n")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert capfd.readouterr().err == "E0000 said\n"
 
 
