@@ -18,6 +18,7 @@ from kerasgan.metrics.extractors import NetworkFeatures, check_range
 
 _BATCH_SIZE = 64
 _STEPS, _MOST_EPOCHS = 2_000, 20
+_FEW = 1_000
 
 
 class Classifier(NetworkFeatures):
@@ -58,7 +59,7 @@ def train_classifier(
     labels: ArrayLike,
     epochs: int | None = None,
     held_out: float = 0.1,
-    filters: int = 32,
+    filters: int | None = None,
     seed: int = 0,
     verbose: int = 0,
     directory: str | os.PathLike | None = None,
@@ -75,7 +76,8 @@ def train_classifier(
         labels: Integer array `(n,)`, classes from 0.
         epochs: Integer. Defaults to the number that makes 2,000 steps of 64, at least one and at most 20.
         held_out: Float in (0, 1): the share of the images kept out of training, for the accuracy.
-        filters: Integer, of the first block.
+        filters: Integer, of the first block. Defaults to 32, or to 16 for fewer than 1,000 images, where more take
+            longer and are right no more often.
         seed: Integer, for weights, order and shifts; it becomes Keras's global seed.
         verbose: As in Keras.
         directory: Where the classifier is kept, as `classifier-HASH.keras`. One of the same data, arguments and version
@@ -89,7 +91,8 @@ def train_classifier(
         ValueError: These are not images with labels, or all have one class; `directory` is none.
     """
     images, labels = _checked(images, labels)
-    held_out, filters = checked_number("held_out", held_out, "(0, 1)"), checked_integer("filters", filters)
+    held_out = checked_number("held_out", held_out, "(0, 1)")
+    filters = (16 if len(images) < _FEW else 32) if filters is None else checked_integer("filters", filters)
     seed = checked_integer("seed", seed, 0)
     epochs = None if epochs is None else checked_integer("epochs", epochs, 1, ", or None")
     options = (__version__, epochs, held_out, filters, seed)
