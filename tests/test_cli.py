@@ -543,6 +543,7 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
     trained_on = r"^classifier classifier-[0-9a-f]{8}: trained on the training examples; 9\d\.\d\d% right on a tenth "
     assert re.search(trained_on, printed, re.MULTILINE)
     assert summary["evaluation"]["other_real"] == "other training examples"
+    assert len(list(run.glob("classifier-*.keras"))) == 1
     for name in ("evaluation.png", "nearest.png"):
         Image.open(run / name).load()
 
