@@ -72,7 +72,7 @@ def _filtered(level: str) -> Iterator[None]:
 
 def _is_below(line, least):
     logged = _LOGGED.match(line)
-    return bool(logged) and (logged["notice"] is not None or b"IWE".index(logged["severity"]) < least)
+    return logged is not None and (logged["notice"] is not None or b"IWE".index(logged["severity"]) < least)
 
 
 def _flush():

@@ -78,6 +78,7 @@ class Progress(Callback):
         self._names: list[str] = []  # of the metrics that are shown
         self._held_out: dict[str, float] = {}
         self._sums: dict[str, float] = {}
+        self._means: dict[str, float] = {}  # of the last steps
         self._counted = 0
         step = getattr(self.model, "step", None)  # another Keras model has none
         self._done = self._begun = 0 if step is None else int(step.numpy())
@@ -159,7 +160,9 @@ class Progress(Callback):
         total = self._total()
         head = f"step {self._done}/{total}  {self._done / total:4.0%}" if total else f"step {self._done}"
         tail = f"{clock(now - self._start)} elapsed" + (f", {self._shown_left(now, total)}" if total else "")
-        metrics = [self._shown(name) for name in self._names]
+        if self._counted:
+            self._means = {name: self._sums[name] / self._counted for name in self._names}
+        metrics = [self._shown(name) for name in self._means]
         if self._terminal:
             columns = shutil.get_terminal_size().columns
             while metrics and len("  ".join([head, *metrics, tail])) >= columns:
@@ -174,7 +177,7 @@ class Progress(Callback):
 
     def _shown(self, name):
         held_out = f" (held out {self._held_out[name]:.3g})" if name in self._held_out else ""
-        return f"{name} {self._sums[name] / max(self._counted, 1):.3g}{held_out}"
+        return f"{name} {self._means[name]:.3g}{held_out}"
 
     def _shown_left(self, now, total):
         if self._first is None:
@@ -186,7 +189,7 @@ class Progress(Callback):
         return self._per_step(now) * max(0, total - self._done)
 
     def _per_step(self, now):
-        begun, first = self._first
+        begun, first = self._first or (self._start, 0)
         return (now - begun) / max(1, self._done - first)
 
 

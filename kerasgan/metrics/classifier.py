@@ -90,7 +90,8 @@ def train_classifier(
     Raises:
         ValueError: These are not images with labels, or all have one class; `directory` is none.
     """
-    images, labels = _checked(images, labels)
+    images, labels = np.asarray(images), np.asarray(labels)
+    _check(images, labels)
     held_out = checked_number("held_out", held_out, "(0, 1)")
     filters = (16 if len(images) < _FEW else 32) if filters is None else checked_integer("filters", filters)
     seed = checked_integer("seed", seed, 0)
@@ -112,15 +113,13 @@ def train_classifier(
     return result
 
 
-def _checked(images, labels):
-    images, labels = np.asarray(images), np.asarray(labels)
+def _check(images, labels):
     check_range(images)
     if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         expected = "one integer per image, with images (n, height, width, channels)"
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")
     if not len(images) or labels.min() < 0 or len(np.unique(labels)) < 2:
         raise invalid("labels", "at least two classes, numbered from 0", f"{np.unique(labels)[:5].tolist()}")
-    return images, labels
 
 
 def _checked_directory(directory):
