@@ -13,6 +13,7 @@ import os
 import sys
 import typing
 
+from kerasgan import quiet
 from kerasgan._version import __version__
 
 # Convolutions by oneDNN, which TensorFlow reads when it is imported. Its own default is on for CPUs with AVX-512 only;
@@ -103,5 +104,6 @@ def __dir__():
 # its own, and `python -m kerasgan`, for which `sys.argv` begins with "-m" until `kerasgan.__main__` is found.
 _run_as_module = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in ("kerasgan", "-mkerasgan")
 if "kerasgan_command" not in sys.modules and not _run_as_module:
+    quiet.import_tensorflow("2")
     for _name in _CLASSES:
         getattr(sys.modules[__name__], _name)

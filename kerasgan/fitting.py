@@ -58,6 +58,8 @@ def training_of(
     rewind = (lambda: None) if batches.seekable else iterators.rewinder(batches.dataset)
     batches = batches.fitted_to(model)
     by_default = steps_per_epoch is None
+    if by_default and verbose and batches.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+        print("Counting the batches of the dataset, whose length is unknown: `steps_per_epoch` saves that.", flush=True)
     steps_per_epoch = batches.steps(model.batches_per_step, steps_per_epoch)
     steps_per_epoch = _whole_executions(steps_per_epoch, model.steps_per_execution, by_default)
     validate = None

@@ -1,7 +1,9 @@
 """SIGTERM and Ctrl-C while a model trains: noted, so that the run can be saved before the process ends."""
 
 import contextlib
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
@@ -11,6 +13,8 @@ import tensorflow as tf
 from kerasgan import distribution
 
 _AGREED_EVERY = 10  # steps after which several workers tell one another of signals
+_HANDLED = (signal.SIGTERM, signal.SIGINT)
+_ENDS_WITHIN = 0.3  # seconds: a process that ends so soon only says that it has
 
 
 class Signals:
@@ -21,16 +25,26 @@ class Signals:
         may_end: Function that returns whether the process may end at once, because everything is saved. A second
             signal ends it anyway.
         announce: Function that is called with the name of the signal before the process ends.
+        explain: Function that is called, in another thread, with the name of the signal and whether it is the first,
+            where the process does not end at once: it says what is waited for.
 
     Attributes:
         received: Integer, the number of the signal that this process has received; None where there was none.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, may_end: Callable[[], bool], announce: Callable[[str], None]):
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        may_end: Callable[[], bool],
+        announce: Callable[[str], None],
+        explain: Callable[[str, bool], None],
+    ):
         self.received: int | None = None
         self._strategy = strategy
         self._may_end = may_end
         self._announce = announce
+        self._explain = explain
+        self._leaving = threading.Event()
         self._ending: int | None = None  # the signal that ends the process
 
     @contextlib.contextmanager
@@ -39,9 +53,10 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._handle) for number in _HANDLED}
         try:
-            yield
+            with self._watched():
+                yield
         except Exception:
             if self._ending is not None:  # TensorFlow has wrapped what the handler raised in the middle of its own code
                 _end(self._ending)
@@ -63,9 +78,37 @@ class Signals:
 
     def end(self, number: int) -> NoReturn:
         """Ends the process with the exit status of the signal."""
+        self._leaving.set()
         self._announce(signal.Signals(number).name)
         self._ending = number
         _end(number)
+
+    @contextlib.contextmanager
+    def _watched(self):
+        """Has a thread answer signals: Python calls handlers only when TensorFlow, which may take long, returns."""
+        receiver, sender = socket.socketpair()
+        sender.setblocking(False)
+        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        thread = threading.Thread(target=self._watch, args=(receiver, before), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            self._leaving.set()
+            sender.close()
+            thread.join()
+            receiver.close()
+
+    def _watch(self, receiver, other):
+        first = True
+        while byte := receiver.recv(1):
+            with contextlib.suppress(OSError):  # an event loop, say, has waited for signals
+                if other != -1:
+                    os.write(other, byte)
+            if byte[0] in _HANDLED and not self._leaving.wait(_ENDS_WITHIN):
+                self._explain(signal.Signals(byte[0]).name, first)
+                first = False
 
     def _handle(self, number, frame):
         again, self.received = self.received is not None, number

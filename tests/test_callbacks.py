@@ -5,6 +5,8 @@ import csv
 import io
 import re
 import sys
+import threading
+import time
 import types
 
 import keras
@@ -345,6 +347,9 @@ def test_progress_tells_the_time_left_without_the_compilation(gan, monkeypatch):
     lines = out.getvalue().splitlines()
     # 1000 steps of 0.5 s, and 30 s before the first.
     assert 18 <= len(lines) <= 21
+    # The first estimate comes before the first twentieth.
+    assert lines[0].startswith("step 21/1000    2%")
+    assert lines[0].endswith("0:40 elapsed, 8:10 left")
     tenth = next(line for line in lines if "step 500/1000" in line)
     assert "  50%  " in tenth
     assert tenth.endswith("4:40 elapsed, 4:10 left")
@@ -364,6 +369,42 @@ def test_progress_shows_means_since_the_line_before(gan, monkeypatch):
         "2.5",
         "4.5",
     ]
+
+
+def test_progress_in_a_log_has_a_line_each_minute_however_few_steps_that_are(gan, monkeypatch):
+    out = io.StringIO()
+    with pytest.warns(UserWarning, match=r"will take 2.3 days, at 40 s a step\. Fewer steps"):
+        run_progress(kg.callbacks.Progress(5_000, out), gan, 1, 10, Clock(monkeypatch), per_step=40.0)
+    lines = out.getvalue().splitlines()
+    assert [line.split("/")[0] for line in lines] == ["step 2", "step 4", "step 6", "step 8", "step 10"]
+    assert lines[0].endswith("1:20 elapsed, 55:32:00 left")
+
+
+def test_progress_has_lines_while_a_step_or_a_validation_runs(gan, monkeypatch):
+    monkeypatch.setattr("kerasgan.callbacks.progress._MOST_SECONDS", 0.02)
+    monkeypatch.setattr("kerasgan.callbacks.progress._MOST_SECONDS_ON_TERMINAL", 0.01)
+    out = io.StringIO()
+    progress = kg.callbacks.Progress(100, out)
+    progress.set_model(gan)
+
+    def lines():
+        written = out.getvalue().count("\n")
+        while out.getvalue().count("\n") < written + 2:  # the first may be older
+            time.sleep(0.01)
+        return out.getvalue().splitlines()
+
+    with progress.running(None):
+        progress.on_train_begin()
+        assert re.fullmatch(r"step 0/100    0%  \d+:\d\d elapsed, the first step compiles", lines()[-1])
+        progress.on_epoch_begin(0)
+        progress.on_train_batch_begin(0)
+        progress.on_train_batch_end(0, {"g_loss": 0.5})
+        assert re.fullmatch(r"step 1/100    1%  g_loss .*  \d+:\d\d elapsed, \? left", lines()[-1])
+        progress.on_train_end()
+        ended = out.getvalue()
+        time.sleep(0.05)
+    assert out.getvalue() == ended
+    assert "watch" not in str(threading.enumerate())
 
 
 def test_progress_rewrites_one_line_on_a_terminal(gan, monkeypatch):

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ import kerasgan
 from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.callbacks import health
-from kerasgan.cli import classes, kinds, main, run_directory, settings
+from kerasgan.cli import classes, kinds, main, run_directory, settings, waiting
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import build
@@ -556,6 +557,7 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
     trained_on = r"^classifier classifier-[0-9a-f]{8}: trained on the training examples; 9\d\.\d\d% right on a tenth "
     assert re.search(trained_on, printed, re.MULTILINE)
     assert summary["evaluation"]["other_real"] == "other training examples"
+    assert len(list(run.glob("classifier-*.keras"))) == 1
     for name in ("evaluation.png", "nearest.png"):
         Image.open(run / name).load()
 
@@ -623,6 +625,15 @@ def test_evaluate_counts_the_modes_of_points(tmp_path, capsys):
     assert re.search(r"^W1 ", printed, re.MULTILINE)
     assert not (run / "nearest.png").exists()
     assert "--classifier" in refused(capsys, "evaluate", str(run), "--classifier")
+
+
+def test_what_takes_long_is_said_and_what_does_not_is_not(monkeypatch, capsys):
+    with waiting.announced("reading"):
+        assert not capsys.readouterr().err
+    monkeypatch.setattr(waiting, "_SECONDS", 0.01)
+    with waiting.announced("counting"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "counting ...\n"
 
 
 def test_generated_pictures_depend_on_the_seed_alone(run, tmp_path, capsys):

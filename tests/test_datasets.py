@@ -1,8 +1,10 @@
 import math
 import pathlib
+import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import numpy as np
@@ -13,7 +15,7 @@ from selection import some
 
 from kerasgan import datasets
 from kerasgan.cli import main
-from kerasgan.datasets import resizing, tfds
+from kerasgan.datasets import reachability, resizing, tfds
 from kerasgan.errors import DataError, DataTypeError
 
 
@@ -509,9 +511,57 @@ def test_a_set_that_cannot_be_downloaded_says_where_it_was_sought(tmp_path, monk
     def offline(self, **options):
         raise ConnectionError("no route to host")
 
+    monkeypatch.setattr(reachability, "unreachable", lambda urls: {})
     monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", offline)
     with pytest.raises(DataError, match=rf"prepared in {tmp_path}.*tfds build mnist.*data_dir.*'mnist'.*no route"):
         datasets.load("mnist", data_dir=tmp_path)
+
+
+def test_without_a_network_no_download_is_tried_unless_files_are_there(tmp_path, monkeypatch):
+    import tensorflow_datasets
+
+    asked = []
+    monkeypatch.setattr(reachability, "unreachable", lambda urls: asked.extend(urls) or {"a.host": "unknown"})
+    monkeypatch.setattr(
+        tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", lambda self: pytest.fail("downloads")
+    )
+    with pytest.raises(DataError, match=r"'digits' or a folder.*'mnist' .*not on disk, and no host .*: a.host: unkn"):
+        datasets.load("mnist", data_dir=tmp_path)
+    assert len(asked) == 4
+    (tmp_path / "downloads/mnist").mkdir(parents=True)
+    (tmp_path / "downloads/mnist/train.gz.INFO").write_text(f'{{"urls": ["{asked[0]}"]}}')
+    with pytest.raises(pytest.fail.Exception, match="downloads"):
+        datasets.load("mnist", data_dir=tmp_path)
+
+
+@pytest.fixture
+def listening():
+    """The port of a server on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_host_is_reached_itself_or_through_its_proxy(listening, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        closed = other.getsockname()[1]
+    here, nowhere = f"http://127.0.0.1:{listening}/x", f"http://127.0.0.1:{closed}/x"
+    assert reachability.unreachable([]) == {}
+    assert reachability.unreachable([nowhere, here]) == {}
+    assert reachability.unreachable([nowhere]) == {"127.0.0.1": "Connection refused"}
+    monkeypatch.setenv("https_proxy", f"127.0.0.1:{listening}")
+    assert reachability.unreachable(["https://nowhere.invalid/x"]) == {}
+    monkeypatch.setenv("https_proxy", f"127.0.0.1:{closed}")
+    assert reachability.unreachable(["https://nowhere.invalid/x"]) == {"127.0.0.1": "Connection refused"}
+
+
+def test_a_host_that_never_answers_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(reachability, "_SECONDS", 0.05)
+    monkeypatch.setattr(reachability, "_connect", lambda host, port, results: time.sleep(0.5))
+    begun = time.monotonic()
+    assert reachability.unreachable(["http://a.host/x", "http://a.host/y"]) == {"a.host": "no answer in 0.05 s"}
+    assert time.monotonic() - begun < 0.4
 
 
 def test_a_set_without_images_is_refused_before_it_is_downloaded(tmp_path, monkeypatch):

@@ -312,6 +312,42 @@ def test_no_epochs_are_refused_before_the_classifier_is_built():
         metrics.train_classifier(DIGITS.images, DIGITS.labels, epochs=0)
 
 
+def test_a_classifier_is_kept_for_the_same_data_and_arguments_alone(tmp_path, monkeypatch):
+    images, labels = DIGITS.images[:70], DIGITS.labels[:70]
+    trained = []  # instead of a training, which takes seconds
+    monkeypatch.setattr("kerasgan.metrics.classifier._train", lambda *args: trained.append(args))
+
+    def classifier(labels=labels, filters=2):
+        trained.clear()
+        return metrics.train_classifier(images, labels, filters=filters, directory=tmp_path)
+
+    first = classifier()
+    assert trained
+    (file,) = tmp_path.iterdir()
+    again = classifier()
+    assert not trained
+    assert (again.identifier, again.accuracy) == (first.identifier, first.accuracy)
+    np.testing.assert_array_equal(again.logits(images), first.logits(images))
+    file.write_bytes(file.read_bytes()[:-100])  # damaged
+    assert classifier().identifier == first.identifier
+    assert trained
+    for changed in ({"labels": np.roll(labels, 1)}, {"filters": 3}):
+        classifier(**changed)
+        assert trained
+    assert len(list(tmp_path.iterdir())) == 3
+    with pytest.raises(ValueError, match=r"`directory`\. Expected a directory"):
+        metrics.train_classifier(images, labels, directory=file)
+
+
+def test_a_classifier_of_few_images_has_at_most_20_passes_over_them(monkeypatch):
+    passes = []
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, epochs, **kwargs: passes.append(epochs))
+    for repeats in (1, 100):
+        images, labels = np.repeat(DIGITS.images[:128], repeats, 0), np.repeat(DIGITS.labels[:128], repeats)
+        metrics.train_classifier(images, labels, filters=1)
+    assert passes == [20, 2_000 // 180]
+
+
 @pytest.mark.parametrize(("divisor", "fix"), [(1, r"`x / 127.5 - 1`"), (255, r"`x \* 2 - 1`")])
 def test_floats_on_another_scale_are_pointed_out(divisor, fix):
     network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])

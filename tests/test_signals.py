@@ -1,5 +1,7 @@
 """SIGTERM and Ctrl-C while a model trains, without a model."""
 
+import hashlib
+import os
 import signal
 import threading
 
@@ -13,7 +15,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def signals(may_end=False):
     announced = []
-    return Signals(tf.distribute.get_strategy(), lambda: may_end, announced.append), announced
+    return Signals(tf.distribute.get_strategy(), lambda: may_end, announced.append, lambda *_: None), announced
 
 
 def handlers():
@@ -82,3 +84,32 @@ def test_an_exit_that_tensorflow_has_wrapped_is_still_one():
 
     with pytest.raises(SystemExit), noted.handled():
         op()
+
+
+def test_a_signal_is_answered_while_the_main_thread_is_busy_in_a_library(monkeypatch):
+    monkeypatch.setattr("kerasgan.signals._ENDS_WITHIN", 0.01)
+    answered = []
+
+    def explain(name, first):
+        answered.append((name, first, noted.received))
+
+    noted = Signals(tf.distribute.get_strategy(), lambda: False, lambda name: None, explain)
+    with noted.handled():
+        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 800_000)  # Python can call no handler before this returns
+    assert answered == [("SIGINT", True, None)]
+    assert noted.received == signal.SIGINT
+
+
+def test_who_has_waited_for_signals_before_still_hears_of_them():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = signal.set_wakeup_fd(write)
+    try:
+        with signals()[0].handled():
+            signal.raise_signal(signal.SIGTERM)
+            assert os.read(read, 1) == bytes([signal.SIGTERM])
+    finally:
+        assert signal.set_wakeup_fd(before) == write
+        os.close(read)
+        os.close(write)

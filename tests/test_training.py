@@ -5,6 +5,7 @@ import itertools
 import re
 import shutil
 import signal
+import time
 
 import keras
 import numpy as np
@@ -456,10 +457,17 @@ def test_the_rates_of_a_refusal_are_those_that_were_written(tmp_path):
         fit(tmp_path, gan)
 
 
-def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(tmp_path, capsys):
+def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kerasgan.signals._ENDS_WITHIN", 0.01)
+    held_up = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batch % 2 or time.sleep(0.1))
     with pytest.raises(SystemExit):
-        fit(tmp_path, model(), callbacks=[TerminatedAt(3)], verbose=2)
-    assert f"Stopped by SIGTERM at step 3, saved in {tmp_path}. Call `fit` again" in capsys.readouterr().out
+        fit(tmp_path, model(), callbacks=[TerminatedAt(3), held_up], verbose=2)
+    printed = capsys.readouterr()
+    assert f"Stopped by SIGTERM at step 3, saved in {tmp_path}. Call `fit` again" in printed.out
+    assert printed.err == (
+        f"\nSIGTERM: finishing what runs now, after step 3, then saving the run in {tmp_path}. A second SIGTERM leaves "
+        "that out: the newest checkpoint is that of step 2.\n"
+    )
     fit(tmp_path, model(), verbose=2)
     assert f"Resuming: step 3, epoch 1 of 2, from {tmp_path}" in capsys.readouterr().out
     fit(tmp_path, model(), verbose=2)

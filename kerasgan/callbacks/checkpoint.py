@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class Checkpoint(ModelCallback):
         self._strategy = training.model.distribute_strategy
         self._writes = distribution.is_chief(self._strategy)
         self._workers = distribution.has_workers(self._strategy)
-        self._signals = Signals(self._strategy, self._may_end, self._say_stopped)
+        self._signals = Signals(self._strategy, self._may_end, self._say_stopped, self._explain)
         self._best = _Best(self.monitor, self.mode, training)
         self._saved: tuple[int, int] | None = None  # the position of the last checkpoint
         self._names: set[str] = set()
@@ -164,6 +165,21 @@ class Checkpoint(ModelCallback):
     def _say_stopped(self, signal_name):
         saved = f"saved in {self.directory}" if self._saved == self._training.position else "not saved"
         self._say(f"Stopped by {signal_name} at step {self._training.step:,}, {saved}. Call `fit` again to resume.")
+
+    def _explain(self, signal_name, first):
+        """Answers a signal that has to wait; whatever `verbose` is, because somebody may have pressed Ctrl-C."""
+        if not self._writes:
+            return
+        name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
+        newest = f"the newest checkpoint is that of step {self._saved[0] if self._saved else 0:,}"
+        if first and not self._may_end():
+            plan = (
+                f"finishing what runs now, after step {self._training.step:,}, then saving the run in {self.directory}"
+            )
+            answer = f"{plan}. A second {name} leaves that out: {newest}"
+        else:
+            answer = f"ending without saving, once what runs now is done: {newest}, in {self.directory}"
+        print(f"\n{name}: {answer}.", file=sys.stderr, flush=True)
 
     # Saving and restoring
 

@@ -16,8 +16,8 @@ import traceback
 
 from absl import flags
 
+from kerasgan import quiet
 from kerasgan._version import __version__
-from kerasgan.cli import quiet
 from kerasgan.cli.commands import COMMANDS
 from kerasgan.cli.options import Flags
 from kerasgan.cli.settings import DATASET_OPTIONS
@@ -93,7 +93,7 @@ def _run(name, options, values, rest):
     if len(rest) != len(expected) or not all(rest):
         wanted, received = " ".join(expected) or "flags alone", " ".join(one or "''" for one in rest) or "nothing"
         raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.usage}")
-    quiet.import_tensorflow()
+    quiet.import_for_command()
     command = importlib.import_module(f"kerasgan.cli.{name}")
     return command.run(*rest, values)
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasgan import datasets
 from kerasgan.cli.settings import DATASET_OPTIONS, Configuration
+from kerasgan.cli.waiting import announced
 from kerasgan.errors import DataError
 
 # With this many examples, some can be spared.
@@ -30,7 +31,8 @@ def read(dataset: str, *, num_test: int = _HELD_OUT, **options: typing.Any) -> D
     Args:
         **options: Those of `DATASET_OPTIONS`, as in `kerasgan.datasets.read`.
     """
-    source = datasets.read(dataset, **options)
+    with announced(f"reading {dataset}"):
+        source = datasets.read(dataset, **options)
     if source.num_examples < _ENOUGH_TO_HOLD_OUT:
         return Data(source, None)
     for count in dict.fromkeys((num_test, _HELD_OUT)):  # a split that has fewer gives none

@@ -1,14 +1,16 @@
 """`kerasgan evaluate`: how good what the model of a run directory generates is, beside what real examples have."""
 
 import math
+import sys
 import typing
 
 import numpy as np
 
-from kerasgan import __version__, datasets, images, metrics, plots
+from kerasgan import __version__, callbacks, datasets, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli.run_directory import read_json, trained, write_json
+from kerasgan.cli.run_directory import CLASSIFIERS, read_json, trained, write_json
+from kerasgan.cli.waiting import announced
 from kerasgan.datasets.pipeline import scale
 
 _K = 5
@@ -33,7 +35,8 @@ def direction(name: str) -> int:
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Evaluates the model of a run directory."""
-    path, model = trained(workdir)
+    with announced(f"loading the model in {workdir}"):
+        path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
@@ -46,10 +49,12 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
             f"{_K + 1} examples or more are needed for {_K} neighbours: there are {half}, half of "
             f"{configuration.dataset}, and --num_images={flags['num_images']}."
         )
-    examples, others = _examples(model, data, count, flags["seed"])
-    classifier = _classifier(data.train, flags["classifier"])
+    with announced(f"generating {count:,} examples"):
+        examples, others = _examples(model, data, count, flags["seed"])
+    classifier = _classifier(path, data.train, flags["classifier"])
     pixels = [_pixels(x) for x in examples]
-    table = _table(configuration.dataset, pixels, examples, classifier) + _copies(data, pixels[1])
+    with announced(f"comparing them with {count:,} real ones"):
+        table = _table(configuration.dataset, pixels, examples, classifier) + _copies(data, pixels[1])
     _print(table, count, others, classifier)
     evaluation = {
         "version": __version__,
@@ -70,7 +75,8 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         evaluation["class_shares"] = shares[1].tolist()
     write_json(written, {**summary, "evaluation": evaluation})
     print(f"\nvalues     {written}")
-    _plot(path, data.train, examples[1], pixels, others, shares)
+    with announced("drawing the plots"):
+        _plot(path, data.train, examples[1], pixels, others, shares)
     return evaluation
 
 
@@ -100,12 +106,21 @@ def _plot(path, source, fake, pixels, others, shares):
         print(f"nearest    {path / 'nearest.png'}: generated images, and the nearest real one of each below")
 
 
-def _classifier(source, wanted):
-    """A classifier of the data; None where they have no classes, or where it is not wanted."""
+def _classifier(path, source, wanted):
+    """A classifier of the data, kept in the run directory; None where they have no classes, or it is not wanted."""
     can = source.images.ndim == 4 and source.labels is not None and source.num_classes > 1
     if wanted and not can:
         raise ValueError("--classifier: the data are not images with labels. Leave it out.")
-    return metrics.train_classifier(source.images, source.labels) if can and wanted is not False else None
+    if not can or wanted is False:
+        return None
+    before = set(path.glob(CLASSIFIERS))
+    progress = [callbacks.Progress(file=sys.stderr)]
+    with announced("preparing a classifier of the data"):
+        classifier = metrics.train_classifier(source.images, source.labels, directory=path, callbacks=progress)
+    if set(path.glob(CLASSIFIERS)) - before:  # it is of other data, or of another version
+        for old in before:
+            old.unlink(missing_ok=True)
+    return classifier
 
 
 def _pixels(examples):

@@ -7,6 +7,7 @@ import typing
 import numpy as np
 
 from kerasgan import datasets, images
+from kerasgan.cli.waiting import announced
 from kerasgan.datasets import folder
 
 _SHOWN = 64
@@ -22,7 +23,8 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         print(f"cannot be read: {name}: {reason}")
     names = ("image_size", "data_dir", "value_range", "keep_depth")
     given = {name: flags[name] for name in names if flags[name] is not None}
-    source = datasets.read(dataset, on_bad_file="skip", **given)
+    with announced(f"reading {dataset}"):
+        source = datasets.read(dataset, on_bad_file="skip", **given)
     _report(source, sizes, bad)
     out = flags["out"] or f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)

@@ -16,6 +16,7 @@ from kerasgan.errors import CheckpointCorruptError, RunDirError
 
 # What a run leaves, checkpoints aside, and what --overwrite removes.
 _FILES = ("config.json", "metrics.csv", "metrics.json", "model.keras", "samples", "tensorboard")
+CLASSIFIERS = "classifier-*.keras"
 _PICTURES = ("samples.png", "contact_sheet.png", "training.gif", "curves.png", "evaluation.png", "nearest.png")
 
 
@@ -113,8 +114,7 @@ def clear(path: pathlib.Path) -> None:
     """
     with checkpoint.locked(path / "checkpoints"):
         checkpoint.remove(checkpoint.checkpoints(path / "checkpoints"))
-        for name in _FILES + _PICTURES:
-            target = path / name
+        for target in [*(path / name for name in _FILES + _PICTURES), *path.glob(CLASSIFIERS)]:
             if target.is_dir():
                 shutil.rmtree(target)
             else:

@@ -16,6 +16,7 @@ from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained, run_directory
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
+from kerasgan.cli.waiting import announced
 from kerasgan.errors import DataError
 
 # The most examples that the quality is computed from, on either side.
@@ -107,11 +108,12 @@ def train(
     """Trains in a run directory, from its newest checkpoint if it has one, and returns what `--json` prints."""
     strategy = model.distribute_strategy
     if not distribution.is_chief(strategy):
-        status = _fit(model, dataset, configuration, data, workdir)
+        status = _fit(model, dataset, configuration, data, workdir, [])
         distribution.wait(strategy)
         return {"exit_code": status}
     _print_header(configuration, data, model, workdir)
-    status = _fit(model, dataset, configuration, data, workdir)
+    reports = _reports(model, configuration, data, workdir)
+    status = _fit(model, dataset, configuration, data, workdir, reports)
     step = int(model.step.numpy())
     if status:
         where = f"step {step:,} of {configuration.steps:,}"
@@ -119,7 +121,11 @@ def train(
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status == _TERMINATED:  # and soon killed
         return report
+    if status:
+        print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
     model.save(workdir / "model.keras")
+    with announced("drawing curves"):
+        _write_history(workdir, reports[:2] if status else [])
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
@@ -151,8 +157,10 @@ def prepare(
 def _finish(model, configuration, source, workdir, begun):
     for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
         (workdir / name).unlink(missing_ok=True)
-    quality = _quality(model, configuration, source)
-    _write_samples(model, source, workdir / "samples.png")
+    with announced("measuring the quality"):
+        quality = _quality(model, configuration, source)
+    with announced("drawing samples"):
+        _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
     summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
     run_directory.write_json(workdir / "metrics.json", summary)
@@ -208,17 +216,15 @@ def _reports(model, configuration, data, workdir):
     return reports
 
 
-def _fit(model, dataset, configuration, data, workdir):
+def _fit(model, dataset, configuration, data, workdir, reports):
     """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
     held_out = _held_out(configuration, data)
     if held_out is not None:
         held_out = data_.batches(held_out, configuration, training=False)
     chief = distribution.is_chief(model.distribute_strategy)
-    reports = _reports(model, configuration, data, workdir) if chief else []
     saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
-    status = 0
     try:
         model.fit(
             dataset,
@@ -231,17 +237,20 @@ def _fit(model, dataset, configuration, data, workdir):
     except KeyboardInterrupt:
         if int(model.step.numpy()) == 0:
             raise
-        status = _INTERRUPTED
-        for report in reports[:2]:
-            report.on_train_end()
+        return _INTERRUPTED
     except SystemExit as ended:
         return ended.code
-    if chief:
-        for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
-            if path.exists():
-                os.replace(path, workdir / path.name)
-        plots.curves(workdir / "metrics.csv", workdir / "curves.png")
-    return status
+    return 0
+
+
+def _write_history(workdir, unfinished):
+    """Writes what shows how the run went; `unfinished` are the callbacks of it that `fit` has not ended."""
+    for callback in unfinished:
+        callback.on_train_end()
+    for path in (workdir / "samples/contact_sheet.png", workdir / "samples/training.gif"):
+        if path.exists():
+            os.replace(path, workdir / path.name)
+    plots.curves(workdir / "metrics.csv", workdir / "curves.png")
 
 
 # Results

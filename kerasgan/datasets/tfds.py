@@ -2,13 +2,14 @@
 
 import math
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from kerasgan.datasets import pipeline
+from kerasgan.datasets import pipeline, reachability
 from kerasgan.datasets.resizing import DEFAULT_IMAGE_SIZE, default_size
 from kerasgan.datasets.source import Source
 from kerasgan.errors import DataError, invalid
@@ -62,14 +63,38 @@ def prepare(builder: Builder, split: str) -> None:
 
 def _download(builder):
     try:
+        _check_network(builder)
         builder.download_and_prepare()
     except Exception as error:  # whatever a download, an archive or a generator can raise
         expected = (
             f"a dataset that is prepared in {builder.data_dir} or can be downloaded. Prepare it where there is a "
-            f"network, as with `tfds build {builder.name}`, and pass that folder as `data_dir` or TFDS_DATA_DIR"
+            f"network, as with `tfds build {builder.name}`, and pass that folder as `data_dir` or TFDS_DATA_DIR; or "
+            "use 'digits' or a folder of images, which need no network"
         )
         received = f"{builder.name!r} ({type(error).__name__}: {str(error)[:200]})"
         raise invalid("name_or_path", expected, received, DataError) from error
+
+
+def _check_network(builder):
+    """Raises a ConnectionError where no host of the data answers: TensorFlow Datasets would retry for minutes."""
+    urls = builder.url_infos or {}
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS or _has_downloaded(builder, urls):
+        return
+    reasons = reachability.unreachable(urls)
+    if reasons:
+        hosts = "; ".join(f"{host}: {reason}" for host, reason in reasons.items())
+        raise ConnectionError(f"it is not on disk, and no host of its files can be reached: {hosts}")
+
+
+def _has_downloaded(builder, urls):
+    """Whether one of the files of these URLs is among the downloads, which note theirs."""
+    depth = len(pathlib.PurePath(builder.info.full_name).parts)
+    downloads = pathlib.Path(builder.data_dir).parents[depth - 1] / "downloads"
+    notes = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in [*downloads.glob("*.INFO"), *downloads.glob("*/*.INFO")]
+    ]
+    return any(url in note for note in notes for url in urls)
 
 
 def read(builder: Builder, *, split: str, image_size: int | None = None, channels: int | None = None) -> Source:

@@ -3,14 +3,13 @@
 Functions raise `ValueError` for features that cannot be compared, and `errors.NonFiniteError` for NaN or infinity.
 """
 
+from kerasgan.metrics.classifier import Classifier, train_classifier
 from kerasgan.metrics.copies import copy_rate, duplicate_rate, nearest_distances
 from kerasgan.metrics.extractors import (
-    Classifier,
     InceptionFeatures,
     NetworkFeatures,
     application_features,
     pixels,
-    train_classifier,
 )
 from kerasgan.metrics.frechet import GaussianStatistics, frechet_distance
 from kerasgan.metrics.inception import inception_score

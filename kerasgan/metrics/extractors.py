@@ -1,4 +1,4 @@
-"""From images to features: pixels, a small classifier of the user's data, `keras.applications`, the network of FID.
+"""From images to features: pixels, a Keras model, `keras.applications`, the network of FID.
 
 A feature extractor is any callable, images `(n, ...)` -> features `(n, d)`. Values are labelled with its attribute
 `identifier`, or its name.
@@ -9,7 +9,6 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Self
 
 import keras
 import numpy as np
@@ -17,10 +16,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
-from kerasgan import saving
 from kerasgan.datasets.advice import Form, scaled
-from kerasgan.datasets.pipeline import scale, untuned
-from kerasgan.errors import checked_integer, checked_number, invalid, warn
+from kerasgan.datasets.pipeline import scale
+from kerasgan.errors import checked_integer, invalid, warn
 
 _BATCH = 256
 # FID's frozen network: its tensors, and the operations that such a network needs. Others could read and write files.
@@ -73,7 +71,7 @@ class NetworkFeatures:
         images = np.asarray(images)
         if images.ndim < 2 or not len(images):
             raise invalid("images", "an array (n, height, width, channels), n >= 1", f"shape {images.shape}")
-        _check_range(images)
+        check_range(images)
         parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([self._apply(model, tf.convert_to_tensor(scale(part))) for part in parts])
 
@@ -81,7 +79,7 @@ class NetworkFeatures:
         return np.asarray(model(batch if self.preprocess is None else self.preprocess(batch), training=False))
 
 
-def _check_range(images):
+def check_range(images: np.ndarray) -> None:
     """Warns of floats that seem to be on another scale; no error, because generators need not be bounded."""
     if images.dtype == np.uint8 or not images.size:
         return
@@ -92,100 +90,6 @@ def _check_range(images):
             f"The images range from {lowest:.3g} to {highest:.3g}, but should be in [-1, 1]. If they are on another "
             f"scale, use {fix}.",
         )
-
-
-class Classifier(NetworkFeatures):
-    """A small classifier: its last hidden layer gives features, its outputs classes.
-
-    Args:
-        model: `keras.Model`, images -> `[features, logits]`.
-        accuracy: Float in [0, 1], on held-out images.
-    """
-
-    def __init__(self, model: keras.Model, accuracy: float):
-        features, logits = model.outputs
-        super().__init__(keras.Model(model.inputs, features), "classifier")
-        self.whole, self.accuracy = model, accuracy
-        self._logits = keras.Model(model.inputs, logits)
-
-    def logits(self, images: ArrayLike) -> np.ndarray:
-        """Float32 `(n, classes)`."""
-        return self._in_batches(self._logits, images)
-
-    def classes(self, images: ArrayLike) -> np.ndarray:
-        """Integers `(n,)`: the most probable class of each image."""
-        return self.logits(images).argmax(axis=1)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes a `.keras` file, which appears whole or not at all."""
-        with saving.replacing(path) as temporary:
-            self.whole.save(temporary)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike, accuracy: float = float("nan")) -> Self:
-        """Loads a file that `save` wrote."""
-        return cls(keras.models.load_model(path), accuracy)
-
-
-def train_classifier(
-    images: ArrayLike,
-    labels: ArrayLike,
-    epochs: int | None = None,
-    held_out: float = 0.1,
-    filters: int = 32,
-    seed: int = 0,
-    verbose: int = 0,
-) -> Classifier:
-    """Trains a small convolutional classifier, whose features then measure generated images of these classes.
-
-    Two blocks of two 3 x 3 convolutions with batch normalisation and a dense layer of 128, with Adam at a rate that
-    decays from 1e-3 to 0 along a cosine, and shifts of about a pixel as augmentation. On MNIST, one epoch takes about
-    a minute on two cores.
-
-    Args:
-        images: Array `(n, height, width, channels)`, uint8 or floats in [-1, 1].
-        labels: Integer array `(n,)`, classes from 0.
-        epochs: Integer. Defaults to the number that makes 2,000 steps of 64, at least one.
-        held_out: Float in (0, 1): the share of the images kept out of training, for the accuracy.
-        filters: Integer, of the first block.
-        seed: Integer, for weights, order and shifts; it becomes Keras's global seed.
-        verbose: As in Keras.
-
-    Returns:
-        `Classifier`. Check its `accuracy`: one that is often wrong sees little.
-
-    Raises:
-        ValueError: These are not images with labels, or all have one class.
-    """
-    images, labels = np.asarray(images), np.asarray(labels)
-    _check_range(images)
-    if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        expected = "one integer per image, with images (n, height, width, channels)"
-        raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")
-    if not len(images) or labels.min() < 0 or len(np.unique(labels)) < 2:
-        raise invalid("labels", "at least two classes, numbered from 0", f"{np.unique(labels)[:5].tolist()}")
-    held_out, filters = checked_number("held_out", held_out, "(0, 1)"), checked_integer("filters", filters)
-    seed = checked_integer("seed", seed, 0)
-    epochs = None if epochs is None else checked_integer("epochs", epochs, 1, ", or None")
-    keras.utils.set_random_seed(seed)
-    order = np.random.default_rng(seed).permutation(len(images))
-    count = max(1, int(held_out * len(images)))
-    test, train = order[:count], order[count:]
-    network = _classifier_network(images.shape[1:], int(labels.max()) + 1, filters)
-    classifier = keras.Model(network.inputs, network.outputs[1])
-    batch_size = min(64, len(train))
-    steps = max(1, len(train) // batch_size)
-    epochs = max(1, 2_000 // steps) if epochs is None else epochs
-    shift = keras.layers.RandomTranslation(0.06, 0.06, fill_mode="nearest", seed=seed, data_format="channels_last")
-    dataset = tf.data.Dataset.from_tensor_slices((images[train], labels[train])).shuffle(len(train), seed)
-    dataset = dataset.batch(batch_size, drop_remainder=True).map(lambda x, y: (shift(scale(x), training=True), y))
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    classifier.compile(keras.optimizers.Adam(rate), loss)
-    classifier.fit(untuned(dataset.prefetch(2)), epochs=epochs, verbose=verbose, shuffle=False)
-    result = Classifier(network, float("nan"))
-    result.accuracy = float((result.classes(images[test]) == labels[test]).mean())
-    return result
 
 
 def application_features(
@@ -234,19 +138,6 @@ def _channels_last():
         yield
     finally:
         keras.config.set_image_data_format(configured)
-
-
-def _classifier_network(shape, classes, filters):
-    inputs = keras.Input(shape)
-    x = inputs
-    for width in (filters, 2 * filters):
-        for _ in range(2):
-            x = keras.layers.Conv2D(width, 3, padding="same", data_format="channels_last", use_bias=False)(x)
-            x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-        if min(x.shape[1:3]) > 3:
-            x = keras.layers.MaxPooling2D(data_format="channels_last")(x)
-    features = keras.layers.Dense(128, "relu")(keras.layers.Flatten("channels_last")(x))
-    return keras.Model(inputs, [features, keras.layers.Dense(classes)(keras.layers.Dropout(0.3)(features))])
 
 
 class InceptionFeatures(NetworkFeatures):
