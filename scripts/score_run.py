@@ -3,10 +3,11 @@
     python scripts/score_run.py runs/digits-wgan_gp-1 [more runs]
 
 As many samples as real images, at most 10,000 of each: precision, recall, density and coverage in pixels, k = 5, from
-the package `prdc`, the share of each class, and that of images whose largest probability is below 0.9, beside real ones
-of the test split (for digits, all of them); of a model that generates by class, also how often it is the class asked
-for. The classifier is 5 nearest neighbours in pixels for digits, otherwise a small convolutional network trained here
-on the labelled training images; its accuracy on the test split is printed.
+the package `prdc`, and the energy at the highest frequency, where a checkerboard shows. Where there are labels and a
+test split, also the share of each class, and that of images whose largest probability is below 0.9, beside real ones of
+the test split (for digits, all of them); of a model that generates by class, how often it is the class asked for. The
+classifier is 5 nearest neighbours in pixels for digits, otherwise a small convolutional network trained here on the
+labelled training images; its accuracy on the test split is printed.
 """
 
 import argparse
@@ -56,6 +57,13 @@ def classifier(name, real, labels):
     return lambda images: softmax.predict(images, verbose=0), accuracy, held_out
 
 
+def nyquist(images):
+    """Mean energy of the frequencies at which neighbouring rows, or columns, alternate: a checkerboard's."""
+    spectrum = np.abs(np.fft.fft2(images, axes=(1, 2))) ** 2
+    middle = [size // 2 for size in images.shape[1:3]]
+    return (spectrum[:, middle[0]].mean() + spectrum[:, :, middle[1]].mean()) / 2
+
+
 def scaled(images):
     return images.astype("float32") / 127.5 - 1.0
 
@@ -67,9 +75,10 @@ def main():
     arguments = parser.parse_args()
     classify = accuracy = held_out = None
     for workdir in arguments.workdir:
-        name = json.loads((workdir / "config.json").read_text())["dataset"]
-        source = kg.datasets.read(name)
-        if classify is None and source.labels is not None:
+        config = json.loads((workdir / "config.json").read_text())
+        name = config["dataset"]
+        source = kg.datasets.read(name, image_size=config["image_size"])
+        if classify is None and source.labels is not None and not pathlib.Path(name).is_dir():
             classify, accuracy, held_out = classifier(name, scaled(source.images), source.labels)
         count = min(_MOST, source.num_examples)
         chosen = np.random.default_rng(0).permutation(source.num_examples)[:count]
@@ -80,6 +89,7 @@ def main():
         values = compute_prdc(real.reshape(count, -1), fake.reshape(count, -1), nearest_k=5)
         print(f"{workdir}: {count:,} samples against {count:,} real, pixels, k = 5")
         print("  " + "   ".join(f"{key} {value:.3f}" for key, value in values.items()))
+        print(f"  energy at the highest frequency {nyquist(fake) / nyquist(real):.2f} times that of the real ones")
         if classify is not None:
             probabilities, of_real = classify(fake), classify(held_out)
             classes = probabilities.argmax(axis=-1)
