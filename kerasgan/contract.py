@@ -17,6 +17,23 @@ from kerasgan.penalties import Penalty
 
 # Layers and operations that encode a label, and their attribute with the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
+# Keras layers that a generator cannot learn through, because TensorFlow's gradient of them is wrong or missing, or
+# because they mix the images of a batch; and the policy of `DiffAugment` that is nearest.
+_NOT_DIFFERENTIABLE = {
+    "RandomTranslation": "translation",
+    "RandomRotation": "translation",
+    "RandomZoom": "translation",
+    "RandomShear": "translation",
+    "RandomPerspective": "translation",
+    "RandomHue": "color",
+    "RandomSaturation": "color",
+    "RandomPosterization": "color",
+    "Equalization": "color",
+    "MixUp": "cutout",
+    "CutMix": "cutout",
+    "RandAugment": "color,translation",
+    "AugMix": "color,translation",
+}
 
 
 def functional(network: keras.Model) -> keras.Model:
@@ -24,7 +41,7 @@ def functional(network: keras.Model) -> keras.Model:
     shape = None
     if isinstance(network, keras.Model) and not _inputs(network):
         shape = (network.get_build_config() or {}).get("input_shape")  # since it was called
-    if not isinstance(shape, tuple) or not all(isinstance(size, int | None) for size in shape):
+    if not isinstance(shape, tuple | list) or not all(isinstance(size, int | None) for size in shape):
         return network
     inputs = keras.Input(shape[1:])
     return keras.Model(inputs, network(inputs), name=network.name)
@@ -147,12 +164,13 @@ def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: 
     if pack > 1 and len(generator.inputs) > 1:
         expected = "1 with labels, because each image of a pack would have its own"
         raise invalid("pack", expected, f"pack={pack}", ModelContractError)
-    given, taken = len(generator.inputs), len(discriminator.inputs)
-    if taken > given or (taken < given and not extended):
+    inputs, judged = len(generator.inputs), len(discriminator.inputs)
+    if judged > inputs or (judged < inputs and not extended):
         raise ModelContractError(
-            f"The networks do not fit: the generator has {given} inputs, the discriminator {taken}. Build both with "
+            f"The networks do not fit: the generator has {inputs} inputs, the discriminator {judged}. Build both with "
             f"`num_classes`, or neither.{_one_hot_latents(generator, discriminator)}"
         )
+    _check_augmenting_layers(generator, discriminator)
     shape = tuple(discriminator.outputs[0].shape)
     if shape[1:] != (1,):
         ends = {1: "leave out the last squeeze", 2: "end it with `keras.layers.Dense(1)`"}
@@ -202,18 +220,42 @@ def _encoded_inside(shape, encoded):
     )
 
 
+def _check_augmenting_layers(generator, discriminator):
+    """Refuses Keras's augmentation layers where the generator would learn nothing, or something else, through them."""
+    found = _keras.layers_of(discriminator)
+    for layer in found:
+        policy = _named_in(_NOT_DIFFERENTIABLE, layer)
+        if policy:
+            expected = (
+                "layers that the generator can learn through, by their gradient: leave it out, and augment by the "
+                f"argument `augment=kerasgan.augmentations.DiffAugment({tuple(policy.split(','))})`"
+            )
+            received = f"layer {layer.name!r} ({type(layer).__name__})"
+            raise invalid("discriminator", expected, received, ModelContractError)
+    clipping = [layer for layer in found if hasattr(layer, "value_range")]  # of most that change colours
+    if not clipping or any(isinstance(layer, keras.layers.Rescaling) for layer in found):
+        return
+    bounds = ranges.of(generator).bounds
+    for layer in clipping:
+        if bounds is not None and tuple(layer.value_range) != bounds:
+            low, high = bounds
+            expected = f"layers for the pixels that the generator makes: give it `value_range=({low:g}, {high:g})`"
+            received = f"layer {layer.name!r} with value_range={tuple(layer.value_range)}"
+            raise invalid("discriminator", expected, received, ModelContractError)
+
+
+def _named_in(table, operation):
+    """The table's value for the class of a layer or operation; None if it has none."""
+    return next((table[base.__name__] for base in type(operation).__mro__ if base.__name__ in table), None)
+
+
 def num_classes(network: keras.Model) -> int | None:
     """Number of classes of a network that embeds or encodes its labels; None without labels, or if nothing tells."""
     if len(network.inputs) != 2:
         return None
     operations = [*_keras.layers_of(network), *getattr(network, "operations", ())]  # which a Sequential model lacks
-    sizes = (
-        getattr(operation, attribute)
-        for operation in operations
-        for name, attribute in _ENCODINGS.items()
-        if any(base.__name__ == name for base in type(operation).__mro__)
-    )
-    return next(sizes, None)
+    encodings = [(operation, _named_in(_ENCODINGS, operation)) for operation in operations]
+    return next((getattr(operation, size) for operation, size in encodings if size), None)
 
 
 def check_penalized(discriminator: keras.Model, warns: bool = False) -> None:
