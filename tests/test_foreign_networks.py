@@ -5,12 +5,14 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from gans import SHAPE, images, networks
 from keras import layers as L
 from selection import some
 from test_user_networks import Critic, Subclassed, advice
 
 import kerasgan as kg
+from kerasgan import stateless
 from kerasgan.errors import ModelContractError
 
 RGB = (8, 8, 3)
@@ -59,6 +61,12 @@ def test_networks_that_were_never_called_are_refused_with_what_to_do():
         kg.GAN(networks()[0], sequential)
     sequential(np.zeros((2, *SHAPE), "float32"))
     kg.GAN(networks()[0], sequential)
+    encoder = Critic()
+    with pytest.raises(ModelContractError, match=r"`encoder`. .* call it once on a batch"):
+        kg.VAE(encoder, networks()[0])
+    encoder(np.zeros((2, *SHAPE), "float32"))
+    with pytest.raises(ModelContractError, match="twice latent_dim"):
+        kg.VAE(encoder, networks()[0])
 
 
 def test_one_hot_labels_as_channels_and_latents_become_class_numbers_as_advised():
@@ -115,7 +123,8 @@ def test_random_layers_of_keras_are_functions_of_seed_and_step_in_a_discriminato
             (lambda: L.RandAugment(value_range=(-1, 1)), "('color', 'translation')"),
             (lambda: L.CutMix(), "('cutout',)"),
         ],
-        *(0, 2, 4),
+        0,
+        4,
     ),
     ids=["translation", "rotation", "hue", "several", "a mixture"],
 )
@@ -125,6 +134,31 @@ def test_augmentation_that_a_generator_cannot_learn_through_is_refused_with_what
     (argument,) = re.findall("`augment=(kerasgan[^`]*)`", str(refused.value))
     assert policy in argument
     assert gan(shape=RGB, augment=eval(argument, {"kerasgan": kg})).augment is not None
+
+
+def gradient_and_change(layer):
+    """The derivative of a sum of pixels in a direction by the tape (None without one), and by moving the images."""
+    images, direction, weights = (tf.random.stateless_uniform((4, *RGB), (0, seed), -0.5, 0.5) for seed in range(3))
+
+    def total(images):
+        with stateless.Writes(stateless.Stream(0, tf.constant(5, tf.int64))):
+            return tf.reduce_sum(weights * layer(images, training=True))
+
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        before = total(images)
+    gradient = tape.gradient(before, images)
+    change = (total(images + 0.01 * direction) - total(images - 0.01 * direction)) / 0.02
+    return None if gradient is None else float(tf.reduce_sum(gradient * direction)), float(change)
+
+
+def test_what_is_refused_still_has_a_wrong_gradient_and_what_is_not_an_exact_one():
+    for layer in (L.RandomTranslation(0.2, 0.2), L.RandomRotation(0.2), L.RandomZoom(0.3)):
+        gradient, change = gradient_and_change(layer)
+        assert abs(gradient - change) > 0.05 * abs(change), layer.name
+    assert gradient_and_change(L.RandomHue(0.2, value_range=(-1, 1)))[0] is None
+    for layer in (L.RandomFlip(), L.GaussianNoise(0.1), L.RandomContrast(0.1, value_range=(-1, 1))):
+        np.testing.assert_allclose(*gradient_and_change(layer), rtol=2e-2, err_msg=layer.name)
 
 
 def test_augmentation_for_bytes_is_refused_where_pixels_are_not_bytes():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gans import images, networks, sgd
 from keras import ops
+from selection import some
 
 import kerasgan as kg
 from kerasgan.errors import ModelContractError
@@ -82,11 +83,20 @@ def test_more_outputs_and_a_discriminator_without_labels_are_for_overridden_obje
 
 @pytest.mark.parametrize(
     ("returned", "message"),
-    [
-        (lambda loss, values: loss, "`discriminator_objective`. Expected a method that returns a scalar and a dict"),
-        (lambda loss, values: (ops.ones((8,)), values), r"Received: a loss of shape \(8,\)"),
-        (lambda loss, values: (loss, {}), "`d_loss`. Expected a value to log in the dict that an objective returns"),
-    ],
+    some(
+        [
+            (
+                lambda loss, values: loss,
+                "`discriminator_objective`. Expected a method that returns a scalar and a dict",
+            ),
+            (lambda loss, values: (ops.ones((8,)), values), r"Received: a loss of shape \(8,\)"),
+            (
+                lambda loss, values: (loss, {}),
+                "`d_loss`. Expected a value to log in the dict that an objective returns",
+            ),
+        ],
+        1,
+    ),
     ids=["no dict", "a loss for each image", "nothing to log"],
 )
 def test_what_is_no_objective_is_refused_in_words(returned, message):
@@ -105,3 +115,14 @@ def test_names_of_logs_are_checked(logged):
     kind = type("Named", (Same,), {"logged": logged})
     with pytest.raises(ValueError, match=r"argument `(logged|penalties)`"):
         kind(*networks())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_an_output_that_no_objective_uses_stays_as_it_is():
+    model = Same(networks(3)[0], discriminator(5))
+    model.compile(**sgd(), run_eagerly=True)
+    before = {variable.path: variable.numpy() for variable in model.discriminator.weights}
+    model.train_on_batch(images(8)[:, None], LABELS[:8, None])
+    still = [one.shape for one in model.discriminator.weights if (before[one.path] == one.numpy()).all()]
+    assert still == [(8, 5), (5,)]
