@@ -17,14 +17,43 @@ from kerasgan.penalties import Penalty
 
 # Layers and operations that encode a label, and their attribute with the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
+# Keras layers that a generator cannot learn through, because TensorFlow's gradient of them is wrong or missing, or
+# because they mix the images of a batch; and the policy of `DiffAugment` that is nearest.
+_NOT_DIFFERENTIABLE = {
+    "RandomTranslation": "translation",
+    "RandomRotation": "translation",
+    "RandomZoom": "translation",
+    "RandomShear": "translation",
+    "RandomPerspective": "translation",
+    "RandomHue": "color",
+    "RandomSaturation": "color",
+    "RandomPosterization": "color",
+    "Equalization": "color",
+    "MixUp": "cutout",
+    "CutMix": "cutout",
+    "RandAugment": "color,translation",
+    "AugMix": "color,translation",
+}
 
 
-def check_network(network: keras.Model, role: str, example: str) -> None:
+def functional(network: keras.Model) -> keras.Model:
+    """The network as a functional model if it is a subclassed one that was called on one tensor; else as it is."""
+    shape = None
+    if isinstance(network, keras.Model) and not _inputs(network):
+        shape = (network.get_build_config() or {}).get("input_shape")  # since it was called
+    if not isinstance(shape, tuple | list) or not all(isinstance(size, int | None) for size in shape):
+        return network
+    inputs = keras.Input(shape[1:])
+    return keras.Model(inputs, network(inputs), name=network.name)
+
+
+def check_network(network: keras.Model, role: str, example: str, extended: bool = False) -> None:
     """Refuses a network that does not know its inputs, or has others than one, or one and integer labels.
 
     Args:
         role: The name of its argument: generator, discriminator or encoder.
         example: Code that makes one, for the message.
+        extended: Whether it may have more than one output, for an objective of the user's.
     """
 
     def refused(expected, received):
@@ -34,14 +63,18 @@ def check_network(network: keras.Model, role: str, example: str) -> None:
         expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
         raise refused(expected, type(network).__name__)
     if not _inputs(network):
-        expected = "a model that knows its inputs. Wrap it: `x = keras.Input(shape); keras.Model(x, network(x))`"
-        raise refused(expected, f"{type(network).__name__}, a subclassed model")
+        wrapped = "`x = keras.Input(shape); keras.Model(x, network(x))`"
+        expected = f"a model that knows its inputs: call it once on a batch before, or wrap it: {wrapped}"
+        kind = "without its Input" if isinstance(network, keras.Sequential) else "a subclassed model"
+        raise refused(expected, f"{type(network).__name__}, {kind}, not called yet on one tensor")
     distribution.check_made_here(role, network.weights)
     if isinstance(getattr(network, "output", None), dict):  # a Sequential around models may not define it
         expected = "one output that is a tensor: `keras.Model(network.inputs, network.outputs[0])`"
         raise refused(expected, f"a dict of outputs, {', '.join(sorted(network.output))}")
-    if len(network.inputs) > 2 or len(network.outputs) != 1:
+    if len(network.inputs) > 2 or (len(network.outputs) != 1 and not extended):
         expected = "one input, or two of which the second is the labels, and one output"
+        if role == "discriminator" and len(network.outputs) > 1:
+            expected += ", or a subclass of the model that overrides `discriminator_objective` to use the others"
         raise refused(expected, f"{len(network.inputs)} inputs and {len(network.outputs)} outputs")
     if len(network.inputs) == 2:
         _check_conditional(network, "latents" if role == "generator" else "images", refused)
@@ -129,22 +162,28 @@ def check_order(generator: keras.Model, discriminator: keras.Model) -> None:
         )
 
 
-def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: int) -> None:
-    """Refuses a discriminator that does not map `pack` of the generator's images to one logit."""
+def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: int, extended: bool = False) -> None:
+    """Refuses a discriminator that does not map `pack` of the generator's images to one logit.
+
+    Args:
+        extended: Whether the discriminator may do without the labels, because the objective is the user's.
+    """
     made, taken = tuple(generator.outputs[0].shape[1:]), tuple(discriminator.inputs[0].shape[1:])
     if taken != (*made[:-1], pack * made[-1]):
         received = f"the generator makes images of shape {made}, the discriminator takes {taken}"
         of_packs = f" pack={pack} images of that shape," if pack > 1 else ""
         fix = f"Build the discriminator for{of_packs} {(*made[:-1], pack * made[-1])}."
-        raise ModelContractError(f"The networks do not fit: {received}. {fix}")
+        raise ModelContractError(f"The networks do not fit: {received}. {fix}{_one_hot_channels(made, taken)}")
     if pack > 1 and len(generator.inputs) > 1:
         expected = "1 with labels, because each image of a pack would have its own"
         raise invalid("pack", expected, f"pack={pack}", ModelContractError)
-    if len(discriminator.inputs) != len(generator.inputs):
+    inputs, judged = len(generator.inputs), len(discriminator.inputs)
+    if judged > inputs or (judged < inputs and not extended):
         raise ModelContractError(
-            f"The networks do not fit: the generator has {len(generator.inputs)} inputs, the discriminator "
-            f"{len(discriminator.inputs)}. Build both with `num_classes`, or neither."
+            f"The networks do not fit: the generator has {inputs} inputs, the discriminator {judged}. Build both with "
+            f"`num_classes`, or neither.{_one_hot_latents(generator, discriminator)}"
         )
+    _check_augmenting_layers(generator, discriminator)
     shape = tuple(discriminator.outputs[0].shape)
     if shape[1:] != (1,):
         ends = {1: "leave out the last squeeze", 2: "end it with `keras.layers.Dense(1)`"}
@@ -169,18 +208,67 @@ def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: 
         )
 
 
+def _one_hot_channels(made, taken):
+    """Advice for a discriminator that takes one-hot labels as further channels; empty if it cannot be one."""
+    count = (taken[-1] or 0) - made[-1]
+    if len(made) != 3 or taken[:-1] != made[:-1] or count <= 0:
+        return ""
+    maps = f"keras.ops.one_hot(labels, {count})[:, None, None] * keras.ops.ones_like(x[..., :1])"
+    return f" If its last {count} channels are one-hot labels, {_encoded_inside(made, maps)}"
+
+
+def _one_hot_latents(generator, discriminator):
+    """Advice for a generator that takes one-hot labels after the latents; empty if it cannot be one."""
+    count, size = num_classes(discriminator), generator.inputs[0].shape[-1]
+    if len(generator.inputs) > 1 or not count or size <= count:
+        return ""
+    encoded = _encoded_inside((size - count,), f"keras.ops.one_hot(labels, {count})")
+    return f" If the generator's last {count} latents are one-hot labels, {encoded}"
+
+
+def _encoded_inside(shape, encoded):
+    return (
+        f"put a model of class numbers around it: `x, labels = keras.Input({shape}), keras.Input((), dtype='int32'); "
+        f"keras.Model([x, labels], network(keras.ops.concatenate([x, {encoded}], -1)))`"
+    )
+
+
+def _check_augmenting_layers(generator, discriminator):
+    """Refuses Keras's augmentation layers where the generator would learn nothing, or something else, through them."""
+    found = _keras.layers_of(discriminator)
+    for layer in found:
+        policy = _named_in(_NOT_DIFFERENTIABLE, layer)
+        if policy:
+            expected = (
+                "layers that the generator can learn through, by their gradient: leave it out, and augment by the "
+                f"argument `augment=kerasgan.augmentations.DiffAugment({tuple(policy.split(','))})`"
+            )
+            received = f"layer {layer.name!r} ({type(layer).__name__})"
+            raise invalid("discriminator", expected, received, ModelContractError)
+    clipping = [layer for layer in found if hasattr(layer, "value_range")]  # of most that change colours
+    if not clipping or any(isinstance(layer, keras.layers.Rescaling) for layer in found):
+        return
+    bounds = ranges.of(generator).bounds
+    for layer in clipping:
+        if bounds is not None and tuple(layer.value_range) != bounds:
+            low, high = bounds
+            expected = f"layers for the pixels that the generator makes: give it `value_range=({low:g}, {high:g})`"
+            received = f"layer {layer.name!r} with value_range={tuple(layer.value_range)}"
+            raise invalid("discriminator", expected, received, ModelContractError)
+
+
+def _named_in(table, operation):
+    """The table's value for the class of a layer or operation; None if it has none."""
+    return next((table[base.__name__] for base in type(operation).__mro__ if base.__name__ in table), None)
+
+
 def num_classes(network: keras.Model) -> int | None:
     """Number of classes of a network that embeds or encodes its labels; None without labels, or if nothing tells."""
     if len(network.inputs) != 2:
         return None
     operations = [*_keras.layers_of(network), *getattr(network, "operations", ())]  # which a Sequential model lacks
-    sizes = (
-        getattr(operation, attribute)
-        for operation in operations
-        for name, attribute in _ENCODINGS.items()
-        if any(base.__name__ == name for base in type(operation).__mro__)
-    )
-    return next(sizes, None)
+    encodings = [(operation, _named_in(_ENCODINGS, operation)) for operation in operations]
+    return next((getattr(operation, size) for operation, size in encodings if size), None)
 
 
 def check_penalized(discriminator: keras.Model, warns: bool = False) -> None:
@@ -266,8 +354,10 @@ def checked_augmentation(augment: DiffAugment | None, image_shape: Sequence[int 
     return augment
 
 
-def check_objective(loss: AdversarialLoss, penalties: Sequence[Penalty]) -> None:
+def check_objective(loss: AdversarialLoss, penalties: Sequence[Penalty], logged: Sequence[str] = ()) -> None:
     """Refuses penalties of other classes, a loss or penalties that cannot be saved whole, and names that collide."""
+    if not isinstance(logged, tuple | list) or not all(isinstance(name, str) for name in logged):
+        raise invalid("logged", "a tuple of names, e.g. ('class_loss',)", f"logged={logged!r}")
     check_saved_whole("loss", loss)
     for penalty in penalties:
         if not isinstance(penalty, Penalty):
@@ -277,7 +367,7 @@ def check_objective(loss: AdversarialLoss, penalties: Sequence[Penalty]) -> None
             expected = "initialised penalties: call `super().__init__(weight, name)` in `__init__`"
             raise invalid("penalties", expected, f"{type(penalty).__name__} without a name")
         check_saved_whole("penalties", penalty)
-    names = [penalty.name for penalty in penalties]
+    names = [*logged, *(penalty.name for penalty in penalties)]
     if len({"d_loss", "g_loss", "gradient_norm", loss.distance, *names}) < 4 + len(names):
         raise invalid("penalties", "a different name for each, that no other metric has: pass `name`", names)
 

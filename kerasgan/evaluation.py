@@ -21,6 +21,12 @@ _NOT_FINITE = (
     "There are NaN or infinity in what the generator makes: metrics of its quality are NaN. Go back to a checkpoint, "
     "and lower the learning rates."
 )
+# A Keras metric is given targets and predictions, of which a GAN has none.
+_METRICS = (
+    "metrics of kerasgan.metrics, which compare real images with generated ones, e.g. "
+    "[kerasgan.metrics.FrechetDistance()]. For one of your own subclass kerasgan.metrics.QualityMetric: set "
+    "`default_name`, `symbol`, and `function`, of the features (n, d) of real and of generated images"
+)
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
 
@@ -72,11 +78,11 @@ def checked_quality(metrics: Any, trackers: Iterable[str]) -> list[QualityMetric
     Raises:
         ValueError: One is no `QualityMetric`, or has a name that is taken.
     """
-    metrics = [metrics] if isinstance(metrics, QualityMetric) else list(metrics or ())
+    several = isinstance(metrics, list | tuple)
+    metrics = list(metrics) if several else [] if metrics is None else [metrics]
     for metric in metrics:
         if not isinstance(metric, QualityMetric):
-            expected = "metrics of kerasgan.metrics, e.g. [kerasgan.metrics.FrechetDistance()]"
-            raise invalid("metrics", expected, repr(metric))
+            raise invalid("metrics", _METRICS, repr(metric))
     names = [*trackers, *(name for metric in metrics for name in metric.names)]
     if len(set(names)) < len(names):
         raise invalid("metrics", "a different name for each: pass `name`", f"{names}")

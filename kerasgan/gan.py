@@ -7,19 +7,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, losses, optimization, papers, stateless, updates
+from kerasgan import batching, contract, distribution, inference, losses, objectives, optimization, papers, stateless
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
+from kerasgan.configured import is_ours
 from kerasgan.errors import DataError, checked_integer, invalid
 from kerasgan.losses import AdversarialLoss
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
+from kerasgan.objectives import Objectives
 from kerasgan.penalties import Penalty
-from kerasgan.updates import Update
+from kerasgan.updates import Update, average
 
 
 @keras.saving.register_keras_serializable("kerasgan")
-class GAN(GenerativeModel):
+class GAN(Objectives, GenerativeModel):
     """Generative adversarial network: `n_critic` updates of the discriminator, then one of the generator.
 
     The constructor takes the objective, `compile` the optimizers. Each batch of the data that `fit` reads is used for
@@ -78,17 +80,19 @@ class GAN(GenerativeModel):
         augment: DiffAugment | None = None,
         **kwargs: Any,
     ):
+        generator, discriminator = contract.functional(generator), contract.functional(discriminator)
         contract.check_order(generator, discriminator)
         super().__init__(generator, seed, **kwargs)
         self.loss = losses.get(loss)
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        contract.check_objective(self.loss, self.penalties)
+        contract.check_objective(self.loss, self.penalties, self.logged)
         self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
         contract.check_schedules(self.penalties, self.n_critic)
-        contract.check_network(discriminator, "discriminator", "kerasgan.networks.dcgan_discriminator(image_shape)")
-        contract.check_adversaries(generator, discriminator, self.pack)
+        extended, example = self.overrides_objective(), "kerasgan.networks.dcgan_discriminator(image_shape)"
+        contract.check_network(discriminator, "discriminator", example, extended)
+        contract.check_adversaries(generator, discriminator, self.pack, extended)
         if self.penalties:
             contract.check_penalized(discriminator, warns=True)
         self.discriminator = discriminator
@@ -101,7 +105,7 @@ class GAN(GenerativeModel):
         if isinstance(augment, AdaptiveAugment):
             self.augment_probability = self._state("augment_probability", "float32")
             self.images_since_move = self._state("images_since_move", "float32")
-        names = ["d_loss", "g_loss", *(penalty.name for penalty in self.penalties)]
+        names = ["d_loss", "g_loss", *self.logged, *(penalty.name for penalty in self.penalties)]
         names += ["gradient_norm"] if self.penalties else []
         names += [self.loss.distance] if self.loss.distance else []
         names += ["augment_probability"] if self.augment_probability is not None else []
@@ -212,7 +216,7 @@ class GAN(GenerativeModel):
         if self.augment_probability is not None:
             values["augment_probability"] = self._adapted(values, batching.size(batches[-1][0]))
         if self.ema_generator is not None:
-            updates.average(self.ema_generator, self.generator, self.ema_momentum, self.step)
+            average(self.ema_generator, self.generator, self.ema_momentum, self.step)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
@@ -237,29 +241,27 @@ class GAN(GenerativeModel):
 
     def _discriminator_loss(self, real, labels, latents, augmentations, noises, penalties, training=True):
         """What the discriminator minimises with these penalties, and its parts by name."""
-        discriminate = self._discriminate(labels, training)
-        real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
-        real_logits, fake_logits = discriminate(real), discriminate(fake)
-        loss = self.loss.discriminator(real_logits, fake_logits)
-        values, terms, norms = {"d_loss": loss}, [loss], []
+        judge = objectives.judge(self.discriminator, labels, training)
+        shown = self._shown([real, self._generated(latents, labels, training)], augmentations)
+        real, fake = map(judge, shown)
+        loss, values = objectives.checked(self.discriminator_objective, real, fake, labels)
+        terms, norms = [loss], []
         for penalty, noise in zip(penalties, noises, strict=True):
-            values[penalty.name], norm = penalty(discriminate, real, fake, noise)
+            values[penalty.name], norm = penalty(lambda images: judge(images).logits, *shown, noise)
             terms.append(penalty.every * values[penalty.name])
             norms.append(tf.reduce_mean(norm))
         if norms:
             values["gradient_norm"] = tf.add_n(norms) / len(norms)
-        if self.loss.distance:
-            values[self.loss.distance] = -loss
         if self.augment_probability is not None and not self.learns_from_held_out:
-            values["overfitting"] = self.loss.overfitting(real_logits, fake_logits)
+            values["overfitting"] = self.loss.overfitting(real.logits, fake.logits)
         return tf.add_n(terms), values
 
     def _generator_loss(self, real, labels, latents, augmentations, training=True):
         """What the generator minimises."""
-        discriminate = self._discriminate(labels, training)
+        judge = objectives.judge(self.discriminator, labels, training)
         real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
-        loss = self.loss.generator(discriminate(real) if self.loss.relativistic else None, discriminate(fake))
-        return loss, {"g_loss": loss}
+        real = judge(real) if self.loss.relativistic or not is_ours(type(self), "generator_objective") else None
+        return objectives.checked(self.generator_objective, real, judge(fake), labels)
 
     def _adapted(self, values, batch):
         """The probability of the augmentation, moved by this step if its logits tell how."""
@@ -319,15 +321,6 @@ class GAN(GenerativeModel):
         if self.augment is not None:
             images = self.augment.in_range(images, augmentations, self.output_range.bounds)
         return [batching.packed(batch, self.pack) for batch in images]
-
-    def _discriminate(self, labels, training):
-        """The discriminator as a function of images alone: losses and penalties never see labels."""
-
-        def discriminate(images):
-            inputs = images if labels is None else [images, labels]
-            return tf.cast(self.discriminator(inputs, training=training), tf.float32)
-
-        return discriminate
 
     def _generated(self, latents, labels, training):
         return tf.cast(self.generator(latents if labels is None else [latents, labels], training=training), tf.float32)

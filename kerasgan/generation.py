@@ -26,6 +26,7 @@ class SamplingModel(Configured, keras.Model):
     def __init__(self, generator: keras.Model, **kwargs: Any):
         distribution.check_scope()
         super().__init__(**kwargs)
+        generator = contract.functional(generator)
         contract.check_network(generator, "generator", "kerasgan.networks.dcgan_generator(image_shape)")
         self.generator = generator
         self._float32_sampler: inference.Sampler | None = None

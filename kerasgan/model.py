@@ -9,16 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import (
-    _keras,
-    arguments,
-    compilation,
-    data_checks,
-    distribution,
-    evaluation,
-    fitting,
-    saving,
-)
+from kerasgan import _keras, arguments, compilation, data_checks, distribution, evaluation, fitting, saving
 from kerasgan.configured import is_ours
 from kerasgan.data import Batches, stretched
 from kerasgan.datasets.pipeline import scale
@@ -281,6 +272,8 @@ class GenerativeModel(SamplingModel):
 
     def _log(self, values, weight):
         """Updates the means of the epoch, and returns the values of this step."""
+        for name in self._trackers.keys() - values.keys():
+            raise invalid(name, "a value to log in the dict that an objective returns", "none")
         for name, tracker in self._trackers.items():
             value, count = values[name], weight
             if self.skips_non_finite:  # a skipped step does not count

@@ -42,6 +42,7 @@ class VAE(GenerativeModel):
 
     def __init__(self, encoder: keras.Model, generator: keras.Model, seed: int = 0, **kwargs: Any):
         super().__init__(generator, seed, **kwargs)
+        encoder = contract.functional(encoder)
         contract.check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")
         if self.conditional:
             expected = "a decoder of latents alone: build it with `num_classes=None`"

@@ -6,7 +6,9 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +24,115 @@ def blocks(page, language):
     return re.findall(
         rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
+
+
+def small(code, *replacements):
+    """The code after replacements `(text, count, other)`; the text has to be there `count` times."""
+    for text, count, other in replacements:
+        assert code.count(text) == count, text
+        code = code.replace(text, other)
+    return code
+
+
+def executed(code, directory, monkeypatch, **names):
+    """The names that code has made when it has run in a directory."""
+    monkeypatch.chdir(directory)
+    exec(compile(code, "page", "exec"), names)
+    return names
+
+
+def source_of(*size):
+    """Sixteen images of bytes, with labels, as `kg.datasets.read` returns them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, *size), dtype="uint8")
+    return types.SimpleNamespace(images=pixels, labels=np.arange(16) % 10)
+
+
+def check_resumed(gan, path, *data):
+    """The model in the file trains on as the one that was not saved."""
+    loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded.generate(3, seed=0), gan.generate(3, seed=0))
+    for model in (gan, loaded):
+        model.fit(*data, batch_size=4, steps_per_epoch=1, verbose=0)
+    states = [{name: value.numpy() for name, value in model.state().items()} for model in (gan, loaded)]
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(value, states[1][name], err_msg=name)
+
+
+def test_the_lines_of_migrated_notebooks_are_counted():
+    page = (DOCS / "migration.md").read_text(encoding="utf-8")
+    lines = [
+        sum(bool(line.strip()) and not line.strip().startswith("#") for line in code.splitlines())
+        for code in blocks("migration.md", "python")
+    ]
+    assert [int(count) for count in re.findall(r"^\| \[.*\| (\d+) \|$", page, re.MULTILINE)] == lines[:3]
+
+
+def test_the_conditional_notebook_and_a_metric_run_as_migrated(tmp_path, monkeypatch):
+    code = small(
+        "\n".join(blocks("migration.md", "python")[2:]),
+        ('kg.datasets.read("mnist", split="train+test")', 1, "mnist"),
+        ("batch_size=64, epochs=20", 1, "batch_size=8, epochs=1, verbose=0"),
+        ("Conv2DTranspose(128", 2, "Conv2DTranspose(4"),
+        ("138", 2, "4"),
+        ("(64, 128)", 1, "(4, 4)"),
+        ("Adam(3e-4))", 1, "Adam(3e-4), run_eagerly=True)"),
+        ("metrics=[Brightness()]", 1, "metrics=[Brightness()], run_eagerly=True"),
+    )
+    made = executed(code, tmp_path, monkeypatch, mnist=source_of(28, 28, 1))
+    assert made["gan"].generate(2, labels=7, seed=0).shape == (2, 28, 28, 1)
+    assert Image.open(tmp_path / "from_1_to_5.png").width > 9 * 28
+    loaded = keras.models.load_model(tmp_path / "digits.keras")
+    np.testing.assert_array_equal(loaded.generate(2, seed=0), made["gan"].generate(2, seed=0))
+
+
+@pytest.mark.slow
+def test_the_wgan_gp_notebook_runs_as_migrated(tmp_path, monkeypatch):
+    data = source_of(28, 28, 1).images
+    code = small(
+        blocks("migration.md", "python")[0],
+        ('kg.datasets.load("fashion_mnist", batch_size=512)', 1, "data, batch_size=4, verbose=0"),
+        ("epochs=60", 1, "epochs=1"),
+        ("*down(64), *down(128, 0.3), *down(256, 0.3), *down(512)", 1, "*down(4), *down(4, 0.3), *down(4)"),
+    )
+    gan = executed(code, tmp_path, monkeypatch, data=data)["gan"]
+    assert (gan.n_critic, int(gan.step.numpy()), gan.batches_taken) == (3, 1, 3)  # of four batches
+    assert (tmp_path / "checkpoints").is_dir()
+    check_resumed(gan, tmp_path / "fashion.keras", data)
+
+
+@pytest.mark.slow
+def test_the_dcgan_notebook_runs_as_migrated(tmp_path, monkeypatch):
+    data = source_of(28, 28, 1)
+    code = small(
+        blocks("migration.md", "python")[1],
+        ('kg.datasets.read("mnist", split="train+test")', 1, "data"),
+        ("batch_size=64, epochs=30", 1, "batch_size=8, epochs=1, verbose=0"),
+        ("Conv2DTranspose(128", 2, "Conv2DTranspose(4"),
+    )
+    gan = executed(code, tmp_path, monkeypatch, data=data)["gan"]
+    assert gan.output_range.bounds == (0.0, 1.0)
+    check_resumed(gan, tmp_path / "mnist.keras", data.images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "logged"), [(0, {"d_class_loss", "g_class_loss"}), (1, set())], ids=["AC-GAN", "feature matching"]
+)
+def test_an_objective_of_a_users_own_is_trained_saved_resumed_and_exported(number, logged, tmp_path, monkeypatch):
+    data = source_of(8, 8, 1)
+    code = small(
+        "\n".join(blocks("extending.md", "python")[: number + 1]),
+        ('kg.datasets.read("mnist"), (28, 28, 1)', 1, "data, (8, 8, 1)"),
+        ("filters=32", 2 * (number + 1), "filters=4"),
+        ("epochs=10", number + 1, "epochs=1, batch_size=8, verbose=0"),
+    )
+    gan = executed(code, tmp_path, monkeypatch, data=data)["gan"]
+    images = (data.images, data.labels) if gan.conditional else (data.images,)
+    assert logged <= gan.evaluate(*images, return_dict=True, verbose=0).keys()
+    gan.save(tmp_path / "own.keras")
+    check_resumed(gan, tmp_path / "own.keras", *images)
+    served = serving.Served(gan.export(tmp_path / "served"))
+    assert served.card["signatures"].keys() >= {"generate", "score"}
 
 
 @pytest.mark.slow

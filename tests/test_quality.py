@@ -220,7 +220,10 @@ def test_the_best_generator_by_a_quality_metric_is_kept(tmp_path):
     ("given", "message"),
     [
         (["accuracy"], r"Expected metrics of kerasgan.metrics.*'accuracy'"),
-        ([keras.metrics.Mean()], "Expected metrics of kerasgan.metrics"),
+        ([keras.metrics.Mean()], r"Expected metrics of kerasgan.metrics.*subclass kerasgan.metrics.QualityMetric"),
+        ("mae", r"Expected metrics of kerasgan.metrics.*Received: 'mae'"),
+        (3, r"Expected metrics of kerasgan.metrics.*Received: 3"),
+        ([metrics.PRDC], r"Expected metrics of kerasgan.metrics.*Received: <class"),
     ],
 )
 def test_metrics_of_predictions_are_refused(given, message):

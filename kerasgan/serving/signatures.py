@@ -35,6 +35,7 @@ class Signatures:
         self.generator = model.sampler
         score = score and model.pack == 1 and "discriminator" in model.networks
         self.discriminator = model.discriminator if score else None
+        self._judges_labels = score and len(model.discriminator.inputs) == 2
         self.bounds, self.max_batch_size = bounds or (-1.0, 1.0), max_batch_size
         self.image_shape, self.are_images = model.image_shape, len(model.image_shape) == 3
         self._latent_dim, self._conditional = model.latent_dim, model.conditional
@@ -93,6 +94,7 @@ class Signatures:
     def score(self, images: tf.Tensor, labels: tf.Tensor | None = None) -> _Outputs:
         """Float32 images, in the generator's range -> the discriminator's logits, larger for more real ones."""
         images, labels = self._checked(images=images, labels=labels)
+        labels = labels if self._judges_labels else None
         return {"logits": tf.cast(_without_empty_batches(self.discriminator, images, labels), tf.float32)[:, 0]}
 
     # Their parts
@@ -163,8 +165,9 @@ def _assert(holds, message, received):
 
 
 def _without_empty_batches(network, values, labels):
-    """A network's output; no rows for no rows, where oneDNN's convolutions return a wrong shape."""
+    """A network's first output; no rows for no rows, where oneDNN's convolutions return a wrong shape."""
     rows = tf.shape(values)[0]
     more = tf.cast(rows == 0, tf.int32)
     inputs = [tf.pad(x, [[0, more]] + [[0, 0]] * (x.shape.rank - 1)) for x in (values, labels) if x is not None]
-    return network(inputs if len(inputs) > 1 else inputs[0], training=False)[:rows]
+    output, *_ = tf.nest.flatten(network(inputs if len(inputs) > 1 else inputs[0], training=False))
+    return output[:rows]

@@ -1,0 +1,96 @@
+"""What both networks of a GAN minimise, of everything that the discriminator says about a batch."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasgan.configured import is_ours
+from kerasgan.errors import invalid
+from kerasgan.losses import AdversarialLoss
+
+
+class Judged(NamedTuple):
+    """A batch of images and the discriminator's outputs for it.
+
+    Attributes:
+        images: Float32 `(batch, ...)`, as the discriminator sees them: augmented, and in packs.
+        logits: Float32 `(batch, 1)`, the first output.
+        extras: The other outputs, e.g. class logits or features; empty for a discriminator with one.
+    """
+
+    images: tf.Tensor
+    logits: tf.Tensor
+    extras: tuple[tf.Tensor, ...] = ()
+
+
+class Objectives:
+    """Mixin of `GAN`: the objectives as methods that a subclass may override."""
+
+    # Names of the values that overridden objectives log besides `d_loss` and `g_loss`.
+    logged: tuple[str, ...] = ()
+
+    loss: AdversarialLoss
+
+    def discriminator_objective(
+        self, real: Judged, fake: Judged, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What the discriminator minimises besides the penalties: a scalar, and values to log by name.
+
+        Override it, or `generator_objective`, for terms of images, labels or further outputs of the discriminator: in
+        such a subclass the discriminator may have several, the logits first, and do without labels. Set `logged` to the
+        names of values besides `d_loss`.
+
+        Args:
+            real, fake: `Judged` images of one batch.
+            labels: Integers `(batch,)`, the classes of both; None without labels.
+        """
+        loss = self.loss.discriminator(real.logits, fake.logits)
+        distance = {self.loss.distance: -loss} if self.loss.distance else {}
+        return loss, {"d_loss": loss, **distance}
+
+    def generator_objective(
+        self, real: Judged | None, fake: Judged, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What the generator minimises: a scalar, and values to log by name, `g_loss` among them.
+
+        Args:
+            real: `Judged` images; None unless the loss is relativistic or this method is overridden.
+            fake: `Judged` images of the same labels.
+            labels: Integers `(batch,)`, or None.
+        """
+        loss = self.loss.generator(real.logits if real and self.loss.relativistic else None, fake.logits)
+        return loss, {"g_loss": loss}
+
+    @classmethod
+    def overrides_objective(cls) -> bool:
+        """Whether a user's subclass has an objective of its own."""
+        return not (is_ours(cls, "discriminator_objective") and is_ours(cls, "generator_objective"))
+
+
+def judge(discriminator: keras.Model, labels: tf.Tensor | None, training: bool) -> Callable[[tf.Tensor], Judged]:
+    """The discriminator as a function of images alone: losses and penalties never see labels."""
+    conditional = len(discriminator.inputs) == 2
+
+    def judged(images):
+        outputs = tf.nest.flatten(discriminator([images, labels] if conditional else images, training=training))
+        logits, *extras = (tf.cast(output, tf.float32) for output in outputs)
+        return Judged(images, logits, tuple(extras))
+
+    return judged
+
+
+def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
+    """What an objective returns for a batch.
+
+    Raises:
+        ValueError: It is not a scalar and a dict.
+    """
+    result = objective(real, fake, labels)
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
+        loss = tf.convert_to_tensor(result[0])
+        if loss.shape.rank == 0:
+            return tf.cast(loss, tf.float32), dict(result[1])
+        result = f"a loss of shape {loss.shape}"
+    raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)

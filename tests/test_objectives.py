@@ -1,0 +1,128 @@
+"""Objectives of a user's own: they see images, labels and all that the discriminator says."""
+
+import keras
+import numpy as np
+import pytest
+from gans import images, networks, sgd
+from keras import ops
+from selection import some
+
+import kerasgan as kg
+from kerasgan.errors import ModelContractError
+
+LABELS = np.arange(64) % 3
+register = keras.saving.register_keras_serializable("test_objectives")
+
+
+def discriminator(*extras):
+    """The smallest discriminator with its features, and these many class logits, as further outputs."""
+    _, judge = networks()
+    features = judge.get_layer("logits").input
+    outputs = [keras.layers.Dense(count)(features) for count in extras] or [features]
+    return keras.Model(judge.input, [judge.outputs[0], *outputs])
+
+
+@register
+class Same(kg.GAN):
+    """Overrides both objectives and changes neither."""
+
+    def discriminator_objective(self, real, fake, labels):
+        return super().discriminator_objective(real, fake, labels)
+
+    def generator_objective(self, real, fake, labels):
+        return super().generator_objective(real, fake, labels)
+
+
+def test_an_overridden_objective_that_changes_nothing_trains_the_same_model():
+    def state_of(kind):
+        keras.utils.set_random_seed(0)
+        model = kind(*networks(), penalties=[kg.penalties.R1(1.0)])
+        model.compile(**sgd(), run_eagerly=True)
+        model.train_on_batch(images(8)[:, None])
+        return {name: variable.numpy() for name, variable in model.state().items()}
+
+    one, other = map(state_of, (kg.GAN, Same))
+    assert len(one) == len(other) > 8
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+@register
+class Seeing(kg.GAN):
+    """Asserts what an objective is given, in the numbers that it logs."""
+
+    logged = ("classes", "brightness", "feature", "conditions")
+
+    def discriminator_objective(self, real, fake, labels):
+        loss, values = super().discriminator_objective(real, fake, labels)
+        seen = {"classes": len(real.extras), "brightness": ops.mean(real.images), "feature": ops.mean(real.extras[0])}
+        return loss, {**values, **seen, "conditions": ops.mean(ops.cast(labels, "float32"))}
+
+
+def test_an_objective_sees_images_labels_and_features():
+    generator, _ = networks(3)
+    model = Seeing(generator, discriminator())
+    model.compile(run_eagerly=True)
+    data = images()
+    features = model.discriminator(data)[1].numpy()
+    logs = model.train_on_batch(data[:, None], LABELS[:, None], return_dict=True)
+    expected = {"classes": 1.0, "brightness": data.mean(), "feature": features.mean(), "conditions": LABELS.mean()}
+    for name, value in expected.items():
+        np.testing.assert_allclose(logs[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_more_outputs_and_a_discriminator_without_labels_are_for_overridden_objectives_alone():
+    with pytest.raises(ModelContractError, match=r"1 inputs and 2 outputs"):
+        kg.GAN(networks()[0], discriminator())
+    with pytest.raises(ModelContractError, match=r"a subclass of the model that overrides `discriminator_objective`"):
+        kg.GAN(networks()[0], discriminator())
+    with pytest.raises(ModelContractError, match="the generator has 2 inputs, the discriminator 1"):
+        kg.GAN(networks(3)[0], networks()[1])
+    Same(networks(3)[0], discriminator())
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    some(
+        [
+            (
+                lambda loss, values: loss,
+                "`discriminator_objective`. Expected a method that returns a scalar and a dict",
+            ),
+            (lambda loss, values: (ops.ones((8,)), values), r"Received: a loss of shape \(8,\)"),
+            (
+                lambda loss, values: (loss, {}),
+                "`d_loss`. Expected a value to log in the dict that an objective returns",
+            ),
+        ],
+        1,
+    ),
+    ids=["no dict", "a loss for each image", "nothing to log"],
+)
+def test_what_is_no_objective_is_refused_in_words(returned, message):
+    class Wrong(kg.GAN):
+        def discriminator_objective(self, real, fake, labels):
+            return returned(*super().discriminator_objective(real, fake, labels))
+
+    model = Wrong(*networks())
+    model.compile(**sgd(), run_eagerly=True)
+    with pytest.raises(ValueError, match=message):
+        model.fit(images(8), batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize("logged", ["class_loss", ("d_loss",), (1,)])
+def test_names_of_logs_are_checked(logged):
+    kind = type("Named", (Same,), {"logged": logged})
+    with pytest.raises(ValueError, match=r"argument `(logged|penalties)`"):
+        kind(*networks())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_an_output_that_no_objective_uses_stays_as_it_is():
+    model = Same(networks(3)[0], discriminator(5))
+    model.compile(**sgd(), run_eagerly=True)
+    before = {variable.path: variable.numpy() for variable in model.discriminator.weights}
+    model.train_on_batch(images(8)[:, None], LABELS[:8, None])
+    still = [one.shape for one in model.discriminator.weights if (before[one.path] == one.numpy()).all()]
+    assert still == [(8, 5), (5,)]
