@@ -8,6 +8,7 @@ import numpy as np
 from kerasgan import __version__, datasets, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli import verdicts
 from kerasgan.cli.run_directory import read_json, trained, write_json
 from kerasgan.datasets.pipeline import scale
 
@@ -71,6 +72,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     write_json(written, {**summary, "evaluation": evaluation})
     print(f"\nvalues     {written}")
     _plot(path, data.train, examples[1], pixels, others, shares)
+    evaluation["verdict"] = verdicts.of_evaluation(evaluation, summary)
     return evaluation
 
 

@@ -13,7 +13,7 @@ from kerasgan import callbacks, distribution, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import run_directory
+from kerasgan.cli import run_directory, verdicts
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
 
@@ -87,11 +87,12 @@ def train(
     """Trains in a run directory, from its newest checkpoint if it has one, and returns what `--json` prints."""
     strategy = model.distribute_strategy
     if not distribution.is_chief(strategy):
-        status = _fit(model, dataset, configuration, data, workdir)
+        status = _fit(model, dataset, configuration, data, workdir, [])
         distribution.wait(strategy)
         return {"exit_code": status}
     _print_header(configuration, data, model, workdir)
-    status = _fit(model, dataset, configuration, data, workdir)
+    reports = _reports(model, configuration, data, workdir)
+    status = _fit(model, dataset, configuration, data, workdir, reports)
     step = int(model.step.numpy())
     if status:
         where = f"step {step:,} of {configuration.steps:,}"
@@ -103,7 +104,10 @@ def train(
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
-    report |= _finish(model, configuration, data.train, workdir, begun)
+    problems = {
+        name: text for one in reports if isinstance(one, callbacks.Health) for name, text in one.present.items()
+    }
+    report |= _finish(model, configuration, data.train, workdir, begun, problems)
     distribution.wait(strategy)
     return report
 
@@ -128,16 +132,16 @@ def prepare(
     return model, data_.batches(data.train, configuration)
 
 
-def _finish(model, configuration, source, workdir, begun):
+def _finish(model, configuration, source, workdir, begun, problems):
     for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
         (workdir / name).unlink(missing_ok=True)
     quality = _quality(model, configuration, source)
     _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
-    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
+    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1), "problems": problems}
     run_directory.write_json(workdir / "metrics.json", summary)
     _print_result(workdir, quality, seconds)
-    return summary
+    return {**summary, "verdict": verdicts.of_training(summary)}
 
 
 # Training
@@ -176,18 +180,16 @@ def _reports(model, configuration, data, workdir):
         callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
     ]
     if not distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
-        every = max(100, configuration.steps // 200)
-        reports.append(callbacks.Health(every, on_non_finite=configuration.on_non_finite))
+        reports.append(callbacks.Health(on_non_finite=configuration.on_non_finite))
     return reports
 
 
-def _fit(model, dataset, configuration, data, workdir):
+def _fit(model, dataset, configuration, data, workdir, reports):
     """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
     held_out = _held_out(configuration, data)
     if held_out is not None:
         held_out = data_.batches(held_out, configuration, training=False)
     chief = distribution.is_chief(model.distribute_strategy)
-    reports = _reports(model, configuration, data, workdir) if chief else []
     saved = callbacks.Checkpoint(
         workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
     )
@@ -238,9 +240,10 @@ def _quality(model, configuration, source):
     real = source.images[rows]
     if source.images.dtype == np.uint8:
         fake = images.as_saved(fake)
-    values = metrics.prdc(real.reshape(count, -1), fake.reshape(count, -1), k)
+    real, fake = real.reshape(count, -1), fake.reshape(count, -1)
     return {
-        **values,
+        **metrics.prdc(real, fake, k),
+        "duplicates": metrics.duplicate_rate(real, fake),
         "perfect_coverage": metrics.expected_coverage(count, count, k),
         "k": k,
         "num_real": count,
