@@ -22,6 +22,7 @@ class Health(ModelCallback):
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves. Dropping some
       modes but not others is a matter for `kerasgan.metrics`.
+    - a learning rate that is hundreds of times the paper's.
     - a saturated generator: nearly all its values are at the edge of their range.
     - a dead discriminator: it gives all images the same score, and the generator no gradient.
     - a discriminator that wins too easily: its loss is near 0, and gives the generator little to learn from.
@@ -164,6 +165,7 @@ class Health(ModelCallback):
         if not np.isfinite(fake).all():
             self._not_finite(["generated examples"])
             return signs
+        illnesses.of_the_rates(signs)
         if self._real_spread:
             flat = fake.reshape(len(fake), -1)
             illnesses.of_the_generator(signs, flat, self._real, self._real_spread, self._duplicate_distance)

@@ -33,6 +33,8 @@ _OVERFITTED = 0.5
 _ADAPTIVE = (keras.optimizers.Adam, keras.optimizers.RMSprop, keras.optimizers.Adamax, keras.optimizers.Nadam)
 # A learning rate that is so many times the paper's is the likely cause, whatever shows.
 _FAST = 10.0
+# And one that is named even where nothing else shows yet.
+_FAR_TOO_FAST = 200.0
 # Examples of either kind whose scores are compared.
 _SCORED = 64
 
@@ -52,6 +54,7 @@ class Illness(NamedTuple):
 
 
 ILLNESSES = {
+    "learning rate": Illness("the learning rate is {times:.0f} times that of the paper", "Lower it"),
     "collapse": Illness(
         "the generator collapses: its examples are {spread:.2g} times as far from one another as real ones, and "
         "{duplicates:.0%} of them are near-duplicates of another",
@@ -139,17 +142,26 @@ class Signs(dict[str, Sign | None]):
 
 def slower(model: keras.Model) -> str | None:
     """Returns the advice to lower the learning rates, where they are far above the paper's; else None."""
-    usual = model.paper.learning_rate
-    rates = {
-        argument[0]: optimization.learning_rate(optimizer)
-        for argument, optimizer in model.optimizers.items()
-        if isinstance(optimization.without_loss_scale(optimizer), _ADAPTIVE)
-    }
-    fast = {which: rate for which, rate in rates.items() if rate >= _FAST * usual}
+    fast = {which: rate for which, rate in _rates(model).items() if rate >= _FAST * model.paper.learning_rate}
     if not fast:
         return None
     whose = {"d": " of the discriminator", "g": " of the generator"}.get("".join(fast), "")
-    return f"Lower the learning rate{whose} from {max(fast.values()):g} to {usual:g}"
+    return f"Lower the learning rate{whose} from {max(fast.values()):g} to {model.paper.learning_rate:g}"
+
+
+def _rates(model):
+    """Learning rates that can be compared with a paper's, by the first letter of the optimizer's name."""
+    return {
+        name[0]: optimization.learning_rate(optimizer)
+        for name, optimizer in model.optimizers.items()
+        if isinstance(optimization.without_loss_scale(optimizer), _ADAPTIVE)
+    }
+
+
+def of_the_rates(signs: Signs) -> None:
+    """Looks at the learning rates themselves."""
+    times = max(_rates(signs.model).values(), default=0.0) / signs.model.paper.learning_rate
+    signs.look("learning rate", times >= _FAR_TOO_FAST, times=times)
 
 
 def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spread: float, duplicate: float) -> None:

@@ -11,13 +11,19 @@ _GOOD_COVERAGE, _GOOD_DENSITY, _CROWDED = 0.9, 0.7, 1.5
 # A recall below this share of that of real examples is low, which is 0.5 even in a thousand dimensions.
 _LOW_RECALL, _LEAST_RECALL = 0.5, 0.5
 # Copies and duplicates above those of real examples that chance does not explain, and that matter.
-_REPEATED = 0.05
+_REPEATED = 0.1
+# Those of real examples where they are not given: in two dimensions, and by the definition of a copy.
+_DUPLICATES, _COPIES = 0.05, 0.01
 # Precision above that of real examples.
 _FLATTERED = 0.1
 # Frechet distances, in those of real examples to one another.
 _CLOSE, _FAR = 1.25, 2.0
 # Standard deviations of a share that is measured on n examples.
 _DEVIATIONS = 3.0
+# The same of a density, in whose mean few examples may have large parts.
+_DENSITY_ERROR = 5.0
+# `k` of `prdc`.
+_NEIGHBOURS = 5
 # Of the generator; `kerasgan train` makes 3,000 on digits, its quickest task.
 _FEW_STEPS = 3_000
 _SAID = 3
@@ -46,7 +52,7 @@ def verdict(
     - Good: coverage of 0.9 times theirs or more, density of 0.7 to 1.5 times, a Frechet distance of at most 1.25 times.
     - Not good: coverage and density below; density above, precision more than 0.1 above theirs, because blur and noise
       have that on pixels; a Frechet distance above 2 times theirs; recall below half of theirs; duplicates and copies
-      more than 0.05 above theirs; fewer modes; problems in training.
+      more than 0.1 above theirs; fewer modes; problems in training.
 
     Nothing is flattered where density or precision is too high: coverage may then be, too.
 
@@ -54,7 +60,7 @@ def verdict(
         generated: Values by name, as `kerasgan evaluate` prints them: `"coverage[pixels]"`, `"density"`, `"FD[...]"`,
             `"duplicates"`, ... Others are ignored, and so is None.
         real: Values of real examples against other real ones, by the same names; for those that it lacks: 1 for
-            density, 0 for duplicates and copies, 0.5 for recall.
+            density, 0.05 for duplicates, 0.01 for copies, 0.5 for recall.
         num_examples: Integer >= 1, generated examples, and as many real ones.
         steps: Updates of the generator so far, if known.
         problems: Dict from the name of a problem seen in training to what helps: `callbacks.Health().present`.
@@ -115,7 +121,7 @@ def _modes(name, value, floor, n):
 
 
 def _duplicates(name, value, floor, n):
-    floor = floor or 0.0
+    floor = _DUPLICATES if floor is None else floor
     if value <= floor + _margin(floor, n, _REPEATED):
         return None
     return _Found(
@@ -126,8 +132,8 @@ def _duplicates(name, value, floor, n):
 
 
 def _copies(name, value, floor, n):
-    floor = floor or 0.0
-    if value <= floor + _margin(floor, n, _REPEATED):
+    floor = _COPIES if floor is None else floor  # with few examples, the distance of a copy is itself uncertain
+    if value <= floor + _margin(floor, n, _REPEATED + 8.0 / n):
         return None
     return _Found(
         False,
@@ -137,14 +143,15 @@ def _copies(name, value, floor, n):
 
 
 def _coverage(name, value, floor, n):
-    good = value >= floor - _margin(floor, n, (1.0 - _GOOD_COVERAGE) * floor)
+    # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
+    good = value >= floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
     words = f"{value:.0%} of real examples have a generated one near them ({name}; {floor:.0%} for perfect ones)"
     return _Found(good, words if good else f"only {words}", "" if good else _COVERAGE_ADVICE)
 
 
 def _density(name, value, floor, n):
     floor = 1.0 if floor is None else floor
-    chance, where = _DEVIATIONS / math.sqrt(n), f"({name} {value:.2f}; {floor:.2f} for perfect ones)"
+    chance, where = _DENSITY_ERROR / math.sqrt(n), f"({name} {value:.2f}; {floor:.2f} for perfect ones)"
     if value > floor + max(chance, (_CROWDED - 1.0) * floor):
         return _Found(
             False,
@@ -213,4 +220,5 @@ def _numbers(argument, values):
 
 def _margin(share, n, least=0.0):
     """How far a share of n examples may be off by chance, or `least` if that is more."""
-    return max(least, _DEVIATIONS * math.sqrt(max(0.0, share * (1.0 - share)) / n))
+    share = (share * n + 1.0) / (n + 2.0)  # 0 and 1 are not certain
+    return max(least, _DEVIATIONS * math.sqrt(share * (1.0 - share) / n))
