@@ -148,7 +148,7 @@ def test_an_under_trained_critic():
     gan = kg.WGANGP(*networks(), n_critic=1)
     gan.compile(keras.optimizers.Adam(1e-6), keras.optimizers.Adam(1e-2, 0.0))
     findings, _ = fit(gan, compiled=True)
-    assert "below 0. Raise n_critic" in findings["under-trained critic"]
+    assert "below 0. Lower the learning rate of the generator from 0.01 to 0.0001" in findings["under-trained critic"]
 
 
 @pytest.mark.slow
