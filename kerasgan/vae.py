@@ -39,6 +39,7 @@ class VAE(GenerativeModel):
     """
 
     decided = ("encoder", "generator", "seed")
+    paper = papers.VAE  # the settings that `compile` begins with
 
     def __init__(self, encoder: keras.Model, generator: keras.Model, seed: int = 0, **kwargs: Any):
         super().__init__(generator, seed, **kwargs)
@@ -67,7 +68,7 @@ class VAE(GenerativeModel):
     ) -> None:
         """Sets the optimizer: Adam, 1e-3, by default. The other arguments are those of `GAN.compile`."""
         compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
-        optimizer = optimization.of_paper(papers.VAE) if optimizer is None else optimizer
+        optimizer = optimization.of_paper(self.paper) if optimizer is None else optimizer
         self._compile(compiled, optimizer=prepared(self, "optimizer", optimizer, self))
         self.quality = metrics
 

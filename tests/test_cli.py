@@ -81,6 +81,8 @@ def test_a_run_directory_is_complete_and_readable(run):
     # Closed form for a perfect sampler: 1 - prod over i < 5 of (1796 - i) / (3593 - i).
     assert quality["perfect_coverage"] == pytest.approx(1 - np.prod([(1796 - i) / (3593 - i) for i in range(5)]))
     assert 0 <= quality["coverage"] <= 1
+    assert 0 <= quality["duplicates"] <= 1
+    assert quality["problems"] == {}
 
 
 def test_the_configuration_of_a_run_can_be_read_again(run):
@@ -449,6 +451,9 @@ def test_json_is_all_that_standard_output_holds(capsys, tmp_path, monkeypatch):
     assert (report["workdir"], report["steps"]) == ("run", 4)
     assert report["coverage"] == json.loads((tmp_path / "run/metrics.json").read_text())["coverage"]
     assert "samples    run/samples.png" in printed.err
+    assert [sentence.split(":")[0] for sentence in report["verdict"]] == ["Good", "Not good", "Next"]
+    assert report["verdict"][2] == "Next: train longer, because 4 steps are few."
+    assert printed.err.splitlines()[-1].strip() == report["verdict"][2]
     assert main(["inspect", "nowhere", "--json"]) == 2
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"error": printed.err.strip().removeprefix("kerasgan inspect: "), "exit_code": 2}
@@ -558,6 +563,7 @@ def test_evaluate_says_how_good_the_images_are_beside_real_ones(run, monkeypatch
     assert re.search(trained_on, printed, re.MULTILINE)
     assert summary["evaluation"]["other_real"] == "other training examples"
     assert len(list(run.glob("classifier-*.keras"))) == 1
+    assert printed.splitlines()[-1].strip() == "Next: train longer, because 20 steps are few."
     for name in ("evaluation.png", "nearest.png"):
         Image.open(run / name).load()
 

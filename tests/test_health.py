@@ -7,21 +7,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from selection import some
+from selection import each, some
 
 import kerasgan as kg
-from kerasgan.callbacks import health
+from kerasgan.callbacks import health, illnesses
 from kerasgan.errors import NonFiniteError
 from kerasgan.metrics import copies
 
-DIGITS = kg.datasets.read("digits").images / np.float32(127.5) - 1
+SOURCE = kg.datasets.read("digits")
+DIGITS, LABELS = SOURCE.images / np.float32(127.5) - 1, SOURCE.labels
 
 
 def networks(units=(64, 64), latent_dim=16):
     return kg.networks.mlp_generator((8, 8, 1), latent_dim, units), kg.networks.mlp_discriminator((8, 8, 1), units)
 
 
-def fit(gan, steps=120, every=10, data=None, callbacks=(), epochs=1, validation_data=None, compiled=False, **health):
+def fit(gan, steps=120, every=None, data=None, callbacks=(), epochs=1, validation_data=None, compiled=False, **health):
     if not compiled:
         gan.compile()
     told = io.StringIO()
@@ -48,42 +49,67 @@ def test_a_generator_that_collapses():
     assert told.count("collapses") == 1
 
 
-class Looking(kg.callbacks.Health):
-    """Health without a training: what it says of what it is shown."""
-
-    def __init__(self, real, **kwargs):
-        super().__init__(file=io.StringIO(), **kwargs)
-        self.set_model(kg.GAN(*networks()))
-        self._training = types.SimpleNamespace(step=0)
-        self._seen = {}
-        self._real = real.reshape(len(real), -1)
-        self._real_spread = health._spread(self._real)
-        self._duplicate_distance = copies.duplicate_distance(self._real)
+def collapse_in(fake, real):
+    """The sign of collapse in generated examples, or None."""
+    signs = illnesses.Signs(kg.GAN(*networks((8,))))
+    fake, real = (images.reshape(len(images), -1) for images in (fake, real))
+    illnesses.of_the_generator(signs, fake, real, illnesses.spread(real), copies.duplicate_distance(real))
+    return signs["collapse"]
 
 
 def test_collapse_is_repetition_and_no_blur():
     real, other = DIGITS[:256], DIGITS[256:512]
-    looking = Looking(real)
-    assert looking._collapse(other) is None
+    assert collapse_in(other, real) is None
     few = np.tile(other[:10], (26, 1, 1, 1))
     noise = np.random.default_rng(0).normal(size=few.shape)
     for repeated in (few, few + 0.05 * noise):
-        assert "% of them are near-duplicates of another" in looking._collapse(repeated)
+        assert "% of them are near-duplicates of another" in collapse_in(repeated, real).evidence
     mean = real.mean(axis=0)
-    assert looking._collapse(mean + 0.6 * (other - mean)) is None
+    assert collapse_in(mean + 0.6 * (other - mean), real) is None
     flat = (other - mean).reshape(256, -1)
     main = np.linalg.svd(flat, full_matrices=False)[2][:8]  # blurred: what is left of 8 principal components
-    assert looking._collapse(mean + (flat @ main.T @ main).reshape(other.shape)) is None
-    assert looking._collapse(mean + 0.2 * (other - mean))
+    assert collapse_in(mean + (flat @ main.T @ main).reshape(other.shape), real) is None
+    assert collapse_in(mean + 0.2 * (other - mean), real)
+
+
+class Looking(kg.callbacks.Health):
+    """Health without a training: what it says of the signs it is shown, the last ones at the end."""
+
+    def __init__(self, **kwargs):
+        super().__init__(file=io.StringIO(), **kwargs)
+        self._training = types.SimpleNamespace(step=0)
+        self._seen, self._signs, self._counted = {}, {}, 0
+
+    def look(self, *shown):
+        for one in shown:
+            self._count({"illness": illnesses.Sign("ill", "rest") if one else None})
 
 
 def test_an_illness_is_named_when_it_is_seen_several_times_in_a_row():
-    looking = Looking(DIGITS[:32], patience=2)
-    for sentence in ("ill", None, "ill", None, None, "ill"):
-        looking._look({"illness": sentence})
-        assert not looking.findings
-    looking._look({"illness": "ill"})
-    assert list(looking.findings) == ["illness"]
+    looking = Looking(patience=2)
+    looking.look(1, 0, 1, 0, 0, 1)
+    assert not looking.findings
+    looking.look(1)
+    assert looking.findings == {"illness": "step 0: ill. rest."}
+
+
+@pytest.mark.parametrize(
+    ("shown", "named", "present"), [((0, 1, 1), 0, 0), ((0, 1, 1, 1), 1, 1), ((1,) * 5 + (0,), 1, 0)]
+)
+def test_at_the_end_half_as_many_times_are_enough_and_what_is_over_is_not_present(shown, named, present):
+    looking = Looking(patience=5)
+    looking.look(*shown)
+    looking.on_train_end()
+    assert list(looking.findings) == ["illness"] * named
+    assert looking.present == ({"illness": "rest"} if present else {})
+
+
+@pytest.mark.parametrize(
+    ("steps", "every"), [(0, 10), (100, 10), (160, 10), (300, 15), (3_000, 100), (20_000, 100), (100_000, 500)]
+)
+def test_looks_fit_the_length_of_a_run(steps, every):
+    training = types.SimpleNamespace(epochs=3, epoch=2, steps_per_epoch=steps + 7, batch=7)
+    assert health._interval(health._steps_of(training)) == every
 
 
 def test_nothing_is_said_of_collapse_where_all_real_images_are_one():
@@ -98,7 +124,7 @@ def test_what_was_seen_before_the_last_look_is_forgotten():
     means = []
 
     class Spy(kg.callbacks.Health):
-        def _ill_while_training(self, values):
+        def _signs_while_training(self, values):
             means.append(values["d_loss"])
             return {}
 
@@ -122,7 +148,7 @@ def test_an_under_trained_critic():
     gan = kg.WGANGP(*networks(), n_critic=1)
     gan.compile(keras.optimizers.Adam(1e-6), keras.optimizers.Adam(1e-2, 0.0))
     findings, _ = fit(gan, compiled=True)
-    assert "below 0. Raise n_critic" in findings["under-trained critic"]
+    assert "below 0. Lower the learning rate of the generator from 0.01 to 0.0001" in findings["under-trained critic"]
 
 
 @pytest.mark.slow
@@ -138,7 +164,7 @@ def test_a_gradient_norm_near_zero():
     for variable in gan.discriminator.trainable_variables:
         variable.assign(0.3 * variable)
     findings, _ = fit(gan, compiled=True, steps=60)
-    assert "far from 1. Raise the weight" in findings["gradient norm"]
+    assert "far from 1. Lower the weight" in findings["gradient norm"]
 
 
 @pytest.mark.slow
@@ -158,6 +184,68 @@ def test_an_overfitted_critic():
     assert "on held-out ones" in findings["overfitted critic"]
 
 
+# Short runs that are ill
+
+
+def relu_critic(bias):
+    """A critic of one hidden layer, whose units are all off where the bias is far below 0."""
+    hidden = keras.layers.Dense(64, "relu", bias_initializer=keras.initializers.Constant(bias))
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), hidden, keras.layers.Dense(1)])
+
+
+def at_rate(gan, rate, beta_1=0.0, beta_2=0.9):
+    gan.compile(*(keras.optimizers.Adam(rate, beta_1, beta_2) for _ in range(2)))
+    return gan
+
+
+def compiled(gan, *optimizers):
+    gan.compile(*optimizers)
+    return gan
+
+
+def conditional():
+    generator = kg.networks.mlp_generator((8, 8, 1), 16, (64, 64), num_classes=10)
+    return generator, kg.networks.mlp_discriminator((8, 8, 1), (64, 64), num_classes=10)
+
+
+SHIFTED = kg.augmentations.DiffAugment("translation")
+SLOWER = "Lower the learning rate from 0.05 to 0.000"
+# Name -> model, steps, illness, advice.
+ILL = {
+    "WGAN-GP, rate": (lambda: at_rate(kg.WGANGP(*networks()), 0.05), 160, "gradient norm", f"{SLOWER}1"),
+    "GAN, dead": (lambda: compiled(kg.GAN(networks()[0], relu_critic(-100))), 100, "dead critic", "LeakyReLU"),
+    "WGAN-GP, dead": (lambda: compiled(kg.WGANGP(networks()[0], relu_critic(-100))), 100, "dead critic", "LeakyReLU"),
+    "GAN, rate": (lambda: at_rate(kg.GAN(*networks()), 0.05, 0.5, 0.999), 100, "collapse", f"{SLOWER}2"),
+    "LSGAN, rate": (lambda: at_rate(kg.LSGAN(*networks()), 0.05, 0.5, 0.999), 100, "collapse", f"{SLOWER}2"),
+    "R3GAN, rate": (lambda: at_rate(kg.R3GAN(*networks()), 0.05), 300, "saturated generator", f"{SLOWER}2"),
+    "conditional, rate": (lambda: at_rate(kg.WGANGP(*conditional()), 0.05), 160, "gradient norm", f"{SLOWER}1"),
+    "augmented": (
+        lambda: at_rate(kg.R3GAN(*networks(), augment=SHIFTED), 0.05),
+        100,
+        "learning rate",
+        f"{SLOWER}2",
+    ),
+    "minimax, won": (
+        lambda: compiled(
+            kg.GAN(*networks(), loss=kg.losses.Minimax()), keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-4)
+        ),
+        100,
+        "discriminator that wins",
+        "NonSaturating() as the loss",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", each(ILL, ["WGAN-GP, rate", "GAN, dead"]))
+def test_a_short_run_that_is_ill_is_named_by_its_end_with_advice_for_the_cause(name):
+    make, steps, illness, advice = ILL[name]
+    gan = make()
+    data = kg.datasets.load("digits", 64, labels=True) if gan.conditional else None
+    findings, told = fit(gan, compiled=True, steps=steps, data=data)
+    assert advice in findings[illness]
+    assert told.count(findings[illness]) == 1
+
+
 HEALTHY = {
     "GAN": lambda: kg.GAN(*networks()),
     "GAN, minimax": lambda: kg.GAN(*networks(), loss=kg.losses.Minimax()),
@@ -170,10 +258,13 @@ HEALTHY = {
     "LSGAN": lambda: kg.LSGAN(*networks()),
     "R3GAN": lambda: kg.R3GAN(*networks()),
     "VAE": lambda: kg.VAE(kg.networks.mlp_encoder((8, 8, 1), 16, (64,)), networks()[0]),
+    "WGAN-GP by class": lambda: kg.WGANGP(*conditional()),
+    "R3GAN, augmented": lambda: kg.R3GAN(*networks(), augment=SHIFTED),
+    "GAN, ReLU": lambda: kg.GAN(networks()[0], relu_critic(0)),
 }
 
 
-# Eleven trainings; two of them stand for all in CI.
+# Fourteen trainings; one of them stands for all in CI.
 ALWAYS = ("GAN",)
 
 
@@ -181,7 +272,11 @@ ALWAYS = ("GAN",)
     "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in HEALTHY]
 )
 def test_nothing_is_said_of_a_training_that_is_well(name):
-    findings, told = fit(HEALTHY[name](), steps=200, epochs=10, validation_data=DIGITS[1000:1512])
+    gan, held_out = HEALTHY[name](), DIGITS[1000:1512]
+    data = kg.datasets.load("digits", 64, labels=True) if gan.conditional else None
+    if gan.conditional:
+        held_out = held_out, LABELS[1000:1512]
+    findings, told = fit(gan, steps=200, epochs=10, data=data, validation_data=held_out)
     assert findings == {}
     assert told == ""
 
@@ -320,4 +415,4 @@ def test_when_every_update_is_left_out_the_training_ends():
     data = tf.data.Dataset.from_tensors(np.full((64, 8, 8, 1), np.nan, "f4")).repeat()
     good = tf.data.Dataset.from_tensor_slices(DIGITS[:256]).batch(64)
     with pytest.raises(NonFiniteError, match="The last 10 updates in a row were left out"):
-        fit(gan, steps=40, data=good.concatenate(data), on_non_finite="skip")
+        fit(gan, steps=40, every=10, data=good.concatenate(data), on_non_finite="skip")

@@ -9,6 +9,7 @@ import numpy as np
 from kerasgan import __version__, callbacks, datasets, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
+from kerasgan.cli import verdicts
 from kerasgan.cli.run_directory import CLASSIFIERS, read_json, trained, write_json
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets.pipeline import scale
@@ -77,6 +78,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     print(f"\nvalues     {written}")
     with announced("drawing the plots"):
         _plot(path, data.train, examples[1], pixels, others, shares)
+    evaluation["verdict"] = verdicts.of_evaluation(evaluation, summary)
     return evaluation
 
 

@@ -13,7 +13,7 @@ from kerasgan import callbacks, distribution, images, metrics, plots
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import pretrained, run_directory
+from kerasgan.cli import pretrained, run_directory, verdicts
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
 from kerasgan.cli.waiting import announced
@@ -129,7 +129,10 @@ def train(
     if status:
         print(f"the model so far is {workdir / 'model.keras'}")
         return report
-    report |= _finish(model, configuration, data.train, workdir, begun)
+    problems = {
+        name: text for one in reports if isinstance(one, callbacks.Health) for name, text in one.present.items()
+    }
+    report |= _finish(model, configuration, data.train, workdir, begun, problems)
     distribution.wait(strategy)
     return report
 
@@ -154,7 +157,7 @@ def prepare(
     return model, data_.batches(data.train, configuration)
 
 
-def _finish(model, configuration, source, workdir, begun):
+def _finish(model, configuration, source, workdir, begun, problems):
     for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
         (workdir / name).unlink(missing_ok=True)
     with announced("measuring the quality"):
@@ -162,10 +165,10 @@ def _finish(model, configuration, source, workdir, begun):
     with announced("drawing samples"):
         _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
-    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1)}
+    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1), "problems": problems}
     run_directory.write_json(workdir / "metrics.json", summary)
     _print_result(workdir, quality, seconds)
-    return summary
+    return {**summary, "verdict": verdicts.of_training(summary)}
 
 
 # Training
@@ -211,8 +214,7 @@ def _reports(model, configuration, data, workdir):
         ),
     ]
     if not distribution.has_workers(model.distribute_strategy):  # the others would wait for a chief that has raised
-        every = max(100, configuration.steps // 200)
-        reports.append(callbacks.Health(every, on_non_finite=configuration.on_non_finite))
+        reports.append(callbacks.Health(on_non_finite=configuration.on_non_finite))
     return reports
 
 
@@ -274,9 +276,10 @@ def _quality(model, configuration, source):
     real = source.images[rows]
     if source.images.dtype == np.uint8:
         fake = images.as_saved(fake)
-    values = metrics.prdc(real.reshape(count, -1), fake.reshape(count, -1), k)
+    real, fake = real.reshape(count, -1), fake.reshape(count, -1)
     return {
-        **values,
+        **metrics.prdc(real, fake, k),
+        "duplicates": metrics.duplicate_rate(real, fake),
         "perfect_coverage": metrics.expected_coverage(count, count, k),
         "k": k,
         "num_real": count,

@@ -27,6 +27,7 @@ from kerasgan.metrics.quality import (
     SlicedWassersteinDistance,
     WassersteinDistance,
 )
+from kerasgan.metrics.verdict import verdict
 from kerasgan.metrics.wasserstein import sliced_wasserstein_distance, wasserstein_distance
 
 __all__ = [
@@ -57,5 +58,6 @@ __all__ = [
     "prdc",
     "sliced_wasserstein_distance",
     "train_classifier",
+    "verdict",
     "wasserstein_distance",
 ]

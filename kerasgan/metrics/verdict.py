@@ -1,0 +1,224 @@
+"""What the numbers of a model say, in sentences: what is good, what is not, what to try next."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from kerasgan.errors import checked_integer, checked_number, invalid
+
+# Shares of what real examples have, at which coverage and density are good; a density above the last is too high.
+_GOOD_COVERAGE, _GOOD_DENSITY, _CROWDED = 0.9, 0.7, 1.5
+# A recall below this share of that of real examples is low, which is 0.5 even in a thousand dimensions.
+_LOW_RECALL, _LEAST_RECALL = 0.5, 0.5
+# Copies and duplicates above those of real examples that chance does not explain, and that matter.
+_REPEATED = 0.1
+# Those of real examples where they are not given: in two dimensions, and by the definition of a copy.
+_DUPLICATES, _COPIES = 0.05, 0.01
+# Precision above that of real examples.
+_FLATTERED = 0.1
+# Frechet distances, in those of real examples to one another.
+_CLOSE, _FAR = 1.25, 2.0
+# Standard deviations of a share that is measured on n examples.
+_DEVIATIONS = 3.0
+# The same of a density, in whose mean few examples may have large parts.
+_DENSITY_ERROR = 5.0
+# `k` of `prdc`.
+_NEIGHBOURS = 5
+# Of the generator; `kerasgan train` makes 3,000 on digits, its quickest task.
+_FEW_STEPS = 3_000
+_SAID = 3
+
+
+class _Found(NamedTuple):
+    """What a value says: whether it is good, in which words, and what helps if it is not."""
+
+    good: bool
+    words: str
+    advice: str = ""
+
+
+def verdict(
+    generated: Mapping[str, float | None],
+    real: Mapping[str, float | None],
+    num_examples: int,
+    steps: int | None = None,
+    problems: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Says in three sentences what is good about generated examples, what is not, and what to try next.
+
+    A value is judged by that of real examples against other real ones, and by what chance does to a share of n; of the
+    same value with several features, the worst counts.
+
+    - Good: coverage of 0.9 times theirs or more, density of 0.7 to 1.5 times, a Frechet distance of at most 1.25 times.
+    - Not good: coverage and density below; density above, precision more than 0.1 above theirs, because blur and noise
+      have that on pixels; a Frechet distance above 2 times theirs; recall below half of theirs; duplicates and copies
+      more than 0.1 above theirs; fewer modes; problems in training.
+
+    Nothing is flattered where density or precision is too high: coverage may then be, too.
+
+    Args:
+        generated: Values by name, as `kerasgan evaluate` prints them: `"coverage[pixels]"`, `"density"`, `"FD[...]"`,
+            `"duplicates"`, ... Others are ignored, and so is None.
+        real: Values of real examples against other real ones, by the same names; for those that it lacks: 1 for
+            density, 0.05 for duplicates, 0.01 for copies, 0.5 for recall.
+        num_examples: Integer >= 1, generated examples, and as many real ones.
+        steps: Updates of the generator so far, if known.
+        problems: Dict from the name of a problem seen in training to what helps: `callbacks.Health().present`.
+
+    Raises:
+        ValueError: A value is not a number; there is coverage, and not that of real examples.
+
+    Example:
+    >>> for sentence in verdict({"coverage": 0.94, "density": 0.93}, {"coverage": 0.97}, 2_000, steps=6_000):
+    ...     print(sentence)
+    Good: 94% of real examples have a generated one near them (coverage; 97% for perfect ones), generated examples lie
+    among real ones (density 0.93; 1.00 for perfect ones).
+    Not good: no value is far from that of real examples.
+    Next: look at the images, which show what no number does.
+    """
+    num_examples = checked_integer("num_examples", num_examples)
+    steps = None if steps is None else checked_integer("steps", steps, 0)
+    values, floors = _numbers("generated", generated), _numbers("real", real)
+    lacking = [name for name in values if _kind(name) == "coverage" and name not in floors]
+    if lacking:
+        expected = f"{lacking[0]!r} of real examples, e.g. of kerasgan.metrics.expected_coverage(n, n, k)"
+        raise invalid("real", expected, repr(dict(real)))
+    found = [_Found(False, f"{name} in training", advice) for name, advice in (problems or {}).items()]
+    for kind, judge in _JUDGES.items():
+        names = sorted(
+            (name for name in values if _kind(name) == kind), key=lambda n: values[n] / (floors.get(n) or 1.0)
+        )
+        rows = [judge(name, values[name], floors.get(name), num_examples) for name in names]
+        found += sorted((row for row in rows if row is not None), key=lambda row: row.good)[:1]
+    bad = [row for row in found if not row.good]
+    flattered = any(row.advice == _CROWDED_ADVICE for row in bad)
+    good = [row.words for row in found if row.good and not flattered]
+    return [
+        f"Good: {', '.join(good[:_SAID]) or 'no value is near that of real examples'}.",
+        f"Not good: {', '.join(row.words for row in bad[:_SAID]) or 'no value is far from that of real examples'}.",
+        f"Next: {_next(bad, bool(problems), steps)}.",
+    ]
+
+
+def _next(bad, ill, steps):
+    """What to try, in words: the advice for what matters most."""
+    if not bad:
+        return "look at the images, which show what no number does"
+    advice = bad[0].advice[:1].lower() + bad[0].advice[1:]
+    if ill or steps is None or steps >= _FEW_STEPS or not any(row.advice in _OF_TIME for row in bad):
+        return advice
+    return f"train longer, because {steps:,} steps are few"
+
+
+# Each of these judges one value: name, value, that of real examples or None, number of examples.
+
+
+def _modes(name, value, floor, n):
+    if floor is None:
+        return None
+    words = f"{value:.0f} of {floor:.0f} modes are reached"
+    return _Found(value >= floor, words, "" if value >= floor else _DUPLICATES_ADVICE)
+
+
+def _duplicates(name, value, floor, n):
+    floor = _DUPLICATES if floor is None else floor
+    if value <= floor + _margin(floor, n, _REPEATED):
+        return None
+    return _Found(
+        False,
+        f"{value:.0%} of generated examples nearly repeat another ({floor:.0%} of real examples)",
+        _DUPLICATES_ADVICE,
+    )
+
+
+def _copies(name, value, floor, n):
+    floor = _COPIES if floor is None else floor  # with few examples, the distance of a copy is itself uncertain
+    if value <= floor + _margin(floor, n, _REPEATED + 8.0 / n):
+        return None
+    return _Found(
+        False,
+        f"{value:.0%} of generated examples nearly repeat a training example ({floor:.0%} of real ones)",
+        _COPIES_ADVICE,
+    )
+
+
+def _coverage(name, value, floor, n):
+    # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
+    good = value >= floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
+    words = f"{value:.0%} of real examples have a generated one near them ({name}; {floor:.0%} for perfect ones)"
+    return _Found(good, words if good else f"only {words}", "" if good else _COVERAGE_ADVICE)
+
+
+def _density(name, value, floor, n):
+    floor = 1.0 if floor is None else floor
+    chance, where = _DENSITY_ERROR / math.sqrt(n), f"({name} {value:.2f}; {floor:.2f} for perfect ones)"
+    if value > floor + max(chance, (_CROWDED - 1.0) * floor):
+        return _Found(
+            False,
+            f"generated examples crowd among real examples {where}, as blur and noise do",
+            _CROWDED_ADVICE,
+        )
+    if value < floor - max(chance, (1.0 - _GOOD_DENSITY) * floor):
+        return _Found(False, f"many generated examples lie apart from real examples {where}", _DENSITY_ADVICE)
+    return _Found(True, f"generated examples lie among real ones {where}")
+
+
+def _precision(name, value, floor, n):
+    if floor is None or value <= floor + _margin(floor, n, _FLATTERED):
+        return None
+    words = f"{name} is {value:.2f}, above the {floor:.2f} of real examples, as that of blur and noise can be"
+    return _Found(False, words, _CROWDED_ADVICE)
+
+
+def _recall(name, value, floor, n):
+    least = _LOW_RECALL * (_LEAST_RECALL if floor is None else floor)
+    if value >= least - _margin(least, n):
+        return None
+    theirs = "" if floor is None else f"; {floor:.0%} for perfect ones"
+    return _Found(
+        False, f"only {value:.0%} of real examples lie among generated ones ({name}{theirs})", _COVERAGE_ADVICE
+    )
+
+
+def _frechet(name, value, floor, n):
+    if not floor or _CLOSE * floor < value <= _FAR * floor:
+        return None
+    if value <= _CLOSE * floor:
+        return _Found(True, f"{name} is about that of real examples")
+    return _Found(False, f"{name} is {value / floor:.1f} times that of real examples", _DENSITY_ADVICE)
+
+
+_CROWDED_ADVICE = "look at the images, and train longer if they are blurred or noise"
+_DUPLICATES_ADVICE = "use WGANGP, R3GAN or packs, or a smaller learning rate"
+_COPIES_ADVICE = "use more images, or augment them"
+_COVERAGE_ADVICE = "train longer or a larger network, by class where there are labels"
+_DENSITY_ADVICE = "train longer or a larger network, with a learning rate that decays"
+# What more steps may mend.
+_OF_TIME = (_CROWDED_ADVICE, _COVERAGE_ADVICE, _DENSITY_ADVICE)
+# In the order in which they matter.
+_JUDGES: dict[str, Callable[[str, float, float | None, int], _Found | None]] = {
+    "modes": _modes,
+    "duplicates": _duplicates,
+    "copies": _copies,
+    "coverage": _coverage,
+    "density": _density,
+    "precision": _precision,
+    "recall": _recall,
+    "FD": _frechet,
+}
+
+
+def _kind(name):
+    return name.split("[")[0]
+
+
+def _numbers(argument, values):
+    """The values that are judged, as floats."""
+    kept = {name: value for name, value in values.items() if _kind(name) in _JUDGES and value is not None}
+    return {name: checked_number(f"{argument}[{name!r}]", value) for name, value in kept.items()}
+
+
+def _margin(share, n, least=0.0):
+    """How far a share of n examples may be off by chance, or `least` if that is more."""
+    share = (share * n + 1.0) / (n + 2.0)  # 0 and 1 are not certain
+    return max(least, _DEVIATIONS * math.sqrt(share * (1.0 - share) / n))
