@@ -6,22 +6,17 @@ import time
 import typing
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from kerasgan import callbacks, distribution, images, metrics, plots
-from kerasgan.callbacks.progress import clock
+from kerasgan import callbacks, distribution, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
-from kerasgan.cli import pretrained, run_directory, verdicts
+from kerasgan.cli import pretrained, results, run_directory
 from kerasgan.cli.build import build
 from kerasgan.cli.settings import DATASET_OPTIONS, SETTINGS, Configuration
 from kerasgan.cli.waiting import announced
 from kerasgan.errors import DataError
 
-# The most examples that the quality is computed from, on either side.
-_COMPARED = 2_000
-_SHOWN = 64
 # Below this, a discriminator may learn the images by heart in a long run.
 _FEW = 10_000
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -132,7 +127,7 @@ def train(
     problems = {
         name: text for one in reports if isinstance(one, callbacks.Health) for name, text in one.present.items()
     }
-    report |= _finish(model, configuration, data.train, workdir, begun, problems)
+    report |= results.finish(model, configuration, data.train, workdir, begun, problems)
     distribution.wait(strategy)
     return report
 
@@ -155,20 +150,6 @@ def prepare(
     finally:
         keras.config.set_dtype_policy(policy)
     return model, data_.batches(data.train, configuration)
-
-
-def _finish(model, configuration, source, workdir, begun, problems):
-    for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
-        (workdir / name).unlink(missing_ok=True)
-    with announced("measuring the quality"):
-        quality = _quality(model, configuration, source)
-    with announced("drawing samples"):
-        _write_samples(model, source, workdir / "samples.png")
-    seconds = time.monotonic() - begun
-    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1), "problems": problems}
-    run_directory.write_json(workdir / "metrics.json", summary)
-    _print_result(workdir, quality, seconds)
-    return {**summary, "verdict": verdicts.of_training(summary)}
 
 
 # Training
@@ -199,9 +180,9 @@ def _reports(model, configuration, data, workdir):
     reports = [
         callbacks.SampleGrid(
             workdir / "samples",
-            num_images=_num_shown(model, data.train),
+            num_images=results.num_shown(model, data.train),
             seed=configuration.seed,
-            real=None if points is None else points[:_COMPARED],
+            real=None if points is None else points[: results.COMPARED],
             class_names=class_names,
         ),
         callbacks.MetricsLog(workdir / "metrics.csv", every=max(1, configuration.steps // 5_000)),
@@ -255,64 +236,6 @@ def _write_history(workdir, unfinished):
     plots.curves(workdir / "metrics.csv", workdir / "curves.png")
 
 
-# Results
-
-
-def _num_shown(model, source):
-    if source.images.ndim == 2:
-        return _COMPARED
-    columns = images.columns_of(model.num_classes) or 1
-    shown = min(_SHOWN, source.num_examples)
-    return max(columns, shown - shown % columns)
-
-
-def _quality(model, configuration, source):
-    """Density and coverage of generated examples among the real ones, in the space of pixels."""
-    count = min(source.num_examples, _COMPARED)
-    k = min(5, count - 1)
-    rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
-    labels = source.labels[rows] if model.conditional else None
-    fake = model.generate(count, labels=labels, seed=configuration.seed, batch_size=256)
-    real = source.images[rows]
-    if source.images.dtype == np.uint8:
-        fake = images.as_saved(fake)
-    real, fake = real.reshape(count, -1), fake.reshape(count, -1)
-    return {
-        **metrics.prdc(real, fake, k),
-        "duplicates": metrics.duplicate_rate(real, fake),
-        "perfect_coverage": metrics.expected_coverage(count, count, k),
-        "k": k,
-        "num_real": count,
-        "num_fake": count,
-        "space": "pixels" if source.images.ndim == 4 else "points",
-    }
-
-
-def _write_samples(model, source, path):
-    """The final samples, beside as many real examples."""
-    if source.images.ndim == 2:
-        points = model.generate(_COMPARED, seed=0)
-        images.save_picture(path, images.picture(points, source.images[:_COMPARED]))
-        return
-    count = _num_shown(model, source)
-    rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
-    columns = images.columns_of(model.num_classes)
-    captions = source.class_names if columns else None
-    if columns:
-        rows = _one_per_class_in_turn(source.labels, model.num_classes, count)
-    pictures = {"generated": model.generate(count, seed=0), "real": source.images[rows]}
-    sheets = [
-        images.contact_sheet([images.grid(one, columns, captions=captions)], [title]) for title, one in pictures.items()
-    ]
-    images.save_picture(path, np.concatenate(sheets, axis=1))
-
-
-def _one_per_class_in_turn(labels, classes, count):
-    order = np.random.default_rng(0).permutation(len(labels))
-    by_class = [order[labels[order] == label] for label in range(classes)]
-    return np.array([by_class[i % classes][i // classes % len(by_class[i % classes])] for i in range(count)])
-
-
 # Printed
 
 
@@ -349,18 +272,3 @@ def _describe(configuration, model):
     print()
     for network in _networks(model).values():
         network.summary()
-
-
-def _print_result(workdir, quality, seconds):
-    print(f"\ntime       {clock(seconds)}")
-    print(
-        f"quality    coverage {quality['coverage']:.2f} (perfect {quality['perfect_coverage']:.2f}), "
-        f"density {quality['density']:.2f} (perfect 1.00): {quality['num_fake']:,} generated against "
-        f"{quality['num_real']:,} real, {quality['space']}, k = {quality['k']}"
-    )
-    print(f"samples    {workdir / 'samples.png'}")
-    print(f"history    {workdir / 'contact_sheet.png'}, {workdir / 'training.gif'}")
-    print(f"curves     {workdir / 'curves.png'}, {workdir / 'metrics.csv'}")
-    print(f"model      {workdir / 'model.keras'}")
-    print(f"more       kerasgan generate {workdir}")
-    print(f"serve      kerasgan export {workdir}", flush=True)
