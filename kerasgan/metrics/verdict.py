@@ -73,7 +73,7 @@ def verdict(
     ...     print(sentence)
     Good: 94% of real examples have a generated one near them (coverage; 97% for perfect ones), generated examples lie
     among real ones (density 0.93; 1.00 for perfect ones).
-    Not good: no value is far from that of real examples.
+    Not good: nothing that the numbers show.
     Next: look at the images, which show what no number does.
     """
     num_examples = checked_integer("num_examples", num_examples)
@@ -94,8 +94,8 @@ def verdict(
     flattered = any(row.advice == _CROWDED_ADVICE for row in bad)
     good = [row.words for row in found if row.good and not flattered]
     return [
-        f"Good: {', '.join(good[:_SAID]) or 'no value is near that of real examples'}.",
-        f"Not good: {', '.join(row.words for row in bad[:_SAID]) or 'no value is far from that of real examples'}.",
+        f"Good: {', '.join(good[:_SAID]) or 'nothing yet'}.",
+        f"Not good: {', '.join(row.words for row in bad[:_SAID]) or 'nothing that the numbers show'}.",
         f"Next: {_next(bad, bool(problems), steps)}.",
     ]
 
