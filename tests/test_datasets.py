@@ -1,5 +1,6 @@
 import math
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -295,11 +296,17 @@ def test_a_path_that_does_not_exist_is_not_taken_for_a_name(name):
 
 
 @pytest.mark.parametrize(
-    "option", [{"image_size": 0}, {"image_size": 2.5}, {"channels": 2}, {"channels": 4}, {"on_bad_file": "ignore"}]
+    "option",
+    [
+        *({"image_size": size} for size in (0, 2.5, "48x64", True, math.nan, (4,), (8, 0), (8, "8"), (8, 8, 3))),
+        *({"channels": channels} for channels in (2, 4)),
+        *({"fit": fit} for fit in ("stretch", None, ["crop"])),
+        {"on_bad_file": "ignore"},
+    ],
 )
 def test_options_out_of_range_are_named(option):
     ((name, value),) = option.items()
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {re.escape(f'{name}={value!r}')}"):
         datasets.load("digits", **option)
 
 
@@ -529,13 +536,16 @@ def test_a_configuration_that_does_not_exist_is_refused(tmp_path):
         datasets.load("mnist/nope", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("fit", resizing.FITS)
+@pytest.mark.parametrize("size", [(32, 32), (24, 40)])
 @pytest.mark.parametrize("shape", [(50, 70, 3), (70, 50, 1), (20, 20, 3)])
-def test_resizing_in_tensorflow_is_that_of_pillow(shape):
+def test_resizing_in_tensorflow_is_that_of_pillow(shape, size, fit):
     # Smooth, so that a shift by half a pixel or the other kernel would show: those differ by 5 levels and more.
     y, x, c = np.meshgrid(*map(np.arange, shape), indexing="ij")
     image = (127 + 60 * np.sin(x / 4 + c) + 60 * np.cos(y / 5)).astype(np.uint8)
-    ours = tfds._fit(tf.constant(image), (32, 32, shape[-1])).numpy()
-    pillow = resizing.fit_images(image[None], 32, None)[0][0]
+    ours = tfds._fit(tf.constant(image), (*size, shape[-1]), fit).numpy()
+    pillow = resizing.fit_images(image[None], size, None, fit)[0][0]
+    assert ours.shape == pillow.shape == (*size, shape[-1])
     assert np.abs(ours.astype(int) - pillow).max() <= 2
 
 
@@ -653,6 +663,41 @@ def test_the_centre_is_cropped(tmp_path):
     np.testing.assert_array_equal(source.images, np.full((2, 10, 10, 3), (0, 255, 0)))
     assert "not square, centre cropped: 2" in source.notes
     assert "resized to 10 x 10: 2" in source.notes
+
+
+# Thirds of black, grey and white, 20 x 60, as images of 10 x 20: what a row and a column of them show.
+FITTED = {
+    "crop": ([0] * 5 + [128] * 10 + [255] * 5, [128] * 10),
+    "pad": ([0] * 7 + [128] * 6 + [255] * 7, [0] + [128] * 7 + [0] * 2),
+    "resize": ([0] * 7 + [128] * 6 + [255] * 7, [128] * 10),
+}
+
+
+@pytest.mark.parametrize("fit", FITTED)
+@pytest.mark.parametrize("kind", ["folder", "npz", "floats"])
+def test_images_of_other_proportions_are_cropped_padded_or_stretched(tmp_path, fit, kind):
+    thirds = np.array([[0, 128, 255]], np.uint8).repeat(20, axis=1).repeat(20, axis=0)
+    write(tmp_path / "images" / "wide.png", thirds)
+    np.savez(tmp_path / "thirds.npz", images=thirds[None] / 255 if kind == "floats" else thirds[None])
+    path = tmp_path / ("images" if kind == "folder" else "thirds.npz")
+    source = datasets.read(path, image_size=(10, 20), fit=fit, keep_depth=kind == "floats")
+    assert source.example_shape == (10, 20, 1)
+    image = (to_levels(source.images) if kind == "floats" else source.images)[0, ..., 0].astype(int)
+    row, column = FITTED[fit]
+    # Lanczos overshoots and blurs where two thirds meet.
+    clear = np.abs(np.diff(row, prepend=row[0])) + np.abs(np.diff(row, append=row[-1])) == 0
+    assert np.abs(image[5] - row)[clear].max() <= 24
+    assert np.abs(image[:, 10] - column).max() <= 3
+    assert any(resizing.FITS[fit] in note for note in source.notes)
+
+
+def test_a_photograph_on_its_side_has_its_upright_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write(tmp_path / "a.png", colour(1, 2, 3, size=(20, 30)), exif=exif)
+    source = datasets.read(tmp_path, image_size=(20, 30))
+    assert source.notes == ("turned or mirrored as EXIF says: 1",)
+    assert datasets.folder.survey(tmp_path)[0] == {(20, 30): 1}
 
 
 def test_resizing_is_antialiased(tmp_path):
@@ -824,6 +869,9 @@ def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path
     with pytest.raises(DataError, match=r"`image_size` of at most 12,.*4 images of 20 x 20 x 3"):
         datasets.load(tmp_path, 2)
     assert datasets.read(tmp_path, image_size=12).num_examples == 4
+    with pytest.raises(DataError, match=r"`image_size` of at most \(8, 16\),.*4 images of 10 x 20 x 3"):
+        datasets.load(tmp_path, 2, image_size=(10, 20))
+    assert datasets.read(tmp_path, image_size=(8, 16)).num_examples == 4
 
 
 @pytest.mark.parametrize("channels", [None, 3])
