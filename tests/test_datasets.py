@@ -772,6 +772,19 @@ def test_every_mode_becomes_rgb_of_8_bits_and_is_noted(tmp_path, case):
     assert all(word in note and note.endswith(": 1") for word, note in zip(words, notes, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [(1, None), (2, "pictures show the first"), (3, None), (4, "pictures show the first 3"), (7, "show the first 3")],
+)
+def test_which_channels_of_an_npz_pictures_show_is_noted(tmp_path, channels, said):
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 8, 8, channels), np.uint8))
+    notes = datasets.read(tmp_path / "a.npz").notes
+    assert (not notes) if said is None else notes[0].endswith(said)
+    if said is not None:
+        with pytest.raises(DataError, match=rf"save `images\[\.\.\., :1\]`.*\(2, 8, 8, {channels}\)"):
+            datasets.read(tmp_path / "a.npz", channels=1)
+
+
 def test_images_are_turned_as_exif_says(tmp_path):
     image = colour(0, 0, 0)
     image.paste((255, 255, 255), (4, 0, 8, 8))  # Dark left, light right.
@@ -948,6 +961,7 @@ def test_points_of_an_npz_stay_as_they_are(tmp_path):
         ({"images": np.array([[["a"]]])}, DataTypeError, "dtype=<U1"),
         ({"images": np.array([[{}]])}, DataError, r"can be read.*holds objects"),
         ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
+        ({"images": np.zeros((2, 7, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
         (
             {"images": np.zeros((2, 8), np.uint8)},
             DataError,

@@ -21,6 +21,8 @@ from kerasgan.datasets.source import Source, check_points
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _IMAGE_KEYS = ("images", "x", "x_train", "x_test")
+# Up to so many rows of images with as many channels as columns are rather channels of square images.
+_MOST_CHANNELS_FIRST = 16
 # The float64 of this much is held at a time.
 _BLOCK_BYTES = 64 * 1024**2
 
@@ -133,7 +135,8 @@ def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
         return images[..., None]
     if images.ndim != 4:
         _refuse("images (n, height, width, channels); reshape them", path, f"shape {images.shape}")
-    if images.shape[1] in (1, 3) and images.shape[3] > 4:
+    _, first, *sides = images.shape
+    if (first in (1, 3) and sides[1] > 4) or first <= _MOST_CHANNELS_FIRST < sides[0] == sides[1]:
         expected = "channels last; these look like channels first: save `images.transpose(0, 2, 3, 1)`"
         _refuse(expected, path, f"shape {images.shape}")
     return images

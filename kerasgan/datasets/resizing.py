@@ -125,7 +125,8 @@ def _smaller(size: Size, pixels: int) -> Size:
 def _convert_channels(images: np.ndarray, channels: int) -> np.ndarray:
     if images.shape[-1] not in (1, 3):
         received = f"channels={channels} for images of shape {images.shape}"
-        raise invalid("channels", "None, because only 1 and 3 channels can be converted", received, DataError)
+        expected = f"None, because only 1 and 3 channels can be converted; or save `images[..., :{channels}]`"
+        raise invalid("channels", expected, received, DataError)
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
     if images.dtype != np.uint8:
