@@ -198,7 +198,9 @@ class Configuration:
     checkpoint_every: int | None = _setting(
         integer(), "Steps between two checkpoints. By default, one with each picture."
     )
-    keep_checkpoints: int = _setting(integer(), "How many of the newest checkpoints to keep.", 3)
+    keep_checkpoints: int = _setting(
+        integer(), "How many of the newest checkpoints to keep; in a run of fewer than 1,000 steps 2 by default.", 3
+    )
     on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
     image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
     channels: int | None = _setting(
