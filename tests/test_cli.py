@@ -804,6 +804,12 @@ def test_a_training_is_divided_into_few_pictures(steps, kept):
 def test_every_model_is_built_of_every_network(model, network):
     if model == "vae" and network not in settings.WITH_ENCODERS:
         with pytest.raises(ValueError, match=f"--model=vae has no encoder for --network={network}: use mlp or dcgan"):
+@pytest.mark.parametrize(("images", "pack", "size"), [(40, 1, 40), (41, 2, 40), (64, 1, 64), (1000, 1, 64)])
+def test_few_images_are_one_batch(images, pack, size):
+    assert configurations.resolve("other", source=source_of(n=images), pack=pack).batch_size == size
+    assert configurations.resolve("other", source=source_of(n=images), batch_size=8).batch_size == 8
+
+
             configurations.resolve("other", model, source=source_of(), network=network)
         return
     source = source_of()
