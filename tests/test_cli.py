@@ -166,6 +166,38 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert 'Model: "discriminator"' in shown
 
 
+def test_images_may_be_oblong_and_have_any_number_of_channels(tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "one.npz"
+    np.savez(tmp_path / "seven.npz", images=np.random.default_rng(0).integers(0, 256, (16, 8, 8, 7), "uint8"))
+    data = (f"--dataset={tmp_path / 'seven.npz'}", "--image_size=6x9", "--fit=pad", "--model=gan")
+    assert main(["train", "--steps=1", *SMALL, *data, f"--workdir={run}"]) == 0
+    shown = capsys.readouterr().out
+    assert "size: 8 x 8 -> 6 x 9 (padded with black, Lanczos)" in shown
+    assert "7 channels, all learned; pictures show the first 3" in shown
+    configuration = configurations.read(run / "config.json")
+    assert (configuration.image_size, configuration.fit) == ((6, 9), "pad")
+    assert data_.read_again(configuration).train.example_shape == (6, 9, 7)
+    assert main(["generate", str(run), "--num_images=1", f"--out={out}"]) == 0
+    assert np.load(out)["images"].shape == (1, 6, 9, 7)
+    error = refused(capsys, "generate", str(run), f"--out={tmp_path / 'folder'}")
+    assert "these have 7. Use a name that ends in .npz" in error
+    assert main(["train", "--dry_run", "--json", f"--from={run}", data[0]]) == 0
+    started = json.loads(capsys.readouterr().out)
+    assert (started["image_size"], started["channels"], started["fit"]) == ([6, 9], None, "crop")
+    assert "has 6x9, and a run keeps" in refused(capsys, "train", f"--from={run}", data[0], "--image_size=9x6")
+
+
+@pytest.mark.parametrize(("text", "value"), [("64", 64), ("48x64", (48, 64)), ("64x64", 64)])
+def test_sizes_of_images_are_read(text, value):
+    assert Flags("inspect").parse([f"--image_size={text}"])[0]["image_size"] == value
+
+
+@pytest.mark.parametrize("text", ["0", "-8", "8x0", "8x", "x8", "8x8x3", "8.5", "8,8", "big"])
+def test_what_is_no_size_of_images_is_refused(capsys, text):
+    error = refused(capsys, "train", f"--image_size={text}")
+    assert "expected a positive integer, or height and width, e.g. 48x64" in error
+
+
 @pytest.mark.slow
 def test_a_rate_that_falls_to_zero_allows_no_more_steps(tmp_path, capsys):
     arguments = ["train", "--steps=3", *SMALL, f"--workdir={tmp_path}"]
@@ -701,7 +733,7 @@ def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
     shown = capsys.readouterr().out
     assert [f"cannot be read: bad{i:02d}.jpg: not an image" in shown for i in range(25)] == [False] + [True] * 24
     assert "cannot be read: bad00.jpg: empty file" in shown
-    assert "sizes      10 x 10 (3), 10 x 11 (2)" in shown
+    assert "sizes      10 x 10 (3), 11 x 10 (2), height x width" in shown
     Image.open(tmp_path / "grid.png").load()
 
 
@@ -772,6 +804,12 @@ def test_the_network_follows_the_size_of_the_images(shape, network):
     assert configurations.resolve("other", source=source_of(shape)).network == network
 
 
+@pytest.mark.parametrize(("images", "pack", "size"), [(40, 1, 40), (41, 2, 40), (64, 1, 64), (1000, 1, 64)])
+def test_few_images_are_one_batch(images, pack, size):
+    assert configurations.resolve("other", source=source_of(n=images), pack=pack).batch_size == size
+    assert configurations.resolve("other", source=source_of(n=images), batch_size=8).batch_size == 8
+
+
 def test_epochs_are_passes_over_the_data():
     # 1000 images are 15 batches of 64 and so 3 steps of 5.
     configuration = configurations.resolve("other", source=source_of(), epochs=30)
@@ -804,12 +842,6 @@ def test_a_training_is_divided_into_few_pictures(steps, kept):
 def test_every_model_is_built_of_every_network(model, network):
     if model == "vae" and network not in settings.WITH_ENCODERS:
         with pytest.raises(ValueError, match=f"--model=vae has no encoder for --network={network}: use mlp or dcgan"):
-@pytest.mark.parametrize(("images", "pack", "size"), [(40, 1, 40), (41, 2, 40), (64, 1, 64), (1000, 1, 64)])
-def test_few_images_are_one_batch(images, pack, size):
-    assert configurations.resolve("other", source=source_of(n=images), pack=pack).batch_size == size
-    assert configurations.resolve("other", source=source_of(n=images), batch_size=8).batch_size == 8
-
-
             configurations.resolve("other", model, source=source_of(), network=network)
         return
     source = source_of()
