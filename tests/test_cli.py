@@ -29,6 +29,7 @@ from kerasgan.cli import data as data_
 from kerasgan.cli.build import build
 from kerasgan.cli.commands import COMMANDS, FORMATS
 from kerasgan.cli.options import Flags
+from kerasgan.datasets import resizing
 from kerasgan.errors import DataError, RunDirError
 from kerasgan.networks import blocks
 
@@ -786,6 +787,7 @@ def test_a_value_of_a_configuration_that_cannot_be_is_named(run, tmp_path, capsy
 
 def test_the_choices_of_a_configuration_are_those_of_the_package():
     assert all(map(settings.SETTINGS["on_non_finite"].kind.holds, health.POLICIES))
+    assert all(map(settings.SETTINGS["fit"].kind.holds, resizing.FITS))
     assert set(settings.NORMALIZATIONS) == set(blocks.NORMALIZATIONS) - {None}
 
 
