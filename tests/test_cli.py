@@ -30,6 +30,7 @@ from kerasgan.cli import data as data_
 from kerasgan.cli.build import build
 from kerasgan.cli.commands import COMMANDS, FORMATS
 from kerasgan.cli.options import Flags
+from kerasgan.datasets import resizing
 from kerasgan.errors import DataError, RunDirError
 from kerasgan.networks import blocks
 
@@ -167,6 +168,38 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert re.search(r"^filters +4$", shown, re.MULTILINE)
     assert 'Model: "generator"' in shown
     assert 'Model: "discriminator"' in shown
+
+
+def test_images_may_be_oblong_and_have_any_number_of_channels(tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "one.npz"
+    np.savez(tmp_path / "seven.npz", images=np.random.default_rng(0).integers(0, 256, (16, 8, 8, 7), "uint8"))
+    data = (f"--dataset={tmp_path / 'seven.npz'}", "--image_size=6x9", "--fit=pad", "--model=gan")
+    assert main(["train", "--steps=1", *SMALL, *data, f"--workdir={run}"]) == 0
+    shown = capsys.readouterr().out
+    assert "size: 8 x 8 -> 6 x 9 (padded with black, Lanczos)" in shown
+    assert "7 channels, all learned; pictures show the first 3" in shown
+    configuration = configurations.read(run / "config.json")
+    assert (configuration.image_size, configuration.fit) == ((6, 9), "pad")
+    assert data_.read_again(configuration).train.example_shape == (6, 9, 7)
+    assert main(["generate", str(run), "--num_images=1", f"--out={out}"]) == 0
+    assert np.load(out)["images"].shape == (1, 6, 9, 7)
+    error = refused(capsys, "generate", str(run), f"--out={tmp_path / 'folder'}")
+    assert "these have 7. Use a name that ends in .npz" in error
+    assert main(["train", "--dry_run", "--json", f"--from={run}", data[0]]) == 0
+    started = json.loads(capsys.readouterr().out)
+    assert (started["image_size"], started["channels"], started["fit"]) == ([6, 9], None, "crop")
+    assert "has 6x9, and a run keeps" in refused(capsys, "train", f"--from={run}", data[0], "--image_size=9x6")
+
+
+@pytest.mark.parametrize(("text", "value"), [("64", 64), ("48x64", (48, 64)), ("64x64", 64)])
+def test_sizes_of_images_are_read(text, value):
+    assert Flags("inspect").parse([f"--image_size={text}"])[0]["image_size"] == value
+
+
+@pytest.mark.parametrize("text", ["0", "-8", "8x0", "8x", "x8", "8x8x3", "8.5", "8,8", "big"])
+def test_what_is_no_size_of_images_is_refused(capsys, text):
+    error = refused(capsys, "train", f"--image_size={text}")
+    assert "expected a positive integer, or height and width, e.g. 48x64" in error
 
 
 @pytest.mark.slow
@@ -718,7 +751,7 @@ def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
     shown = capsys.readouterr().out
     assert [f"cannot be read: bad{i:02d}.jpg: not an image" in shown for i in range(25)] == [False] + [True] * 24
     assert "cannot be read: bad00.jpg: empty file" in shown
-    assert "sizes      10 x 10 (3), 10 x 11 (2)" in shown
+    assert "sizes      10 x 10 (3), 11 x 10 (2), height x width" in shown
     Image.open(tmp_path / "grid.png").load()
 
 
@@ -771,6 +804,7 @@ def test_a_value_of_a_configuration_that_cannot_be_is_named(run, tmp_path, capsy
 
 def test_the_choices_of_a_configuration_are_those_of_the_package():
     assert all(map(settings.SETTINGS["on_non_finite"].kind.holds, health.POLICIES))
+    assert all(map(settings.SETTINGS["fit"].kind.holds, resizing.FITS))
     assert set(settings.NORMALIZATIONS) == set(blocks.NORMALIZATIONS) - {None}
 
 
@@ -789,16 +823,24 @@ def test_the_network_follows_the_size_of_the_images(shape, network):
     assert configurations.resolve("other", source=source_of(shape)).network == network
 
 
+@pytest.mark.parametrize(("images", "pack", "size"), [(40, 1, 40), (41, 2, 40), (64, 1, 64), (1000, 1, 64)])
+def test_few_images_are_one_batch(images, pack, size):
+    assert configurations.resolve("other", source=source_of(n=images), pack=pack).batch_size == size
+    assert configurations.resolve("other", source=source_of(n=images), batch_size=8).batch_size == 8
+
+
 def test_epochs_are_passes_over_the_data():
     # 1000 images are 15 batches of 64 and so 3 steps of 5.
     configuration = configurations.resolve("other", source=source_of(), epochs=30)
-    assert (configuration.steps, configuration.steps_per_epoch, configuration.epochs) == (90, 3, 30)
+    assert configuration.steps == 90
 
 
-@pytest.mark.parametrize("steps", [1, 10, 59, 1000, 123_457])
-def test_a_training_is_divided_into_few_pictures(steps):
+@pytest.mark.parametrize(("steps", "kept"), [(1, 2), (10, 2), (59, 2), (300, 2), (1000, 3), (123_457, 3)])
+def test_a_training_is_divided_into_few_pictures(steps, kept):
     configuration = configurations.resolve("other", source=source_of(), steps=steps)
-    assert configuration.epochs <= 50
+    assert configuration.keep_checkpoints == kept
+    assert configurations.resolve("other", source=source_of(), steps=steps, keep_checkpoints=5).keep_checkpoints == 5
+    assert configuration.epochs <= (20 if steps < 1000 else 40)
     assert configuration.epochs >= min(steps, 20)
     assert (configuration.epochs - 1) * configuration.steps_per_epoch < steps
 

@@ -1,5 +1,6 @@
 import math
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -297,11 +298,17 @@ def test_a_path_that_does_not_exist_is_not_taken_for_a_name(name):
 
 
 @pytest.mark.parametrize(
-    "option", [{"image_size": 0}, {"image_size": 2.5}, {"channels": 2}, {"channels": 4}, {"on_bad_file": "ignore"}]
+    "option",
+    [
+        *({"image_size": size} for size in (0, 2.5, "48x64", True, math.nan, (4,), (8, 0), (8, "8"), (8, 8, 3))),
+        *({"channels": channels} for channels in (2, 4)),
+        *({"fit": fit} for fit in ("stretch", None, ["crop"])),
+        {"on_bad_file": "ignore"},
+    ],
 )
 def test_options_out_of_range_are_named(option):
     ((name, value),) = option.items()
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {re.escape(f'{name}={value!r}')}"):
         datasets.load("digits", **option)
 
 
@@ -579,13 +586,15 @@ def test_a_configuration_that_does_not_exist_is_refused(tmp_path):
         datasets.load("mnist/nope", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(("size", "fit"), [((32, 32), "crop"), *(((24, 40), fit) for fit in resizing.FITS)])
 @pytest.mark.parametrize("shape", [(50, 70, 3), (70, 50, 1), (20, 20, 3)])
-def test_resizing_in_tensorflow_is_that_of_pillow(shape):
+def test_resizing_in_tensorflow_is_that_of_pillow(shape, size, fit):
     # Smooth, so that a shift by half a pixel or the other kernel would show: those differ by 5 levels and more.
     y, x, c = np.meshgrid(*map(np.arange, shape), indexing="ij")
     image = (127 + 60 * np.sin(x / 4 + c) + 60 * np.cos(y / 5)).astype(np.uint8)
-    ours = tfds._fit(tf.constant(image), (32, 32, shape[-1])).numpy()
-    pillow = resizing.fit_images(image[None], 32, None)[0][0]
+    ours = tfds._fit(tf.constant(image), (*size, shape[-1]), fit).numpy()
+    pillow = resizing.fit_images(image[None], size, None, fit)[0][0]
+    assert ours.shape == pillow.shape == (*size, shape[-1])
     assert np.abs(ours.astype(int) - pillow).max() <= 2
 
 
@@ -705,6 +714,41 @@ def test_the_centre_is_cropped(tmp_path):
     assert "resized to 10 x 10: 2" in source.notes
 
 
+# Thirds of black, grey and white, 20 x 60, as images of 10 x 20: what a row and a column of them show.
+FITTED = {
+    "crop": ([0] * 5 + [128] * 10 + [255] * 5, [128] * 10),
+    "pad": ([0] * 7 + [128] * 6 + [255] * 7, [0] + [128] * 7 + [0] * 2),
+    "resize": ([0] * 7 + [128] * 6 + [255] * 7, [128] * 10),
+}
+
+
+@pytest.mark.parametrize("fit", FITTED)
+@pytest.mark.parametrize("kind", ["folder", "npz", "floats"])
+def test_images_of_other_proportions_are_cropped_padded_or_stretched(tmp_path, fit, kind):
+    thirds = np.array([[0, 128, 255]], np.uint8).repeat(20, axis=1).repeat(20, axis=0)
+    write(tmp_path / "images" / "wide.png", thirds)
+    np.savez(tmp_path / "thirds.npz", images=thirds[None] / 255 if kind == "floats" else thirds[None])
+    path = tmp_path / ("images" if kind == "folder" else "thirds.npz")
+    source = datasets.read(path, image_size=(10, 20), fit=fit, keep_depth=kind == "floats")
+    assert source.example_shape == (10, 20, 1)
+    image = (to_levels(source.images) if kind == "floats" else source.images)[0, ..., 0].astype(int)
+    row, column = FITTED[fit]
+    # Lanczos overshoots and blurs where two thirds meet.
+    clear = np.abs(np.diff(row, prepend=row[0])) + np.abs(np.diff(row, append=row[-1])) == 0
+    assert np.abs(image[5] - row)[clear].max() <= 24
+    assert np.abs(image[:, 10] - column).max() <= 3
+    assert any(resizing.FITS[fit] in note for note in source.notes)
+
+
+def test_a_photograph_on_its_side_has_its_upright_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write(tmp_path / "a.png", colour(1, 2, 3, size=(20, 30)), exif=exif)
+    source = datasets.read(tmp_path, image_size=(20, 30))
+    assert source.notes == ("turned or mirrored as EXIF says: 1",)
+    assert datasets.folder.survey(tmp_path)[0] == {(20, 30): 1}
+
+
 def test_resizing_is_antialiased(tmp_path):
     # A checkerboard of single pixels is grey from afar; without antialiasing it stays black or white.
     board = (np.indices((128, 128)).sum(0) % 2 * 255).astype(np.uint8)
@@ -775,6 +819,19 @@ def test_every_mode_becomes_rgb_of_8_bits_and_is_noted(tmp_path, case):
     notes = [line for line in source.notes if not line.startswith("grey, repeated")]
     assert len(notes) == len(words)
     assert all(word in note and note.endswith(": 1") for word, note in zip(words, notes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [(1, None), (2, "pictures show the first"), (3, None), (4, "pictures show the first 3"), (7, "show the first 3")],
+)
+def test_which_channels_of_an_npz_pictures_show_is_noted(tmp_path, channels, said):
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 8, 8, channels), np.uint8))
+    notes = datasets.read(tmp_path / "a.npz").notes
+    assert (not notes) if said is None else notes[0].endswith(said)
+    if said is not None:
+        with pytest.raises(DataError, match=rf"save `images\[\.\.\., :1\]`.*\(2, 8, 8, {channels}\)"):
+            datasets.read(tmp_path / "a.npz", channels=1)
 
 
 def test_images_are_turned_as_exif_says(tmp_path):
@@ -874,6 +931,9 @@ def test_a_folder_too_large_for_memory_is_refused_with_a_size_that_fits(tmp_path
     with pytest.raises(DataError, match=r"`image_size` of at most 12,.*4 images of 20 x 20 x 3"):
         datasets.load(tmp_path, 2)
     assert datasets.read(tmp_path, image_size=12).num_examples == 4
+    with pytest.raises(DataError, match=r"`image_size` of at most \(8, 16\),.*4 images of 10 x 20 x 3"):
+        datasets.load(tmp_path, 2, image_size=(10, 20))
+    assert datasets.read(tmp_path, image_size=(8, 16)).num_examples == 4
 
 
 @pytest.mark.parametrize("channels", [None, 3])
@@ -950,6 +1010,7 @@ def test_points_of_an_npz_stay_as_they_are(tmp_path):
         ({"images": np.array([[["a"]]])}, DataTypeError, "dtype=<U1"),
         ({"images": np.array([[{}]])}, DataError, r"can be read.*holds objects"),
         ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
+        ({"images": np.zeros((2, 7, 32, 32), np.uint8)}, DataError, r"channels first.*transpose\(0, 2, 3, 1\)"),
         (
             {"images": np.zeros((2, 8), np.uint8)},
             DataError,

@@ -79,7 +79,8 @@ def test_all_files_of_a_folder_are_scaled_alike(tmp_path, tops, dtype, suffix):
         expected = np.rint(ramp(0, top, dtype) * (255 / high))
         np.testing.assert_allclose(image[..., 0], expected, atol=1)
     (note,) = source.notes
-    assert note.endswith(f"all scaled by [0, {high:g}] -> [0, 255]: {len(tops)}")
+    levels = "256 levels; all of them with keep_depth"
+    assert note.endswith(f"all scaled by [0, {high:g}] -> [0, 255] ({levels}): {len(tops)}")
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 600), (0, 1000), (0, 4096), (0, 20_000), (30_000, 34_000)])
@@ -121,7 +122,8 @@ def test_a_float_image_beside_bytes_is_scaled_by_its_own_kind_alone(tmp_path):
     write(tmp_path, [ramp(0, 255, np.uint8), ramp(0, 200, np.float32)])
     source = datasets.read(tmp_path)
     assert source.images.max(axis=(1, 2, 3)).tolist() == [255, 200]
-    assert source.notes == ("16 bits or more, from 0 to 200, all scaled by [0, 255] -> [0, 255]: 1",)
+    (note,) = source.notes
+    assert note.startswith("16 bits or more, from 0 to 200, all scaled by [0, 255] -> [0, 255] (256 levels; ")
 
 
 def test_floats_and_integers_that_seem_to_have_other_ranges_are_refused(tmp_path):
@@ -213,6 +215,7 @@ def test_arrays_of_any_numbers_are_scaled(tmp_path, images, expected):
     assert source.images.dtype == np.uint8
     assert source.images.ravel().tolist() == expected
     assert "scaled by [" in source.notes[0]
+    assert ("256 levels; all of them with keep_depth" in source.notes[0]) == (images.dtype != bool)
 
 
 def test_both_splits_of_an_npz_are_scaled_alike(tmp_path):

@@ -31,7 +31,7 @@ def _of_run(*settings: str) -> dict[str, Setting]:
     return {name: SETTINGS[name] for name in settings}
 
 
-_DATA = _of_run("image_size", "data_dir", "value_range", "keep_depth")
+_DATA = _of_run("image_size", "fit", "data_dir", "value_range", "keep_depth")
 
 
 def _images(num_images: int) -> dict[str, Setting]:

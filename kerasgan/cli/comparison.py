@@ -120,7 +120,7 @@ def _measured(runs, summaries):
 def _obstacles(runs, summaries, real):
     """How the values of both were measured differently, in words."""
     a, b = (
-        {"dataset": run.configuration.dataset, "image_size": run.configuration.image_size}
+        {name: getattr(run.configuration, name) for name in ("dataset", "image_size", "fit")}
         | {name: summary.get(name) for name in _HOW}
         for run, summary in zip(runs, summaries, strict=True)
     )

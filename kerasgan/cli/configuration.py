@@ -25,9 +25,11 @@ from kerasgan.cli.settings import (
 )
 from kerasgan.datasets.pipeline import fingerprint
 
-# The most pictures of a run, and how many "epochs" a given number of steps is divided into.
-_MOST_EPOCHS = 50
-_EPOCHS = 40
+# A run is divided into about 20 to 40 parts ("epochs" for `fit`), of 50 steps or more where there are enough. A picture
+# and a checkpoint follow each.
+_FEWEST_PARTS, _MOST_PARTS, _STEPS_OF_PART = 20, 40, 50
+# A run of fewer steps keeps two checkpoints, not three: it can soon be repeated.
+_LONG = 1_000
 # Larger images need convolutions.
 _LARGEST_FOR_MLP = 16
 _NORMALIZATIONS = ("generator_normalization", "discriminator_normalization")
@@ -74,18 +76,20 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
         values["ema_momentum"] = None
     if "augment_probability" in given and not values["augment"]:
         raise ValueError("--augment_probability needs --augment, e.g. --augment=color,translation,cutout.")
+    if "batch_size" not in given and source.num_examples >= values["pack"]:
+        values["batch_size"] = min(values["batch_size"], source.num_examples // values["pack"] * values["pack"])
     _check_pack(values["batch_size"], values["pack"], values["conditional"])
-    natural = max(1, source.num_examples // values["batch_size"] // values["n_critic"])
     if epochs is not None:
-        values["steps"] = epochs * natural
-    values["steps_per_epoch"] = _steps_per_epoch(values["steps"], natural)
+        values["steps"] = epochs * max(1, source.num_examples // values["batch_size"] // values["n_critic"])
+    values["steps_per_epoch"] = _steps_per_part(values["steps"])
+    if "keep_checkpoints" not in given and values["steps"] < _LONG:
+        values["keep_checkpoints"] = 2
     return Configuration.from_json(values)
 
 
-def _steps_per_epoch(steps, natural):
-    """The data's own epochs where there are 20 to 50 of them, else about 40 equal parts of the run."""
-    fits = _EPOCHS // 2 <= math.ceil(steps / natural) <= _MOST_EPOCHS
-    return natural if fits else math.ceil(steps / _EPOCHS)
+def _steps_per_part(steps):
+    parts = min(_MOST_PARTS, max(_FEWEST_PARTS, steps // _STEPS_OF_PART))
+    return math.ceil(steps / parts)
 
 
 def _check(given, epochs, model, network, source):

@@ -21,6 +21,11 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
+    if not points and write is _write_folder and model.image_shape[-1] not in (1, 3):
+        raise ValueError(
+            f"--out={out}: a folder of PNGs needs images of 1 or 3 channels, and these have {model.image_shape[-1]}. "
+            "Use a name that ends in .npz, which holds all channels, or in .png, which shows the first."
+        )
     count = flags["num_images"]
     labels = None if given is None else np.resize(given, count)
     seeds = flags["seed"] + np.arange(count)

@@ -21,7 +21,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")
-    names = ("image_size", "data_dir", "value_range", "keep_depth")
+    names = ("image_size", "fit", "data_dir", "value_range", "keep_depth")
     given = {name: flags[name] for name in names if flags[name] is not None}
     with announced(f"reading {dataset}"):
         source = datasets.read(dataset, on_bad_file="skip", **given)
@@ -47,9 +47,9 @@ def _report(source, sizes, bad):
     points = source.images.ndim == 2
     lines = [("dataset", source.name), ("points" if points else "images", f"{source.num_examples:,}")]
     if sizes:
-        common = ", ".join(f"{w} x {h} ({n:,})" for (w, h), n in sizes.most_common(_SIZES_LISTED))
+        common = ", ".join(f"{h} x {w} ({n:,})" for (h, w), n in sizes.most_common(_SIZES_LISTED))
         more = f", and {len(sizes) - _SIZES_LISTED} others" if len(sizes) > _SIZES_LISTED else ""
-        lines.append(("sizes", f"{common}{more}"))
+        lines.append(("sizes", f"{common}{more}, height x width"))
     if points:
         lines.append(("dimension", source.example_shape[0]))
     else:

@@ -20,6 +20,7 @@ class Kind:
         parse: Reads the text of a flag; None means the same as leaving the flag out.
         listing: What `--help` adds to the explanation of the setting.
         automatic: The text of a flag that means the same as leaving it out, if there is one.
+        separator: What stands between the values of a tuple in the text of a flag.
     """
 
     placeholder: str
@@ -28,6 +29,11 @@ class Kind:
     parse: Callable[[str], typing.Any] = str
     listing: str = ""
     automatic: str = ""
+    separator: str = ","
+
+    def text(self, value: typing.Any) -> str:
+        """A value as the text of a flag."""
+        return self.separator.join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
 BOOLEAN = Kind("", "true or false", lambda value: isinstance(value, bool))
@@ -85,6 +91,21 @@ def classes() -> Kind:
 
     parse = lambda text: tuple(int(part) if part.isdecimal() else part for part in map(str.strip, text.split(",")))
     return Kind("CLASS,...", "a list of classes, by number or by name, e.g. 0,3 or daisy,tulips", holds, parse)
+
+
+def size() -> Kind:
+    """The side of a square, or a tuple of height and width that differ."""
+
+    def holds(value):
+        sides = value if isinstance(value, tuple) else (value, value)
+        return len(sides) == 2 and all(_is_integer(side, 1) for side in sides)
+
+    def parse(text):
+        height, width = map(int, text.split("x")) if "x" in text else (int(text), int(text))
+        return height if height == width else (height, width)
+
+    expected = "a positive integer, or height and width, e.g. 48x64"
+    return Kind("N|HxW", expected, holds, parse, separator="x")
 
 
 def interval() -> Kind:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from kerasgan import datasets, serving
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import read_json, trained
-from kerasgan.cli.settings import MODELS, Configuration
+from kerasgan.cli.settings import MODELS, SETTINGS, Configuration
+from kerasgan.datasets import resizing
 
 # What the networks and their objective are: a run that starts from a model keeps them.
 _KEPT = (
@@ -47,14 +48,13 @@ class Pretrained:
     def kept(self) -> dict[str, typing.Any]:
         """The settings of a run that starts from the model, where it has no choice."""
         settings = {name: getattr(self.configuration, name) for name in _KEPT}
-        square = len(self.image_shape) == 3 and self.image_shape[0] == self.image_shape[1]
-        settings["image_size"] = self.image_shape[0] if square else None
-        settings["channels"] = self.image_shape[-1] if len(self.image_shape) == 3 and self._converts else None
+        if len(self.image_shape) == 3:
+            height, width, channels = self.image_shape
+            settings["image_size"] = resizing.as_argument((height, width))
+            settings["channels"] = channels if channels in (1, 3) else None
+        else:
+            settings["image_size"] = settings["channels"] = None
         return settings
-
-    @property
-    def _converts(self):
-        return self.image_shape[-1] in (1, 3)
 
     @property
     def shape(self) -> str:
@@ -74,8 +74,8 @@ class Pretrained:
         for name, value in given.items():
             if name in kept and value != shown[name]:
                 raise ValueError(
-                    f"--{name}={_flag(value)}: the model in --from={self.path} has {_flag(shown[name])}, and a run "
-                    f"keeps the networks that it starts from. Leave out --{name}, or --from."
+                    f"--{name}={_flag(name, value)}: the model in --from={self.path} has {_flag(name, shown[name])}, "
+                    f"and a run keeps the networks that it starts from. Leave out --{name}, or --from."
                 )
         return given | {name: value for name, value in kept.items() if value is not None}
 
@@ -130,8 +130,8 @@ class Pretrained:
             print(f"           new label embeddings: {num_classes} classes instead of {self.num_classes}")
 
 
-def _flag(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else f"{value}"
+def _flag(name, value):
+    return "none" if value is None else SETTINGS[name].kind.text(value)
 
 
 def read(path: str, workdir: pathlib.Path | None = None) -> Pretrained:

@@ -10,7 +10,19 @@ import typing
 from collections.abc import Mapping
 
 from kerasgan import papers, recipes
-from kerasgan.cli.kinds import BOOLEAN, Kind, choice, integer, integers, interval, names, number, probability, text
+from kerasgan.cli.kinds import (
+    BOOLEAN,
+    Kind,
+    choice,
+    integer,
+    integers,
+    interval,
+    names,
+    number,
+    probability,
+    size,
+    text,
+)
 
 MODELS = {
     "wgan_gp": papers.WGAN_GP,
@@ -67,13 +79,12 @@ class Setting:
         """The help, with the choices and with the defaults of the datasets."""
         datasets: dict[str, list[str]] = {}
         for dataset, value in self._by_dataset.items():
-            datasets.setdefault(_shown(value), []).append(dataset)
-        defaults = [_shown(self.default), *(f"{value} for {', '.join(names)}" for value, names in datasets.items())]
+            datasets.setdefault(self.kind.text(value), []).append(dataset)
+        defaults = [
+            self.kind.text(self.default),
+            *(f"{value} for {', '.join(names)}" for value, names in datasets.items()),
+        ]
         return self.help + self.kind.listing + (f" By default {'; '.join(defaults)}." if datasets else "")
-
-
-def _shown(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
 IMAGES = "images above 16 pixels"
@@ -154,7 +165,9 @@ class Configuration:
         128,
         {"digits": 32} | dict.fromkeys(_POINTS, 2) | {_OF_RECIPE: _RECIPE.latent_dim},
     )
-    batch_size: int = _setting(integer(), "Images per update.", 64, dict.fromkeys(_POINTS, 256))
+    batch_size: int = _setting(
+        integer(), "Images per update; fewer where the data hold fewer.", 64, dict.fromkeys(_POINTS, 256)
+    )
     n_critic: int = _setting(
         integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
     )
@@ -198,9 +211,21 @@ class Configuration:
     checkpoint_every: int | None = _setting(
         integer(), "Steps between two checkpoints. By default, one with each picture."
     )
-    keep_checkpoints: int = _setting(integer(), "How many of the newest checkpoints to keep.", 3)
+    keep_checkpoints: int = _setting(
+        integer(), "How many of the newest checkpoints to keep; in a run of fewer than 1,000 steps 2 by default.", 3
+    )
     on_non_finite: str = _setting(choice("raise", "skip"), "On NaN or infinity: stop, or skip the update.", "raise")
-    image_size: int | None = _setting(integer(), "Side of the square images in pixels. By default that of the data.")
+    image_size: int | tuple[int, ...] | None = _setting(
+        size(),
+        "Size of the images in pixels: the side of squares, or height x width, e.g. 48x64. By default that of the "
+        "data where all are one square of at most 128 pixels, or an .npz file; else 64.",
+    )
+    fit: str = _setting(
+        choice("crop", "pad", "resize"),
+        "What to do with images of other proportions: crop the centre, pad with black, or resize, which stretches "
+        "them.",
+        "crop",
+    )
     channels: int | None = _setting(
         choice(1, 3, automatic="auto"), "Channels of the images: 1 for grey, 3 for colour. auto: those of the data."
     )
@@ -269,4 +294,4 @@ def _public(field):
 SETTINGS: dict[str, Setting] = {_public(f.name): f.metadata["setting"] for f in dataclasses.fields(Configuration)}
 OPTIONAL = {_public(f.name) for f in dataclasses.fields(Configuration) if type(None) in typing.get_args(f.type)}
 # Those that say how a dataset is read.
-DATASET_OPTIONS = ("image_size", "channels", "data_dir", "on_bad_file", "value_range", "keep_depth")
+DATASET_OPTIONS = ("image_size", "fit", "channels", "data_dir", "on_bad_file", "value_range", "keep_depth")

@@ -7,12 +7,22 @@ import numpy as np
 
 from kerasgan import archives
 from kerasgan.datasets.advice import Form, check_finite, checked_labels
-from kerasgan.datasets.resizing import MEMORY_LIMIT, fit_images
-from kerasgan.datasets.scaling import clipped_share, described, finished, to_levels, usual_range, warn_of_clipping
+from kerasgan.datasets.resizing import MEMORY_LIMIT, Size, fit_images
+from kerasgan.datasets.scaling import (
+    REDUCED,
+    clipped_share,
+    described,
+    finished,
+    to_levels,
+    usual_range,
+    warn_of_clipping,
+)
 from kerasgan.datasets.source import Source, check_points
 from kerasgan.errors import DataError, DataTypeError, invalid
 
 _IMAGE_KEYS = ("images", "x", "x_train", "x_test")
+# Up to so many rows of images with as many channels as columns are rather channels of square images.
+_MOST_CHANNELS_FIRST = 16
 # The float64 of this much is held at a time.
 _BLOCK_BYTES = 64 * 1024**2
 
@@ -21,8 +31,9 @@ def read(
     path: pathlib.Path,
     *,
     split: str,
-    image_size: int | None,
+    size: Size | None,
     channels: int | None,
+    fit: str = "crop",
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
 ) -> Source:
@@ -44,12 +55,12 @@ def read(
     if images.dtype.kind == "f":
         check_finite(images, Form(images="images"))
         if images.ndim == 2:
-            check_points(str(path), image_size, channels)
+            check_points(str(path), size, channels, fit)
             return Source(str(path), images.astype(np.float32), labels)
     others = [arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype]
     images, notes = _scaled(images, others, value_range, keep_depth)
-    images, more = fit_images(_as_nhwc(path, images), image_size, channels)
-    return Source(str(path), images, labels, None, (*notes, *more))
+    images, more = fit_images(_as_nhwc(path, images), size, channels, fit)
+    return Source(str(path), images, labels, None, (*notes, *more, *_channel_notes(images.shape[-1])))
 
 
 def _refuse(expected, path, received, kind=DataError):
@@ -105,9 +116,18 @@ def _scaled(images, others, value_range, keep_depth):
     elif images.dtype == np.uint8:
         warn_of_clipping([clipped_share(images, value_range)], value_range)
     note = f"{images.dtype} from {images.min():g} to {images.max():g}, scaled by {described(value_range, keep_depth)}"
+    if images.dtype.itemsize > 1 and not keep_depth:
+        note += f" ({REDUCED})"
     parts = min(len(images), 1 + images.size * 8 // _BLOCK_BYTES)
     levels = np.concatenate([to_levels(part, value_range) for part in np.array_split(images, parts)])
     return finished(levels, keep_depth), (note,)
+
+
+def _channel_notes(channels):
+    """What pictures show of images that are neither grey nor colour."""
+    if channels in (1, 3):
+        return ()
+    return (f"{channels} channels, all learned; pictures show the first{' 3' if channels > 3 else ''}",)
 
 
 def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
@@ -115,7 +135,8 @@ def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
         return images[..., None]
     if images.ndim != 4:
         _refuse("images (n, height, width, channels); reshape them", path, f"shape {images.shape}")
-    if images.shape[1] in (1, 3) and images.shape[3] > 4:
+    _, first, *sides = images.shape
+    if (first in (1, 3) and sides[1] > 4) or first <= _MOST_CHANNELS_FIRST < sides[0] == sides[1]:
         expected = "channels last; these look like channels first: save `images.transpose(0, 2, 3, 1)`"
         _refuse(expected, path, f"shape {images.shape}")
     return images

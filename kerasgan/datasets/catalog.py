@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasgan.datasets import arrays, folder, pipeline, synthetic, tfds
 from kerasgan.datasets.resizing import fit_images
-from kerasgan.datasets.source import Source, check_image_options, check_only_split, check_points
+from kerasgan.datasets.source import Source, check_image_options, check_only_split, check_points, checked_size
 from kerasgan.errors import DataError, checked_range, invalid
 
 _POINTS: dict[str, Callable] = {"ring": synthetic.ring, "grid": synthetic.grid, "swiss_roll": synthetic.swiss_roll}
@@ -22,12 +22,13 @@ def read(
     name_or_path: str | os.PathLike,
     *,
     split: str = "train",
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     data_dir: str | os.PathLike | None = None,
     on_bad_file: str = "raise",
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
+    fit: str = "crop",
 ) -> Source:
     """Reads a whole dataset into memory.
 
@@ -39,9 +40,9 @@ def read(
             file; or a name of TensorFlow Datasets such as `"mnist"`, `"cifar10"` or `"name/config"`, which is
             downloaded if needed.
         split: `"train"`, `"test"`, or what TensorFlow Datasets understands, such as `"train[:10%]"`.
-        image_size: Side of the square images in pixels: the centre is cropped, then resized with antialiasing.
-            Defaults to the size of the images if all are one square of at most 128 pixels, else to 64; images of an
-            `.npz` file keep their size.
+        image_size: Size in pixels that all images are resized to, with antialiasing: the side of a square, or
+            `(height, width)`. Defaults to the size of the images if all are one square of at most 128 pixels, else to
+            64; images of an `.npz` file keep their size.
         channels: 1 or 3. Defaults to those of the images; a folder is grey if every file is.
         data_dir: Where TensorFlow Datasets keeps its data. Defaults to its own default.
         on_bad_file: `"raise"`, or `"skip"` to leave out image files that cannot be read, and note it.
@@ -51,15 +52,17 @@ def read(
             highest if they fill less than half of that.
         keep_depth: Whether images of a folder or an `.npz` file become float32 in [-1, 1] with all their levels
             instead of 256 levels.
+        fit: What is done to images of other proportions than `image_size`: `"crop"` cuts off what is too long, alike
+            on both sides; `"pad"` adds black bars; `"resize"` stretches them.
 
     Raises:
         DataError: There is no such dataset, or it cannot be trained on.
     """
-    check_image_options(image_size, channels)
+    check_image_options(fit, channels)
     if on_bad_file not in ("raise", "skip"):
         raise invalid("on_bad_file", "'raise' or 'skip'", f"on_bad_file={on_bad_file!r}")
     name = os.fspath(name_or_path)
-    options: dict[str, Any] = {"split": split, "image_size": image_size, "channels": channels}
+    options: dict[str, Any] = {"split": split, "size": checked_size(image_size), "channels": channels, "fit": fit}
     path = _existing_path(name)
     if path is None:
         _check_bytes(name, value_range, keep_depth)
@@ -78,7 +81,7 @@ def load(
     *,
     labels: bool = False,
     split: str = "train",
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     seed: int = 0,
     shuffle: bool = True,
@@ -88,6 +91,7 @@ def load(
     on_bad_file: str = "raise",
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
+    fit: str = "crop",
 ) -> tf.data.Dataset:
     """One epoch of a dataset, ready for `fit`: float32 images in [-1, 1], in batches of one static shape.
 
@@ -95,7 +99,7 @@ def load(
     The last `n % batch_size` examples of an epoch are left out, different ones each time. Points are not rescaled.
 
     Args:
-        name_or_path, split, image_size, channels, data_dir, on_bad_file, value_range, keep_depth: See `read`.
+        name_or_path, split, image_size, channels, data_dir, on_bad_file, value_range, keep_depth, fit: See `read`.
         batch_size: Examples per batch. Defaults to `64`.
         labels: Whether elements are `(images, labels)`, labels int32, instead of images.
         seed, shuffle, flip, dequantize: See `from_arrays`.
@@ -110,28 +114,28 @@ def load(
     TensorShape([32, 8, 8, 1])
     """
     name = os.fspath(name_or_path)
-    size: dict[str, Any] = {"split": split, "image_size": image_size, "channels": channels}
+    size: dict[str, Any] = {"size": checked_size(image_size), "channels": channels, "fit": fit}
     batching: dict[str, Any] = {"seed": seed, "shuffle": shuffle, "flip": flip, "dequantize": dequantize}
-    check_image_options(image_size, channels)
+    check_image_options(fit, channels)
     if name not in NAMES and _existing_path(name) is None:
         _check_bytes(name, value_range, keep_depth)
         builder = _tfds_builder(name, data_dir)
         tfds.prepare(builder, split)
-        if not tfds.fits_in_memory(builder, **size):
-            return tfds.stream(builder, batch_size=batch_size, labels=labels, **size, **batching)
+        if not tfds.fits_in_memory(builder, split, size["size"], channels):
+            return tfds.stream(builder, split, batch_size=batch_size, labels=labels, **size, **batching)
     files: dict[str, Any] = {"on_bad_file": on_bad_file, "value_range": value_range, "keep_depth": keep_depth}
-    source = read(name, data_dir=data_dir, **size, **files)
+    source = read(name, split=split, image_size=image_size, channels=channels, data_dir=data_dir, fit=fit, **files)
     if labels and source.labels is None:
         expected = f"False, because {name!r} has no labels; or put each class in a sub-folder of its own"
         raise invalid("labels", expected, "labels=True", DataError)
     return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
 
 
-def _built_in(name, *, split, image_size, channels, data_dir):
+def _built_in(name, *, split, size, channels, fit, data_dir):
     if name != "stacked_mnist":
         check_only_split(name, split)
     if name in _POINTS:
-        check_points(name, image_size, channels)
+        check_points(name, size, channels, fit)
         return Source(name, *_POINTS[name]())
     if name == "digits":
         images, labels = _digits()
@@ -139,7 +143,7 @@ def _built_in(name, *, split, image_size, channels, data_dir):
     else:
         images, labels = synthetic.stacked_mnist(split=split, data_dir=data_dir)
         class_names = tuple(f"{k:03d}" for k in range(1000))
-    images, notes = fit_images(images, image_size, channels)
+    images, notes = fit_images(images, size, channels, fit)
     return Source(name, images, labels, class_names, notes)
 
 

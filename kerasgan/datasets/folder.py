@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasgan.datasets import image_files, scaling
 from kerasgan.datasets.image_files import FORMATS, UNREADABLE, Extent, Header
-from kerasgan.datasets.resizing import check_memory, default_size
+from kerasgan.datasets.resizing import FITS, Size, check_memory, default_size, other_proportions, shown
 from kerasgan.datasets.source import Source, check_only_split
 from kerasgan.errors import DataError, invalid
 
@@ -23,8 +23,9 @@ def read(
     root: Path,
     *,
     split: str,
-    image_size: int | None,
+    size: Size | None,
     channels: int | None,
+    fit: str = "crop",
     on_bad_file: str = "raise",
     value_range: tuple[float, float] | None = None,
     keep_depth: bool = False,
@@ -33,9 +34,9 @@ def read(
 
     Every mode becomes grey or RGB: turned as EXIF says, transparency on white, palettes looked up, CMYK converted, the
     first frame of animations. Images of more than 8 bits ("deep") are scaled alike, by the values of all of them (see
-    `scaling.usual_range`) or by `value_range`; 8-bit images beside them keep [0, 255]. The centre is cropped and
-    resized by Lanczos. `Source.notes` counts each of these. There are labels if every image lies in exactly one level
-    of sub-folders.
+    `scaling.usual_range`) or by `value_range`; 8-bit images beside them keep [0, 255]. All are brought to one size (see
+    `resizing.fit_image`). `Source.notes` counts each of these. There are labels if every image lies in exactly one
+    level of sub-folders.
 
     Raises:
         DataError: There is no image, or one that cannot be read (it names them), or they take more than 8 GiB.
@@ -49,7 +50,7 @@ def read(
     total = len(paths)
     headers, bad = _headers(paths)
     paths = list(headers)
-    size = image_size or (default_size({headers[path].size[::-1] for path in paths}) if paths else 1)
+    size = size or (default_size({headers[path].size for path in paths}) if paths else (1, 1))
     channels = channels or (1 if all(headers[path].grey for path in paths) else 3)
     check_memory(len(paths), size, channels, 4 if keep_depth else 1)
     extents, unscalable = _extents(headers)
@@ -57,12 +58,13 @@ def read(
     paths = [path for path in paths if path not in bad]
     range_ = value_range or _common_range(root, extents, len(paths))
     everywhere = value_range is not None and not extents
-    images, clipped, undecodable = _decode_all(paths, size, channels, keep_depth, range_, everywhere)
+    decoding = size, channels, range_, everywhere, fit
+    images, clipped, undecodable = _decode_all(paths, decoding, keep_depth)
     bad |= undecodable
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
     labels, class_names = _labels(root, paths)
-    notes = _notes([headers[path] for path in paths], size, channels) + _class_notes(root, paths, class_names)
+    notes = _notes([headers[path] for path in paths], size, channels, fit) + _class_notes(root, paths, class_names)
     deep = [extents[path] for path in paths if path in extents]
     notes += _range_notes(range_, deep, clipped, value_range is not None, keep_depth)
     if everywhere:
@@ -77,11 +79,11 @@ def read(
 def survey(root: Path) -> tuple[collections.Counter, dict[str, str]]:
     """Looks at every image below a folder and keeps none.
 
-    Returns: The number of images of each size `(width, height)`, and by file name what is wrong with those that cannot
+    Returns: The number of images of each size `(height, width)`, and by file name what is wrong with those that cannot
         be read.
     """
     headers, bad = _headers(_find(root)[0])
-    _, undecodable = _in_threads(lambda path: image_files.decode(path, 8, 3, (0, 1), False), list(headers))
+    _, undecodable = _in_threads(lambda path: image_files.decode(path, (8, 8), 3, (0, 1), False), list(headers))
     bad |= undecodable | _extents(headers)[1]
     sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
     return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
@@ -130,13 +132,14 @@ def _in_threads(function: Callable, paths: list[Path]) -> tuple[dict, dict[Path,
     return results, {path: reason for path, (ok, reason) in outcomes.items() if not ok}
 
 
-def _decode_all(paths, size, channels, keep_depth, range_, everywhere):
+def _decode_all(paths, decoding, keep_depth):
     """The images that can be decoded, the share of clipped pixels of each, and what is wrong with the others."""
-    images = np.empty((len(paths), size, size, channels), np.float32 if keep_depth else np.uint8)
+    size, channels, *_ = decoding
+    images = np.empty((len(paths), *size, channels), np.float32 if keep_depth else np.uint8)
     rows = {path: row for row, path in enumerate(paths)}
 
     def decode(path):
-        levels, clipped = image_files.decode(path, size, channels, range_, everywhere)
+        levels, clipped = image_files.decode(path, *decoding)
         images[rows[path]] = scaling.finished(levels, keep_depth)
         return clipped
 
@@ -202,13 +205,14 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _notes(headers: list[Header], size: int, channels: int) -> list[str]:
+def _notes(headers: list[Header], size: Size, channels: int, fit: str) -> list[str]:
     counts = collections.Counter(conversion for header in headers for conversion in header.conversions)
     grey = sum(header.grey for header in headers)
     counts["grey, repeated to three channels"] = grey if channels == 3 else 0
     counts["colour, to grey"] = len(headers) - grey if channels == 1 else 0
-    counts["not square, centre cropped"] = sum(header.size[0] != header.size[1] for header in headers)
-    counts[f"resized to {size} x {size}"] = sum(header.size != (size, size) for header in headers)
+    proportions = "not square" if size[0] == size[1] else "of other proportions"
+    counts[f"{proportions}, {FITS[fit]}"] = sum(other_proportions(header.size, size) for header in headers)
+    counts[f"resized to {shown(size)}"] = sum(header.size != size for header in headers)
     return [f"{conversion}: {count}" for conversion, count in counts.items() if count]
 
 
@@ -216,8 +220,9 @@ def _range_notes(range_, deep, clipped, given, keep_depth):
     """The range by which files were scaled, and how many have values outside it."""
     notes, total, scaled = [], len(clipped), scaling.described(range_, keep_depth)
     if deep:
+        reduced = "" if keep_depth else f" ({scaling.REDUCED})"
         low, high = min(extent.low for extent in deep), max(extent.high for extent in deep)
-        notes.append(f"16 bits or more, from {low:g} to {high:g}, all scaled by {scaled}: {len(deep)}")
+        notes.append(f"16 bits or more, from {low:g} to {high:g}, all scaled by {scaled}{reduced}: {len(deep)}")
     elif given:
         notes.append(f"all scaled by {scaled}")
     if 0 < len(deep) < total and given:

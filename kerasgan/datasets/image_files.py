@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageFile, ImageOps
 
 from kerasgan.datasets import scaling
-from kerasgan.datasets.resizing import LUMA, crop_and_resize
+from kerasgan.datasets.resizing import LUMA, Size, fit_image
 
 # Only these decoders are tried: some of Pillow's others start programs.
 FORMATS = {
@@ -38,13 +38,13 @@ class Header(NamedTuple):
     """What a file says of itself before its pixels are decoded.
 
     Args:
-        size: Width and height.
+        size: Height and width, upright.
         grey: Whether there are no colours.
         deep: Whether pixels have more than 8 bits.
         conversions: What `decode` will convert, in the words of the notes.
     """
 
-    size: tuple[int, int]
+    size: Size
     grey: bool
     deep: bool
     conversions: tuple[str, ...]
@@ -63,7 +63,9 @@ def header(path: pathlib.Path) -> Header:
     with _open(path) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"too large: {image.width} x {image.height}, the limit is {MAX_PIXELS / 1e6:g} megapixels")
-        return Header(image.size, _is_grey(image), _is_deep(image), tuple(_conversions(image, path)))
+        grey, deep, conversions = _is_grey(image), _is_deep(image), tuple(_conversions(image, path))
+        # Last, because to read its EXIF may load a PNG, which then no longer says how deep it is.
+        return Header(_upright_size(image), grey, deep, conversions)
 
 
 def extent(path: pathlib.Path) -> Extent:
@@ -77,17 +79,18 @@ def extent(path: pathlib.Path) -> Extent:
 
 
 def decode(
-    path: pathlib.Path, size: int, channels: int, range_: tuple[float, float], everywhere: bool
+    path: pathlib.Path, size: Size, channels: int, range_: tuple[float, float], everywhere: bool, fit: str = "crop"
 ) -> tuple[np.ndarray, float]:
-    """Grey levels `(size, size, channels)`, uint8 or (deep files) float32, and the share of clipped pixels.
+    """Grey levels `(*size, channels)`, uint8 or (deep files) float32, and the share of clipped pixels.
 
     Args:
+        size, fit: As in `fit_image`.
         range_: The values that become black and white, in deep files, and `everywhere` in 8-bit files too.
     """
     clipped = 0.0
     with _open(path) as image:
         # A JPEG decodes faster at 1/2, 1/4 or 1/8; twice the target still leaves the last step to Lanczos.
-        image.draft(None, (2 * size, 2 * size))
+        image.draft(None, (2 * max(size), 2 * max(size)))
         if _is_deep(image):
             pixels, opacity = _deep_pixels(image, path)
             levels, clipped = scaling.to_levels(pixels, range_), scaling.clipped_share(pixels, range_)
@@ -102,8 +105,8 @@ def decode(
                 table = np.rint(scaling.to_levels(np.arange(256), range_)).astype(int).tolist()
                 plane = plane.point(table * len(plane.getbands()))
             planes = [plane]
-        planes = [plane if plane.size == (size, size) else crop_and_resize(plane, size) for plane in planes]
-        levels = np.concatenate([np.asarray(plane).reshape(size, size, -1) for plane in planes], axis=-1)
+        planes = [fit_image(plane, size, fit) for plane in planes]
+        levels = np.concatenate([np.asarray(plane).reshape(*size, -1) for plane in planes], axis=-1)
         return (np.repeat(levels, channels, axis=-1) if levels.shape[-1] < channels else levels), clipped
 
 
@@ -139,6 +142,11 @@ def _is_deep_colour(image: ImageFile.ImageFile) -> bool:
 
 def _is_turned(image: ImageFile.ImageFile) -> bool:
     return image.getexif().get(_ORIENTATION, 1) != 1
+
+
+def _upright_size(image: ImageFile.ImageFile) -> Size:
+    on_its_side = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    return image.size if on_its_side else (image.height, image.width)
 
 
 def _conversions(image: ImageFile.ImageFile, path: pathlib.Path) -> Iterator[str]:

@@ -67,6 +67,10 @@ def warn_of_clipping(shares: list[float], range_: tuple[float, float]) -> None:
         )
 
 
+# What a note adds about images of more than 8 bits, unless they keep their depth.
+REDUCED = "256 levels; all of them with keep_depth"
+
+
 def finished(levels: np.ndarray, keep_depth: bool) -> np.ndarray:
     """Grey levels -> uint8, or float32 in [-1, 1] with `keep_depth`."""
     if keep_depth:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import textwrap
+from typing import Any
 
 import numpy as np
 
+from kerasgan.datasets.resizing import FITS, Size, as_argument
 from kerasgan.errors import DataError, checked_integer, invalid
 
 
@@ -51,10 +53,26 @@ class Source:
         return len(self.class_names) if self.class_names else int(self.labels.max()) + 1
 
 
-def check_image_options(image_size: int | None, channels: int | None) -> None:
-    """Refuses sizes and numbers of channels that no reader supports."""
-    if image_size is not None:
-        checked_integer("image_size", image_size, advice=", the side of the square images")
+def checked_size(image_size: Any) -> Size | None:
+    """Returns the height and width for `image_size`, which is the side of a square, such a pair, or None.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if image_size is None:
+        return None
+    try:
+        height, width = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+        return checked_integer("image_size", height), checked_integer("image_size", width)
+    except ValueError:
+        expected = "a positive integer, the side of square images, or a pair (height, width), e.g. (48, 64)"
+        raise invalid("image_size", expected, f"image_size={image_size!r}") from None
+
+
+def check_image_options(fit: Any, channels: Any) -> None:
+    """Refuses ways of resizing and numbers of channels that no reader supports."""
+    if not (isinstance(fit, str) and fit in FITS):
+        raise invalid("fit", f"one of {', '.join(map(repr, FITS))}", f"fit={fit!r}")
     if channels not in (None, 1, 3):
         raise invalid("channels", "1 (grey), 3 (RGB) or None (unchanged)", f"channels={channels!r}")
 
@@ -65,8 +83,11 @@ def check_only_split(name: str, split: str) -> None:
         raise invalid("split", f"'train', the only split of {name!r}", f"split={split!r}", DataError)
 
 
-def check_points(name: str, image_size: int | None, channels: int | None) -> None:
+def check_points(name: str, size: Size | None, channels: int | None, fit: str) -> None:
     """Refuses image options for a dataset of points."""
-    for argument, value in (("image_size", image_size), ("channels", channels)):
-        if value is not None:
-            raise invalid(argument, f"None: {name!r} holds points, not images", f"{argument}={value}", DataError)
+    defaults = {"image_size": None, "channels": None, "fit": "crop"}
+    values = {"image_size": as_argument(size), "channels": channels, "fit": fit}
+    for argument, default in defaults.items():
+        if (value := values[argument]) != default:
+            expected = f"{default!r}: {name!r} holds points, not images"
+            raise invalid(argument, expected, f"{argument}={value!r}", DataError)

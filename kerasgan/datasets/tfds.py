@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from kerasgan.datasets import pipeline, reachability
-from kerasgan.datasets.resizing import DEFAULT_IMAGE_SIZE, default_size
+from kerasgan.datasets.resizing import DEFAULT_IMAGE_SIZE, Size, default_size, described
 from kerasgan.datasets.source import Source
 from kerasgan.errors import DataError, invalid
 
@@ -97,20 +97,22 @@ def _has_downloaded(builder, urls):
     return any(url in note for note in notes for url in urls)
 
 
-def read(builder: Builder, *, split: str, image_size: int | None = None, channels: int | None = None) -> Source:
+def read(
+    builder: Builder, *, split: str, size: Size | None = None, channels: int | None = None, fit: str = "crop"
+) -> Source:
     """Reads a split into memory: its features `image` and, if there is one, `label`."""
     prepare(builder, split)
-    shape, count = _target_shape(builder, image_size, channels), _num_examples(builder, split)
-    if not fits_in_memory(builder, split, image_size, channels):
-        size = count * math.prod(shape) / 1024**3
+    shape, count = _target_shape(builder, size, channels), _num_examples(builder, split)
+    if not fits_in_memory(builder, split, size, channels):
+        needed = count * math.prod(shape) / 1024**3
         expected = (
             f"a dataset of at most {MEMORY_LIMIT / 1024**3:g} GiB: stream it with `load`, or use a smaller `image_size`"
         )
-        received = f"{builder.name!r}, {size:.1f} GiB as {count} images of shape {shape}"
+        received = f"{builder.name!r}, {needed:.1f} GiB as {count} images of shape {shape}"
         raise invalid("name_or_path", expected, received, DataError)
     images, labels = np.empty((count, *shape), np.uint8), np.empty(count, np.int32)
     start = 0
-    batches = pipeline.untuned(_examples(builder, split, shape, labels=True).batch(256).prefetch(2))
+    batches = pipeline.untuned(_examples(builder, split, shape, fit, labels=True).batch(256).prefetch(2))
     for batch in batches.as_numpy_iterator():
         stop = start + len(batch[0])
         images[start:stop] = batch[0]
@@ -119,15 +121,17 @@ def read(builder: Builder, *, split: str, image_size: int | None = None, channel
         start = stop
     class_names = _class_names(builder)
     native = builder.info.features["image"].shape
-    notes = () if native == shape else (f"shape: {native} -> {shape} (centre, Lanczos)",)
+    how = described(native[:2], shape[:2], fit)
+    notes = () if native == shape else (f"shape: {native} -> {shape} ({how})",)
     return Source(builder.info.full_name, images, labels if class_names else None, class_names, notes)
 
 
 def stream(
     builder: Builder,
     split: str,
-    image_size: int | None,
+    size: Size | None,
     channels: int | None,
+    fit: str,
     batch_size: int,
     *,
     labels: bool,
@@ -141,9 +145,9 @@ def stream(
     Files are read in their order: TensorFlow Datasets shuffled most datasets when it wrote them, and a checkpoint
     keeps the order of the buffer but not that of files.
     """
-    shape, count = _target_shape(builder, image_size, channels), _num_examples(builder, split)
+    shape, count = _target_shape(builder, size, channels), _num_examples(builder, split)
     batch_size = pipeline.checked_batch_size(batch_size, count)
-    examples = _examples(builder, split, shape, labels=labels).prefetch(batch_size)
+    examples = _examples(builder, split, shape, fit, labels=labels).prefetch(batch_size)
     if shuffle:
         buffer = max(1, min(SHUFFLE_BUFFER, SHUFFLE_BUFFER_BYTES // math.prod(shape)))
         examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
@@ -160,8 +164,8 @@ def stream(
     return pipeline.with_options(tf.data.Dataset.zip(batches, seeds).map(finish))
 
 
-def fits_in_memory(builder: Builder, split: str, image_size: int | None, channels: int | None) -> bool:
-    return _num_examples(builder, split) * math.prod(_target_shape(builder, image_size, channels)) <= MEMORY_LIMIT
+def fits_in_memory(builder: Builder, split: str, size: Size | None, channels: int | None) -> bool:
+    return _num_examples(builder, split) * math.prod(_target_shape(builder, size, channels)) <= MEMORY_LIMIT
 
 
 def _num_examples(builder: Builder, split: str) -> int:
@@ -179,14 +183,14 @@ def _class_names(builder: Builder) -> tuple[str, ...] | None:
     return tuple(label.names) if hasattr(label, "names") else None  # only a ClassLabel has them
 
 
-def _target_shape(builder: Builder, image_size: int | None, channels: int | None) -> tuple[int, int, int]:
+def _target_shape(builder: Builder, size: Size | None, channels: int | None) -> tuple[int, int, int]:
     height, width, native = builder.info.features["image"].shape
-    if image_size is None:
-        image_size = DEFAULT_IMAGE_SIZE if None in (height, width) else default_size({(height, width)})
-    return image_size, image_size, channels or (3 if native == 4 else native)
+    if size is None:
+        size = (DEFAULT_IMAGE_SIZE,) * 2 if None in (height, width) else default_size({(height, width)})
+    return *size, channels or (3 if native == 4 else native)
 
 
-def _examples(builder: Builder, split: str, shape: tuple[int, int, int], *, labels: bool) -> tf.data.Dataset:
+def _examples(builder: Builder, split: str, shape: tuple[int, int, int], fit: str, *, labels: bool) -> tf.data.Dataset:
     """uint8 images of one shape, one by one: `(image,)`, or `(image, label)` if wanted and there."""
     import tensorflow_datasets
 
@@ -202,24 +206,36 @@ def _examples(builder: Builder, split: str, shape: tuple[int, int, int], *, labe
     finally:
         logging.set_verbosity(verbosity)
 
-    def fit(example):
-        return (_fit(example["image"], shape), *(tf.cast(example[key], tf.int32) for key in keys[1:]))
+    def finish(example):
+        return (_fit(example["image"], shape, fit), *(tf.cast(example[key], tf.int32) for key in keys[1:]))
 
-    return dataset.map(fit, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _fit(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Channels, centre crop and antialiased resize of one uint8 image, as `resizing` does with Pillow."""
+def _fit(image: tf.Tensor, shape: tuple[int, int, int], fit: str = "crop") -> tf.Tensor:
+    """Channels, proportions and antialiased resize of one uint8 image, as `resizing.fit_image` does with Pillow."""
     image = _convert_channels(image, shape[-1])
     if image.shape[:2] == shape[:2]:
         return image
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    side = tf.minimum(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image[top : top + side, left : left + side]
-    resized = tf.image.resize(square, shape[:2], "lanczos3", antialias=True)
+    own = tf.shape(image)[0], tf.shape(image)[1]
+    if fit == "crop":
+        height, width = _within(own, shape[:2])
+        image = tf.image.crop_to_bounding_box(image, (own[0] - height) // 2, (own[1] - width) // 2, height, width)
+    height, width = _within(shape[:2], own) if fit == "pad" else shape[:2]
+    resized = tf.image.resize(image, (height, width), "lanczos3", antialias=True)
     image = tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    if fit == "pad":
+        image = tf.image.pad_to_bounding_box(image, (shape[0] - height) // 2, (shape[1] - width) // 2, *shape[:2])
     return tf.ensure_shape(image, shape)
+
+
+def _within(size, proportions):
+    """`resizing.within` of tensors."""
+    (height, width), (rows, columns) = size, proportions
+    narrower = tf.maximum(1, (2 * height * columns + rows) // (2 * rows))
+    lower = tf.maximum(1, (2 * width * rows + columns) // (2 * columns))
+    tall = height * columns > width * rows
+    return tf.where(tall, lower, height), tf.where(tall, width, narrower)
 
 
 def _convert_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
