@@ -7,7 +7,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import batching, contract, distribution, inference, losses, objectives, optimization, papers, stateless
+from kerasgan import (
+    batching,
+    construction,
+    contract,
+    distribution,
+    inference,
+    losses,
+    objectives,
+    optimization,
+    papers,
+    stateless,
+)
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
 from kerasgan.configured import is_ours
@@ -87,9 +98,9 @@ class GAN(Objectives, GenerativeModel):
         if isinstance(penalties, Penalty):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
-        contract.check_objective(self.loss, self.penalties, self.logged)
+        construction.check_objective(self.loss, self.penalties, self.logged)
         self.n_critic, self.pack = checked_integer("n_critic", n_critic), checked_integer("pack", pack)
-        contract.check_schedules(self.penalties, self.n_critic)
+        construction.check_schedules(self.penalties, self.n_critic)
         extended, example = self.overrides_objective(), "kerasgan.networks.dcgan_discriminator(image_shape)"
         contract.check_network(discriminator, "discriminator", example, extended)
         contract.check_adversaries(generator, discriminator, self.pack, extended)
@@ -97,10 +108,10 @@ class GAN(Objectives, GenerativeModel):
             contract.check_penalized(discriminator, warns=True)
         self.discriminator = discriminator
         self.updates = self._state("updates", "int64")  # of both networks together: it numbers the random draws
-        self.constraint: Any = contract.checked_constraint(constraint)
-        self.ema_momentum: Any = contract.checked_momentum(ema_momentum)
+        self.constraint: Any = construction.checked_constraint(constraint)
+        self.ema_momentum: Any = construction.checked_momentum(ema_momentum)
         self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
-        self.augment = contract.checked_augmentation(augment, self.image_shape, self.loss)
+        self.augment = construction.checked_augmentation(augment, self.image_shape, self.loss)
         self.augment_probability: Any = None  # a variable where training moves it
         if isinstance(augment, AdaptiveAugment):
             self.augment_probability = self._state("augment_probability", "float32")
@@ -221,7 +232,7 @@ class GAN(Objectives, GenerativeModel):
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def _update_discriminator(self, batches):
-        contract.check_schedules(self.penalties, self.n_critic)
+        construction.check_schedules(self.penalties, self.n_critic)
 
         @functools.cache  # one graph for each set of penalties
         def update_with(*due):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasgan import contract, distribution, inference, ranges
+from kerasgan import construction, contract, distribution, inference, ranges
 from kerasgan.configured import Configured
 from kerasgan.errors import ModelContractError, checked_integer, invalid
 
@@ -34,7 +34,7 @@ class SamplingModel(Configured, keras.Model):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.decided and name in vars(self):
-            value = contract.checked_change(self, name, value, self._saves(name))
+            value = construction.checked_change(self, name, value, self._saves(name))
         super().__setattr__(name, value)
         if name in self.decided:
             self.__dict__.setdefault(name, value)  # TensorFlow stores no value that the class has, too
