@@ -105,6 +105,7 @@ def test_it_has_the_settings_of_its_source_and_says_so(source, started):
     assert json.loads((started / "config.json").read_text())["from"] == str(started.parent / "copy")
 
 
+@pytest.mark.slow
 def test_it_resumes_exactly_without_its_source(started, tmp_path, capsys):
     run = shutil.copytree(started, tmp_path / "run")
     newest = checkpoint.checkpoints(run / "checkpoints")[0]
