@@ -1,11 +1,13 @@
 """GAN, WGAN and WGAN-GP for Keras 3 and TensorFlow, trained by `model.fit`.
 
-import kerasgan as kg
+A GAN of handwritten digits:
 
-gan = kg.WGANGP(kg.networks.mlp_generator((8, 8, 1)), kg.networks.mlp_discriminator((8, 8, 1)))
-gan.compile()
-gan.fit(kg.datasets.load("digits", batch_size=64), epochs=10)
-images = gan.generate(64, seed=0)
+    import kerasgan as kg
+
+    gan = kg.WGANGP(kg.networks.mlp_generator((8, 8, 1)), kg.networks.mlp_discriminator((8, 8, 1)))
+    gan.compile()
+    gan.fit(kg.datasets.load("digits", batch_size=64), epochs=10)
+    images = gan.generate(64, seed=0)
 """
 
 import importlib

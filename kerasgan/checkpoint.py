@@ -1,9 +1,9 @@
 """Checkpoints on disk: directories of arrays and JSON, complete and unchanged, or else not taken for checkpoints.
 
-step-00001200-epoch-0004/
-  state.npz        every array
-  training.json    every other value
-  manifest.json    format, the size and SHA-256 of the two, and the SHA-256 of itself: written last
+    step-00001200-epoch-0004/
+      state.npz        every array
+      training.json    every other value
+      manifest.json    format, the size and SHA-256 of the two, and the SHA-256 of itself: written last
 
 A checkpoint is written into a temporary directory beside its place, flushed to the disk and renamed: a process that is
 killed at any moment leaves the old checkpoints, or those and the new one. Nothing in here is executed when it is read:

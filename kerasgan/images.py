@@ -56,7 +56,7 @@ _MOST_SHOWN = 2_500
 def to_uint8(images: ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
     """Returns floats as 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
 
-    uint8 = clip(round((x - low) / (high - low) * 255), 0, 255)
+        uint8 = clip(round((x - low) / (high - low) * 255), 0, 255)
 
     Args:
         images: Array, uint8 or floats.
@@ -134,8 +134,8 @@ def show(
         DataTypeError: The images are neither uint8 nor floats.
 
     Example:
-    >>> show(np.zeros((10, 28, 28, 1))).size
-    (444, 180)
+        >>> show(np.zeros((10, 28, 28, 1))).size
+        (444, 180)
     """
     images = np.asarray(images)
     if images.ndim == 4 and len(images) > _MOST_SHOWN:
@@ -180,8 +180,8 @@ def grid(
         DataTypeError: The images are neither uint8 nor floats.
 
     Example:
-    >>> grid(np.zeros((10, 28, 28, 1))).shape
-    (180, 444, 1)
+        >>> grid(np.zeros((10, 28, 28, 1))).shape
+        (180, 444, 1)
     """
     images = _checked_images(images)
     scale = None if scale is None else checked_integer("scale", scale)

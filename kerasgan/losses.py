@@ -61,8 +61,8 @@ class AdversarialLoss(Configured):
 class NonSaturating(AdversarialLoss):
     """The loss GANs are trained with: the generator maximises `log D(G(z))`.
 
-    discriminator = -mean(log D(x)) - mean(log(1 - D(G(z))))
-    generator     = -mean(log D(G(z)))
+        discriminator = -mean(log D(x)) - mean(log(1 - D(G(z))))
+        generator     = -mean(log D(G(z)))
 
     It has the fixed point of `Minimax`, and a gradient where the discriminator wins.
 
@@ -80,8 +80,8 @@ class NonSaturating(AdversarialLoss):
 class Minimax(NonSaturating):
     """The zero-sum game: the generator minimises what the discriminator maximises.
 
-    discriminator = -V(D, G),  V(D, G) = mean(log D(x)) + mean(log(1 - D(G(z))))
-    generator     = mean(log(1 - D(G(z))))
+        discriminator = -V(D, G),  V(D, G) = mean(log D(x)) + mean(log(1 - D(G(z))))
+        generator     = mean(log(1 - D(G(z))))
 
     Its gradient vanishes as the discriminator wins: use it for study only.
 
@@ -96,8 +96,8 @@ class Minimax(NonSaturating):
 class LeastSquares(AdversarialLoss):
     """Least squares with the labels 0 (fake), 1 (real) and 1 (what the generator wants).
 
-    discriminator = mean((D(x) - 1)**2) / 2 + mean(D(G(z))**2) / 2
-    generator     = mean((D(G(z)) - 1)**2) / 2
+        discriminator = mean((D(x) - 1)**2) / 2 + mean(D(G(z))**2) / 2
+        generator     = mean((D(G(z)) - 1)**2) / 2
 
     Reference: Mao et al., Least Squares Generative Adversarial Networks, 2017, eq. 9.
     """
@@ -116,8 +116,8 @@ class LeastSquares(AdversarialLoss):
 class Hinge(AdversarialLoss):
     """Hinge loss: scores beyond the margin of 1 are free.
 
-    discriminator = mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z))))
-    generator     = -mean(D(G(z)))
+        discriminator = mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z))))
+        generator     = -mean(D(G(z)))
 
     Reference: Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, eqs. 16 and 17.
     """
@@ -133,8 +133,8 @@ class Hinge(AdversarialLoss):
 class Wasserstein(AdversarialLoss):
     """The critic's estimate of the earth mover's distance, up to its Lipschitz constant.
 
-    discriminator = mean(D(G(z))) - mean(D(x))
-    generator     = -mean(D(G(z)))
+        discriminator = mean(D(G(z))) - mean(D(x))
+        generator     = -mean(D(G(z)))
 
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1.
     """
@@ -153,8 +153,8 @@ class Wasserstein(AdversarialLoss):
 class Relativistic(AdversarialLoss):
     """Relativistic pairing: each fake is compared with a real image.
 
-    discriminator = -mean(log sigmoid(D(x) - D(G(z))))
-    generator     = -mean(log sigmoid(D(G(z)) - D(x)))
+        discriminator = -mean(log sigmoid(D(x) - D(G(z))))
+        generator     = -mean(log sigmoid(D(G(z)) - D(x)))
 
     Reference: Jolicoeur-Martineau, The relativistic discriminator, 2018, RpGAN; Huang et al., The GAN is dead; long
     live the GAN! (R3GAN), 2024, eq. 2.
@@ -176,8 +176,8 @@ class Relativistic(AdversarialLoss):
 class Paired(AdversarialLoss):
     """A loss of targets and logits, such as Keras's, as the objective of both networks.
 
-    discriminator = mean(loss(real, D(x))) + mean(loss(fake, D(G(z))))
-    generator     = mean(loss(wanted, D(G(z))))
+        discriminator = mean(loss(real, D(x))) + mean(loss(fake, D(G(z))))
+        generator     = mean(loss(wanted, D(G(z))))
 
     `Paired(keras.losses.BinaryCrossentropy(from_logits=True))` is `NonSaturating`; with `real=0.9` its targets of real
     images are smoothed (Salimans et al., Improved Techniques for Training GANs, 2016, section 3.4).

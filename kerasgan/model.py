@@ -101,8 +101,8 @@ class GenerativeModel(SamplingModel):
             shuffle: Whether an array is read in a new order each epoch. Datasets are read as they are.
             class_weight, sample_weight: Not supported: None.
             steps_per_epoch: Integer, training steps per epoch. Defaults to what the dataset holds.
-            epochs, verbose, callbacks, validation_split, validation_data, initial_epoch, validation_steps,
-                validation_batch_size, validation_freq: As in Keras.
+            epochs, verbose, callbacks, initial_epoch: As in Keras.
+            validation_split, validation_data, validation_steps, validation_batch_size, validation_freq: As in Keras.
 
         Raises:
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit each other.

@@ -22,7 +22,7 @@ from kerasgan.stateless import Stream
 def gradient_norm(discriminate: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor) -> tf.Tensor:
     """Euclidean norm of the discriminator's gradient at each point, float32 `(batch,)`.
 
-    norm = sqrt(sum(grad D(x)**2) + 1e-12)
+        norm = sqrt(sum(grad D(x)**2) + 1e-12)
 
     Float16 loses squares of gradients below 2e-4, so the gradient is cast before it is squared; 1e-12 keeps the
     derivative of the square root finite where the gradient is zero.
@@ -94,7 +94,7 @@ class Penalty(Configured):
 class GradientPenalty(Penalty):
     """Two-sided gradient penalty of WGAN-GP.
 
-    penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * (fake - real),  t ~ U[0, 1) per example
+        penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * (fake - real),  t ~ U[0, 1) per example
 
     Args:
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
@@ -122,7 +122,7 @@ class GradientPenalty(Penalty):
 class LipschitzPenalty(GradientPenalty):
     """One-sided penalty of WGAN-LP: slopes below 1 are free.
 
-    penalty = weight * mean(max(0, norm(grad D(x)) - 1)**2),  x as for `GradientPenalty`
+        penalty = weight * mean(max(0, norm(grad D(x)) - 1)**2),  x as for `GradientPenalty`
 
     Args:
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
@@ -144,7 +144,7 @@ class LipschitzPenalty(GradientPenalty):
 class DRAGANPenalty(GradientPenalty):
     """Penalty of DRAGAN: slope 1 in a neighbourhood of the real images.
 
-    penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * scale * std(real) * u,  t, u ~ U[0, 1)
+        penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * scale * std(real) * u,  t, u ~ U[0, 1)
 
     `t` is one number an example, `u` one a pixel, and `std` is over all pixels of the global batch, as in the authors'
     code (the paper says normal noise).
@@ -177,7 +177,7 @@ class DRAGANPenalty(GradientPenalty):
 class R1(Penalty):
     """Zero-centred penalty at the real images.
 
-    penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = real
+        penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = real
 
     Args:
         gamma: Float >= 0. Defaults to `10.0`. It grows with the resolution: R3GAN uses 0.05 to 0.005 for CIFAR-10 and
@@ -205,7 +205,7 @@ class R1(Penalty):
 class R2(R1):
     """Zero-centred penalty at the generated images.
 
-    penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = fake
+        penalty = gamma / 2 * mean(norm(grad D(x))**2),  x = fake
 
     Args:
         gamma: Float >= 0. Defaults to `10.0`.

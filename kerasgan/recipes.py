@@ -1,6 +1,6 @@
 """Settings that make good images in minutes on a CPU, chosen from single runs on MNIST and photographs.
 
-`scripts/study_recipes.py` compares such settings at equal training time.
+In the repository, `scripts/study_recipes.py` compares such settings at equal training time.
 
 The models' own defaults are those of their papers. `kerasgan train` takes the recipe for images above 16 pixels, and
 `gan` makes the same model in Python.

@@ -20,7 +20,7 @@ from kerasgan.updates import Update
 class VAE(GenerativeModel):
     """Variational autoencoder with a Gaussian decoder of one learned scale.
 
-    loss = -ELBO = -E[log N(x; G(z), sigma**2)] + KL(N(mean, variance) || N(0, 1)),  z = mean + sqrt(variance) * e
+        loss = -ELBO = -E[log N(x; G(z), sigma**2)] + KL(N(mean, variance) || N(0, 1)),  z = mean + sqrt(variance) * e
 
     in nats an image, with `mean, log(variance)` from the encoder and `sigma` one number, learned with the networks: no
     hand-set balance between the two terms. The decoder is any unconditional generator of `kerasgan.networks`.

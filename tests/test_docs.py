@@ -1,6 +1,9 @@
 """The code of documentation pages does what they say."""
 
+import ast
 import hashlib
+import importlib
+import inspect
 import json
 import pathlib
 import re
@@ -14,10 +17,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import kerasgan as kg
 from kerasgan import images, serving
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 DOCS = README.parent / "docs"
+NOTEBOOKS = sorted(README.parent.glob("examples/*.ipynb"))
+
+sys.path.insert(0, str(README.parent / "scripts"))
+documentation = importlib.import_module("documentation")
+sys.path.pop(0)
 
 
 def blocks(page, language):
@@ -210,3 +219,100 @@ def test_a_model_in_the_repository_has_the_weights_of_its_card(name):
         digest.update(weight.numpy().tobytes())
         digests.append(digest.hexdigest())
     assert card["weights_sha256"] in digests[:-1]
+
+
+def public_names(module):
+    """What `dir` shows of a module that it defines, or what it says is public."""
+    defined = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and not isinstance(value, bool)  # `TYPE_CHECKING`
+        and getattr(value, "__module__", module.__name__) == module.__name__  # constants have none
+    ]
+    return vars(module).get("__all__", defined)
+
+
+def test_every_public_name_is_in_the_reference():
+    pages = documentation.pages()
+    modules = [name for name in kg.__all__ if inspect.ismodule(getattr(kg, name))]
+    assert len(modules) > 15
+    wanted = {f"kerasgan.{name}" for name in kg.__all__ if name not in modules and not name.startswith("_")}
+    for name in modules:
+        module = getattr(kg, name)
+        wanted |= {f"{module.__name__}.{public}" for public in public_names(module)}
+    shown = {
+        directive
+        for page, text in pages.items()
+        if page.startswith("reference/")
+        for directive in re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    }
+    assert len(wanted) > 120
+    assert wanted - shown == set()
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"[\w/]+\.md$", (README.parent / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {page.name for page in DOCS.glob("*.md")}
+    pages |= {page for page in documentation.pages() if not page.startswith("reference/")}
+    assert sorted(listed) == sorted(pages)
+
+
+def test_pages_of_the_site_link_to_one_another():
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="index.md"))
+    text = "[a](docs/a.md#b) [c](../README.md) [d](examples/d.ipynb) [e](https://x.org/docs/e.md)"
+    turned = "[a](a.md#b) [c](index.md) [d](examples/d.md) [e](https://x.org/docs/e.md)"
+    assert documentation.on_page_markdown(text, page) == turned
+
+
+def test_every_picture_is_in_the_gallery():
+    gallery = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    assert {f"images/{path.name}" for path in DOCS.glob("images/*")} == set(re.findall(r"!\[.*\]\((.*)\)", gallery))
+
+
+def code_of(notebook):
+    """The code of a notebook's cells, without its shell commands."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [re.sub(r"^( *)!.*", r"\1pass", text, flags=re.MULTILINE) for text in code]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_valid_and_hold_no_outputs(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["metadata"]["kernelspec"]["name"]) == (4, "python3")
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    for cell in notebook["cells"]:
+        code = {"execution_count": None, "outputs": []} if cell["cell_type"] == "code" else {}
+        assert (
+            cell == {"id": cell["id"], "cell_type": cell["cell_type"], "metadata": {}, "source": cell["source"]} | code
+        )
+    assert "find_spec" in code_of(path)[0]
+    for text in code_of(path):
+        ast.parse(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run(path, tmp_path):
+    small = {"EPOCHS": 2, "STEPS_PER_EPOCH": 2, "STEPS": 4, "FILTERS": 4}
+    code = "\n".join(code_of(path))
+    code = re.sub(r"^([A-Z_]+) = \d+$", lambda line: f"{line[1]} = {small.get(line[1], 16)}", code, flags=re.MULTILINE)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
+def test_messages_name_only_files_that_a_wheel_has():
+    """Texts in code; comments and docstrings are read in the repository."""
+    named = []
+    for path in sorted((README.parent / "kerasgan").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        named += [
+            f"{path.name}:{text.lineno}: {text.value}"
+            for text in texts
+            if text not in statements and re.search(r"\bdocs/|README|\bscripts/|\btests/|kerasgan\[", text.value)
+        ]
+    assert named == []

@@ -111,7 +111,7 @@ COMMANDS = {
         "say how good the images of a trained model are",
         "Measures the images of the model in WORKDIR: distances, precision and recall, copies, classes, each beside "
         "the value that real examples have. Writes them to metrics.json in place of the last evaluation, and plots. "
-        "docs/metrics.md says what they mean.",
+        "The documentation, page Measure quality, says what they mean.",
         ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-r3gan-1 --num_images=10000"),
         {
             "Evaluation": {

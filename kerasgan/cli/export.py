@@ -36,5 +36,5 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():
         print(f"picture    {version / 'samples.png'}")
-    print(f"more       kerasgan generate {to}; docs/serving.md says how to serve it")
+    print(f"more       kerasgan generate {to}; the documentation, page Serve, says how to serve it")
     return {"version": str(version), "weights_sha256": serving.card_of(version)["weights_sha256"]}

@@ -110,8 +110,8 @@ def load(
         DataError: As `read` does; or labels are wanted and there are none; or there is not one full batch.
 
     Example:
-    >>> load("digits", 32).element_spec.shape
-    TensorShape([32, 8, 8, 1])
+        >>> load("digits", 32).element_spec.shape
+        TensorShape([32, 8, 8, 1])
     """
     name = os.fspath(name_or_path)
     size: dict[str, Any] = {"size": checked_size(image_size), "channels": channels, "fit": fit}

@@ -68,7 +68,7 @@ def stacked_mnist(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Three random MNIST digits as the red, green and blue of one image: 1000 modes.
 
-    label = 100 * red + 10 * green + blue
+        label = 100 * red + 10 * green + blue
 
     Args:
         num_examples: Number of images. Defaults to `128_000`.

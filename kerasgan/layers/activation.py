@@ -12,7 +12,7 @@ from kerasgan.errors import checked_number
 class LeakyReLU(keras.layers.Layer):
     """Leaky rectifier whose slope is a constant to the tape.
 
-    y = x * slope(x),  slope(x) = 1 where x > 0, else negative_slope
+        y = x * slope(x),  slope(x) = 1 where x > 0, else negative_slope
 
     TensorFlow's second derivative of `leaky_relu` and `relu` is a tensor of zeros, not "none", so a gradient penalty
     through them runs a whole backward pass to no effect. The values and gradients are the same, the work is not.

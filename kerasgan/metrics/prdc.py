@@ -11,12 +11,12 @@ from kerasgan.metrics.features import checked_pair
 def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5, inclusive: bool = False) -> dict[str, float]:
     """Precision, recall, density and coverage from k-th nearest neighbours.
 
-    r(x) = distance from x to the k-th nearest other example of its own set
+        r(x) = distance from x to the k-th nearest other example of its own set
 
-    precision = mean over fake of [ |fake - x| <  r(x)  for some real x ]
-    recall    = mean over real of [ |real - y| <  r(y)  for some fake y ]
-    density   = mean over fake of   number of real x with |fake - x| < r(x),  divided by k
-    coverage  = mean over real of [ |real - y| <  r(real)  for some fake y ]
+        precision = mean over fake of [ |fake - x| <  r(x)  for some real x ]
+        recall    = mean over real of [ |real - y| <  r(y)  for some fake y ]
+        density   = mean over fake of   number of real x with |fake - x| < r(x),  divided by k
+        coverage  = mean over real of [ |real - y| <  r(real)  for some fake y ]
 
     Generated examples that do not look real lower precision and density; real ones that are never generated lower
     recall and coverage. A perfect sampler has a mean density of 1, which can be exceeded, and `expected_coverage`.
@@ -37,9 +37,9 @@ def prdc(real: ArrayLike, fake: ArrayLike, k: int = 5, inclusive: bool = False) 
         n * m, ours does not.
 
     Example:
-    >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> prdc(real, real[:2], k=1)
-    {'precision': 1.0, 'recall': 0.5, 'density': 1.0, 'coverage': 0.5}
+        >>> real = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> prdc(real, real[:2], k=1)
+        {'precision': 1.0, 'recall': 0.5, 'density': 1.0, 'coverage': 0.5}
     """
     k = checked_integer("k", k)
     real, fake = checked_pair(real, fake, k + 1, f", to have a neighbour number k={k}")
@@ -71,8 +71,8 @@ def expected_coverage(num_real: int, num_fake: int, k: int = 5) -> float:
     Reference: Naeem et al., 2020, lemma 2.
 
     Example:
-    >>> round(expected_coverage(1797, 1797), 4)
-    0.9689
+        >>> round(expected_coverage(1797, 1797), 4)
+        0.9689
     """
     num_real, num_fake = checked_integer("num_real", num_real), checked_integer("num_fake", num_fake)
     i = np.arange(checked_integer("k", k))

@@ -88,7 +88,7 @@ def discriminator_model(
 ) -> keras.Model:
     """The discriminator that ends in `features`: one linear unit in float32, and a projection if conditional.
 
-    logit = w . features + embedding[label] . features
+        logit = w . features + embedding[label] . features
 
     Args:
         images: The input.

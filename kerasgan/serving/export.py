@@ -110,9 +110,10 @@ def _check_formats(also):
     if isinstance(also, str) or not set(also) <= formats.FORMATS.keys():
         raise invalid("also", f"a sequence of {', '.join(formats.FORMATS)}", f"also={also!r}")
     for name in also:
-        missing = [package for package in formats.FORMATS[name][1] if importlib.util.find_spec(package) is None]
+        packages = formats.FORMATS[name][1]
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
         if missing:
-            raise invalid("also", f"the packages of {name!r}: `pip install 'kerasgan[{name}]'`", f"no {missing[0]}")
+            raise invalid("also", f"the packages of {name!r}: `pip install {' '.join(packages)}`", f"no {missing[0]}")
 
 
 def _check_model(model):
