@@ -42,7 +42,7 @@ def started(source, tmp_path_factory):
     """The directory of a run of two steps that started from a copy of the source, which is gone, and what it read."""
     directory = tmp_path_factory.mktemp("runs")
     copy = shutil.copytree(source, directory / "copy")
-    arguments = ["--dataset=digits", f"--from={copy}", "--n_critic=1", "--steps=2", "--seed=1"]
+    arguments = ["--dataset=digits", f"--from={copy}", "--n_critic=1", "--steps=2", "--seed=1", "--keep_checkpoints=3"]
     assert main(["train", *arguments, f"--workdir={directory / 'run'}"]) == 0
     shutil.rmtree(copy)
     return directory / "run"

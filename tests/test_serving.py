@@ -332,7 +332,7 @@ def by_c_api(everything, directory, program):
 LOADERS = {"python": by_python, "console script": by_console_script, "C API": by_c_api}
 
 
-LOADED_BY_DEFAULT = [(loader, variant) for loader in ("python", "C API") for variant in ("conditional", "points")]
+LOADED_BY_DEFAULT = [("python", "conditional"), ("C API", "points")]
 
 
 @pytest.fixture(scope="module")

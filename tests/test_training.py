@@ -29,9 +29,10 @@ def on(strategy):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGTERM, SystemExit), pytest.param(signal.SIGINT, KeyboardInterrupt, marks=pytest.mark.slow)],
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
     ids=["TERM", "INT"],
 )
 def test_a_training_that_is_ended_by_a_signal_goes_on_to_the_same_weights_log_and_history(tmp_path, number, status):
