@@ -22,7 +22,7 @@ def test_a_study_finds_all_that_it_imports(script, monkeypatch):
     assert callable(runpy.run_path(str(script))["main"])
 
 
-@pytest.mark.parametrize("script", each(SCRIPTS, [QUICKEST]), ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", each(SCRIPTS, []), ids=lambda path: path.stem)
 def test_a_study_runs_and_goes_on_from_what_is_there(script, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [script.name, "--quick", f"--out={tmp_path}"])
     monkeypatch.syspath_prepend(script.parent)
