@@ -82,7 +82,7 @@ def of_partial_batches():
 
 def interleaved():
     parts = tf.data.Dataset.range(4).interleave(
-        lambda k: tf.data.Dataset.from_tensor_slices(IMAGES).shard(4, k), num_parallel_calls=2
+        lambda k: tf.data.Dataset.from_tensor_slices(IMAGES).shard(4, k), cycle_length=2, num_parallel_calls=2
     )
     return parts.batch(16, drop_remainder=True).prefetch(2)
 
