@@ -177,7 +177,7 @@ def test_the_generator_learns_through_the_augmentation(make):
     )
 
 
-@pytest.mark.parametrize("make", some(VARIANTS, 0))
+@pytest.mark.parametrize("make", some(VARIANTS, 1))
 def test_a_run_draws_everything_else_as_without(make):
     plain = trained(lambda: make(*networks()))
     unused = trained(lambda: make(*networks(), augment=DiffAugment(("translation", "cutout"), 0.0)))
