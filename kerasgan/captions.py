@@ -32,8 +32,13 @@ def above(picture: np.ndarray, title: str) -> np.ndarray:
     head = _MARGIN + round(1.6 * _FONT_SIZE)
     canvas = Image.new("RGB", (2 * _MARGIN + max(width, text), head + height + _MARGIN), (BACKGROUND,) * 3)
     ImageDraw.Draw(canvas).text((_MARGIN + 2, _MARGIN - 2), title, fill=(_INK,) * 3, font=font)
-    canvas.paste(Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture), (_MARGIN, head))
+    canvas.paste(to_pillow(picture), (_MARGIN, head))
     return np.asarray(canvas)
+
+
+def to_pillow(picture: np.ndarray) -> Image.Image:
+    """Returns a picture, uint8 `(height, width, 1 or 3)`, as a Pillow image."""
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
 def strip(names: Sequence[str], width: int, padding: int) -> np.ndarray:
@@ -61,14 +66,20 @@ def strip(names: Sequence[str], width: int, padding: int) -> np.ndarray:
 
 def checked(captions: Any, columns: int | None) -> list[str]:
     """Returns the captions of columns as a list; refuses what is none, or does not fit the columns."""
-    listed = [] if isinstance(captions, str) or not np.iterable(captions) else list(captions)
-    if not listed or not all(isinstance(caption, str) for caption in listed):
+    listed = texts(captions)
+    if not listed:
         expected = "a sequence of texts, one for each column, e.g. ['cat', 'dog']"
         raise invalid("captions", expected, f"captions={captions!r}", DataError)
     if columns is not None and checked_integer("columns", columns) % len(listed):
         expected = f"as many texts as columns, {columns}, or a divisor of it: leave `columns` out"
         raise invalid("captions", expected, f"{len(listed)} texts", DataError)
     return listed
+
+
+def texts(value: Any) -> list[str]:
+    """A sequence of texts as a list; empty if it is anything else, one text included."""
+    listed = [] if isinstance(value, str) or not np.iterable(value) else list(value)
+    return listed if all(isinstance(text, str) for text in listed) else []
 
 
 @functools.cache

@@ -6,6 +6,7 @@ A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files
 import math
 import os
 import pathlib
+import typing
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from kerasgan import captions as captions_
 from kerasgan import files
-from kerasgan.captions import BACKGROUND
+from kerasgan.captions import BACKGROUND, to_pillow
 from kerasgan.errors import (
     DataError,
     DataTypeError,
@@ -32,6 +33,7 @@ __all__ = [
     "PADDING",
     "SCATTER_SIZE",
     "as_saved",
+    "class_columns",
     "columns_of",
     "contact_sheet",
     "grid",
@@ -142,12 +144,12 @@ def show(
         expected = f"at most {_MOST_SHOWN:,} images in one picture: show some of them, e.g. `images[:64]`"
         raise invalid("images", expected, f"{len(images):,} images", DataError)
     shown = scatter(images) if images.ndim == 2 else grid(images, columns, PADDING, scale, value_range, captions)
-    return _to_pillow(shown) if title is None else titled(shown, title)
+    return to_pillow(shown) if title is None else titled(shown, title)
 
 
 def titled(picture: np.ndarray, title: str) -> Image.Image:
     """Returns a picture, as from `grid`, below a caption, as a Pillow image."""
-    return _to_pillow(captions_.above(picture, title))
+    return to_pillow(captions_.above(picture, title))
 
 
 def grid(
@@ -239,6 +241,12 @@ def columns_of(num_classes: int | None) -> int | None:
     return num_classes * max(1, _MANY_COLUMNS // num_classes)
 
 
+def class_columns(num_classes: int | None, names: Sequence[str] | None = None) -> dict[str, typing.Any]:
+    """Returns `columns` and `captions` of a `grid` of classes in turn: the names, where each class has columns."""
+    columns = columns_of(num_classes)
+    return {"columns": columns, "captions": names if columns else None}
+
+
 def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
     """Returns pictures one below the other, each with its caption: how samples change over a run.
 
@@ -258,7 +266,7 @@ def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.nda
 def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
     """Writes a picture in the format that the suffix names, with the title as a caption above."""
     (picture,) = _checked_frames([picture])
-    _save(path, _to_pillow(picture) if title is None else titled(picture, title))
+    _save(path, to_pillow(picture) if title is None else titled(picture, title))
 
 
 def save_grid(
@@ -295,7 +303,7 @@ def save_gif(
     if len(shapes) > 1:
         raise invalid("frames", "pictures of one shape", shapes, DataError)
     scale = math.ceil(_PICTURE / max(frames[0].shape[:2])) if scale is None else checked_integer("scale", scale)
-    first, *others = (_to_pillow(frame.repeat(scale, axis=0).repeat(scale, axis=1)) for frame in frames)
+    first, *others = (to_pillow(frame.repeat(scale, axis=0).repeat(scale, axis=1)) for frame in frames)
     _save(path, first, save_all=True, append_images=others, duration=round(1000 * duration), loop=0)
 
 
@@ -326,10 +334,6 @@ def _checked_frames(frames):
             expected = "a picture, uint8 (height, width, 1 or 3), as `grid` and `picture` return"
             raise invalid("picture", expected, f"{frame.dtype} of shape {frame.shape}", DataError)
     return frames
-
-
-def _to_pillow(picture):
-    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
 def _save(path, image, **options):

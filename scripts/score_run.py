@@ -11,7 +11,6 @@ labelled training images; its accuracy on the test split is printed.
 """
 
 import argparse
-import json
 import os
 import pathlib
 
@@ -23,6 +22,8 @@ from prdc import compute_prdc
 from sklearn.neighbors import KNeighborsClassifier
 
 import kerasgan as kg
+from kerasgan.cli import configuration as configurations
+from kerasgan.cli.settings import DATASET_OPTIONS
 
 _MOST = 10_000
 _EPOCHS = 8  # of the classifier
@@ -75,9 +76,9 @@ def main():
     arguments = parser.parse_args()
     classify = accuracy = held_out = None
     for workdir in arguments.workdir:
-        config = json.loads((workdir / "config.json").read_text())
-        name = config["dataset"]
-        source = kg.datasets.read(name, image_size=config["image_size"])
+        configuration = configurations.read(workdir / "config.json")
+        name = configuration.dataset
+        source = kg.datasets.read(name, **{option: getattr(configuration, option) for option in DATASET_OPTIONS})
         if classify is None and source.labels is not None and not pathlib.Path(name).is_dir():
             classify, accuracy, held_out = classifier(name, scaled(source.images), source.labels)
         count = min(_MOST, source.num_examples)

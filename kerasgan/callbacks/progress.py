@@ -29,7 +29,7 @@ _DAY = 24 * 3_600.0
 class Progress(Callback):
     """Shows steps, metrics, time elapsed and time left: one line, rewritten on a terminal, else about 20 lines in all.
 
-    step 1200/3500  34%  wasserstein 1.23  gradient_norm 0.98  g_loss -0.41  0:41 elapsed, 1:17 left
+        step 1200/3500  34%  wasserstein 1.23  gradient_norm 0.98  g_loss -0.41  0:41 elapsed, 1:17 left
 
     There is a line at least every minute, also while a step compiles or validation runs. A run that will take longer
     than a day gives a warning once a few steps have been timed.

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgan import images
+from kerasgan import captions, images
 from kerasgan.errors import DataError, invalid
 
 
@@ -20,9 +20,9 @@ def check_class_names(class_names: Sequence[str] | None, model: keras.Model) -> 
         return
     if not model.conditional:
         raise invalid("class_names", "None, because the model takes no labels", f"{class_names!r:.80}", DataError)
-    listed = [] if isinstance(class_names, str) or not np.iterable(class_names) else list(class_names)
+    listed = captions.texts(class_names)
     count = len(listed) if model.num_classes is None else model.num_classes
-    if not listed or len(listed) != count or not all(isinstance(name, str) for name in listed):
+    if not listed or len(listed) != count:
         of_data = "pass `class_names` of `kerasgan.datasets.read`"
         expected = f"a sequence of {count or 'one'} texts, one for each class: {of_data}"
         raise invalid("class_names", expected, f"{class_names!r:.80}", DataError)
@@ -58,6 +58,5 @@ def grid_options(
     model: keras.Model, labels: np.ndarray | None = None, class_names: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Returns the arguments of `kerasgan.images.grid` for images of the model; see `picture`."""
-    columns = images.columns_of(model.num_classes) if labels is None else None
-    captions = class_names if columns else None
-    return {"columns": columns, "captions": captions, "value_range": model.output_range.bounds or (-1.0, 1.0)}
+    columns = images.class_columns(model.num_classes if labels is None else None, class_names)
+    return {**columns, "value_range": model.output_range.bounds or (-1.0, 1.0)}

@@ -38,8 +38,8 @@ def numbers(given: Sequence[int | str] | None, names: Sequence[str] | None) -> l
 
 def grid_options(labels: Sequence[int], names: Sequence[str] | None) -> dict[str, typing.Any]:
     """Returns `columns` and `captions` of a grid of images that have these labels in turn."""
-    columns = images.columns_of(len(labels)) if len(labels) > 1 else None
-    return {"columns": columns, "captions": [names[label] for label in labels] if names and columns else None}
+    shown = [names[label] for label in labels] if names else None
+    return images.class_columns(len(labels) if len(labels) > 1 else None, shown)
 
 
 def _number(name, names):

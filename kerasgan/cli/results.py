@@ -84,14 +84,11 @@ def _write_samples(model, source, path):
         return
     count = num_shown(model, source)
     rows = np.random.default_rng(0).permutation(source.num_examples)[:count]
-    columns = images.columns_of(model.num_classes)
-    captions = source.class_names if columns else None
-    if columns:
+    in_columns = images.class_columns(model.num_classes, source.class_names)
+    if in_columns["columns"]:
         rows = _one_per_class_in_turn(source.labels, model.num_classes, count)
     pictures = {"generated": model.generate(count, seed=0), "real": source.images[rows]}
-    sheets = [
-        images.contact_sheet([images.grid(one, columns, captions=captions)], [title]) for title, one in pictures.items()
-    ]
+    sheets = [images.contact_sheet([images.grid(one, **in_columns)], [title]) for title, one in pictures.items()]
     images.save_picture(path, np.concatenate(sheets, axis=1))
 
 

@@ -101,14 +101,14 @@ def train_classifier(
     order = np.random.default_rng(seed).permutation(len(images))
     count = max(1, int(held_out * len(images)))
     test, train = order[:count], order[count:]
-    network = _kept(file)
-    if network is None:
+    kept = _kept(file)
+    if kept is None:
         keras.utils.set_random_seed(seed)
         network = _network(images.shape[1:], int(labels.max()) + 1, filters)
         _train(network, images[train], labels[train], epochs, seed, verbose, callbacks)
-        if file is not None:
-            Classifier(network, float("nan")).save(file)
-    result = Classifier(network, float("nan"))
+    result = Classifier(network if kept is None else kept, float("nan"))
+    if kept is None and file is not None:
+        result.save(file)
     result.accuracy = float((result.classes(images[test]) == labels[test]).mean())
     return result
 

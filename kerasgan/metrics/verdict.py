@@ -69,12 +69,12 @@ def verdict(
         ValueError: A value is not a number; there is coverage, and not that of real examples.
 
     Example:
-    >>> for sentence in verdict({"coverage": 0.94, "density": 0.93}, {"coverage": 0.97}, 2_000, steps=6_000):
-    ...     print(sentence)
-    Good: 94% of real examples have a generated one near them (coverage; 97% for perfect ones), generated examples lie
-    among real ones (density 0.93; 1.00 for perfect ones).
-    Not good: nothing that the numbers show.
-    Next: look at the images, which show what no number does.
+        >>> for sentence in verdict({"coverage": 0.94, "density": 0.93}, {"coverage": 0.97}, 2_000, steps=6_000):
+        ...     print(sentence)
+        Good: 94% of real examples have a generated one near them (coverage; 97% for perfect ones), generated examples
+        lie among real ones (density 0.93; 1.00 for perfect ones).
+        Not good: nothing that the numbers show.
+        Next: look at the images, which show what no number does.
     """
     num_examples = checked_integer("num_examples", num_examples)
     steps = None if steps is None else checked_integer("steps", steps, 0)
@@ -122,24 +122,19 @@ def _modes(name, value, floor, n):
 
 def _duplicates(name, value, floor, n):
     floor = _DUPLICATES if floor is None else floor
-    if value <= floor + _margin(floor, n, _REPEATED):
-        return None
-    return _Found(
-        False,
-        f"{value:.0%} of generated examples nearly repeat another ({floor:.0%} of real examples)",
-        _DUPLICATES_ADVICE,
-    )
+    return _repeats(value, floor, n, _REPEATED, f"another ({floor:.0%} of real examples)", _DUPLICATES_ADVICE)
 
 
 def _copies(name, value, floor, n):
-    floor = _COPIES if floor is None else floor  # with few examples, the distance of a copy is itself uncertain
-    if value <= floor + _margin(floor, n, _REPEATED + 8.0 / n):
+    floor = _COPIES if floor is None else floor
+    allowed = _REPEATED + 8.0 / n  # with few examples, the distance of a copy is itself uncertain
+    return _repeats(value, floor, n, allowed, f"a training example ({floor:.0%} of real ones)", _COPIES_ADVICE)
+
+
+def _repeats(value, floor, n, allowed, what, advice):
+    if value <= floor + _margin(floor, n, allowed):
         return None
-    return _Found(
-        False,
-        f"{value:.0%} of generated examples nearly repeat a training example ({floor:.0%} of real ones)",
-        _COPIES_ADVICE,
-    )
+    return _Found(False, f"{value:.0%} of generated examples nearly repeat {what}", advice)
 
 
 def _coverage(name, value, floor, n):

@@ -124,6 +124,11 @@ def halvings(size: Sequence[int], smallest: int) -> list[tuple[int, ...]]:
     return sizes
 
 
+def doubled(filters: int, count: int, most: int) -> list[int]:
+    """Widths from the image inwards: doubled from one to the next, up to `most` times the first."""
+    return [filters * min(2**i, most) for i in range(count)]
+
+
 def crop(x: KerasTensor, size: Sequence[int]) -> KerasTensor:
     """Cuts the bottom and the right to `size`: 8 x 8 -> 7 x 7, as the WGAN-GP authors do for MNIST."""
     excess = [(0, have - want) for have, want in zip(x.shape[1:3], size, strict=True)]

@@ -44,7 +44,7 @@ def dcgan_generator(
     height, width, channels = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer", "instance"))
     filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     sizes = blocks.halvings((height, width), _SMALLEST)
-    widths = _widths(filters, len(sizes) - 1)
+    widths = blocks.doubled(filters, len(sizes) - 1, _WIDEST)
     blur = checked_boolean("blur", blur)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], widths[-1] if widths else filters)
@@ -105,16 +105,12 @@ def _cleared(x, size, blur):
     return layers.Blur2D()(x) if blur else x
 
 
-def _widths(filters, count):
-    return [filters * min(2**i, _WIDEST) for i in range(count)]
-
-
 def _trunk(image_shape, filters, normalization, kernel_size):
     image_shape = blocks.checked_shape(image_shape, normalization)
     filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     images = x = keras.Input(image_shape, name="images")
     count = len(blocks.halvings(image_shape[:2], _SMALLEST)) - 1
-    for i, width in enumerate(_widths(filters, count) or [filters]):
+    for i, width in enumerate(blocks.doubled(filters, count, _WIDEST) or [filters]):
         strides, use_bias = 2 if count else 1, i == 0 or blocks.has_bias(normalization)
         x = blocks.conv(normalization)(
             width, kernel_size, strides, "same", "channels_last", use_bias=use_bias, kernel_initializer="he_normal"

@@ -21,6 +21,7 @@ from kerasgan.networks.blocks import (
     checked_shape,
     crop,
     discriminator_model,
+    doubled,
     generator_inputs,
     generator_model,
     halvings,
@@ -112,7 +113,7 @@ def _plan(image_shape, filters, blocks, group_width):
 def _widths(filters, stages):
     if not isinstance(filters, tuple | list | np.ndarray):
         filters = checked_integer("filters", filters, advice=", or a sequence of one for each stage")
-        return [filters * min(2**stage, _WIDEST) for stage in range(stages)]
+        return doubled(filters, stages, _WIDEST)
     if len(filters) != stages:
         raise invalid("filters", f"a width for each of the {stages} stages of this image", f"filters={filters!r}")
     return [checked_integer("filters", width) for width in filters]

@@ -194,13 +194,13 @@ def _run(function, inputs, rows):
 
 def _picture(signatures, num_classes, card):
     """What `generate` returns for the first seeds."""
-    columns, names = images.columns_of(num_classes), client.class_names_of(card)
-    captions = names if names and columns and len(names) == num_classes else None
-    count = _SHOWN - _SHOWN % (columns or 1) if signatures.are_images else _POINTS_SHOWN
+    names = client.class_names_of(card)
+    in_columns = images.class_columns(num_classes, names if names and len(names) == num_classes else None)
+    count = _SHOWN - _SHOWN % (in_columns["columns"] or 1) if signatures.are_images else _POINTS_SHOWN
     example, size = signatures.example("generate", count), signatures.max_batch_size
     generate = signatures.functions["generate"]
     parts = [_run(generate, example, slice(start, start + size)).numpy() for start in range(0, count, size)]
-    return images.picture(np.concatenate(parts), columns=columns, captions=captions)
+    return images.picture(np.concatenate(parts), **in_columns)
 
 
 def _card(model, signatures, more):
