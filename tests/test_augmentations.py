@@ -177,6 +177,7 @@ def test_the_generator_learns_through_the_augmentation(make):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", some(VARIANTS, 1))
 def test_a_run_draws_everything_else_as_without(make):
     plain = trained(lambda: make(*networks()))
@@ -230,7 +231,7 @@ def adaptive_gan(**kwargs):
         *some([lambda: kg.WGANGP(*networks(), n_critic=2, augment=DiffAugment(ALL))], 1),
     ],
 )
-@pytest.mark.parametrize("mode", some(MODES, 0, 3))
+@pytest.mark.parametrize("mode", some(MODES, 0))
 def test_training_is_the_same_in(mode, make, mirrored):
     expected = trained(make, run_eagerly=True)
     assert distance(expected, trained(make, mode=mode, mirrored=mirrored)) < 5e-6
@@ -258,7 +259,7 @@ class Sure(kg.losses.NonSaturating):
         return tf.constant(self.value)
 
 
-@pytest.mark.parametrize(("overfitting", "expected"), [(0.9, 64 * 2 / 1_000), (0.1, 0.0)])
+@pytest.mark.parametrize(("overfitting", "expected"), some([(0.9, 64 * 2 / 1_000), (0.1, 0.0)], 0))
 def test_training_moves_the_probability_by_its_images(overfitting, expected):
     augment = AdaptiveAugment(images=1_000)
     model = trained(lambda: kg.GAN(*networks(), Sure(overfitting), augment=augment), epochs=2)
@@ -273,6 +274,7 @@ def test_losses_say_how_sure_the_discriminator_is_of_real_images():
     assert float(kg.losses.Relativistic().overfitting(real, fake)) == 0.5
 
 
+@pytest.mark.slow
 def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
     make = lambda: kg.WGANGP(*networks(), n_critic=2, augment=AdaptiveAugment(images=64 * 4))
     model = make()

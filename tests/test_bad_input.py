@@ -542,6 +542,7 @@ def test_a_training_does_not_begin_with_nan(tmp_path):
     assert not list(tmp_path.glob("step-*"))
 
 
+@pytest.mark.slow
 def test_a_position_in_the_data_that_is_none_is_refused_and_nothing_is_changed(tmp_path, monkeypatch):
     def train(epochs):
         keras.utils.set_random_seed(0)
@@ -572,6 +573,7 @@ def test_a_rate_without_end_is_refused():
         kg.GAN(generator(), critic()).compile(keras.optimizers.Adam(np.inf))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", some([None, 3], 1))
 def test_data_of_unknown_rank_are_taken_as_what_they_are(num_classes):
     x, y = images(), np.arange(16) % 3

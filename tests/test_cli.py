@@ -101,6 +101,7 @@ def test_the_model_of_a_run_has_been_trained_and_goes_on(run):
     assert int(model.step.numpy()) == 21
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_trains_without_a_warning(tmp_path):
     script = "import sys, kerasgan_command; sys.exit(kerasgan_command.main())"  # as the console script does
     command = [sys.executable, "-c", script, "train", "--steps=10", *SMALL]
@@ -170,6 +171,7 @@ def test_dry_run_shows_everything_and_writes_nothing(tmp_path, monkeypatch, caps
     assert 'Model: "discriminator"' in shown
 
 
+@pytest.mark.slow
 def test_images_may_be_oblong_and_have_any_number_of_channels(tmp_path, capsys):
     run, out = tmp_path / "run", tmp_path / "one.npz"
     np.savez(tmp_path / "seven.npz", images=np.random.default_rng(0).integers(0, 256, (16, 8, 8, 7), "uint8"))
@@ -334,6 +336,7 @@ def test_a_training_that_is_terminated_goes_on_to_the_same_files(tmp_path, monke
     assert rows_of(tmp_path / "stopped/metrics.csv")[-1]["step"] == "14"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "message"),
     some([(0, "its rows up to step 20"), (3, "its rows after step 2 up to step 20"), (None, "its rows up")], 1),
@@ -355,6 +358,7 @@ def test_metrics_without_a_number_of_steps_are_damaged(tmp_path, run, capsys):
     assert "metrics.json is damaged: expected an integer as `steps`" in refused(capsys, "resume", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_log_that_is_none_is_named_when_a_training_goes_on(tmp_path, run, capsys):
     workdir = tmp_path / "run"
     shutil.copytree(run, workdir)
@@ -509,6 +513,7 @@ def test_help_of_the_module_needs_no_tensorflow(arguments):
     assert not re.search(r"\| +(tensorflow|keras|numpy)$", done.stderr, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_script_with_the_arguments_of_the_module_still_registers_the_classes():
     code = "import kerasgan, keras; assert keras.saving.get_registered_object('kerasgan>WGANGP')"
     subprocess.run([sys.executable, "-c", code, "-m", "kerasgan"], check=True, timeout=120)
@@ -921,6 +926,7 @@ def exported(labelled, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_an_exported_model_generates_what_its_run_does(labelled, exported, tmp_path):
     flags = ["--num_images=12", "--labels=7,2", "--truncation=0.5", "--seed=5"]
     own, served = (
@@ -996,6 +1002,7 @@ def worded(labelled, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_classes_are_asked_for_by_name_and_captioned(worded, labelled, tmp_path):
     by_name, by_number = (
         arrays("generate", str(worded), "--num_images=4", labels, out=tmp_path / "images.npz")

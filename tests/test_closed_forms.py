@@ -49,6 +49,7 @@ def settled(gan, optimizer, real, epochs):
 # The earth mover's distance. W1(N(0, 1), N(d, 1)) = |d|.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("penalty", "start", "slope"),
     some(

@@ -103,6 +103,7 @@ def last_rows(runs):
     return rows
 
 
+@pytest.mark.slow
 def test_the_settings_that_differ_are_those_of_the_files(runs, capsys):
     change(runs / "plain/config.json", versions=read(runs / "plain/config.json")["versions"] | {"numpy": "1.0"})
     printed, report = compare(capsys, "penalty", "plain")
@@ -150,6 +151,7 @@ def test_the_tables_have_the_values_of_the_files(runs, capsys):
     assert "\nevaluation  " not in printed
 
 
+@pytest.mark.slow
 def test_the_picture_is_where_it_is_said_and_nothing_else_is_written(runs, capsys):
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
     printed, report = compare(capsys, "penalty", "plain")
@@ -245,6 +247,7 @@ def test_values_that_were_measured_otherwise_have_no_better_one(changes, message
     assert {row["better"] for row in report["evaluation"]["values"].values()} == {None}
 
 
+@pytest.mark.slow
 def test_quality_on_other_data_cannot_be_compared(runs, capsys):
     change(runs / "plain/config.json", dataset="letters")
     change(runs / "plain/metrics.json", num_real=60, coverage=1.0)
@@ -282,6 +285,7 @@ def test_one_evaluation_alone_tells_how_to_come_by_the_other(runs, capsys):
     assert report["evaluation"]["values"]["copies"]["better"] is None
 
 
+@pytest.mark.slow
 def test_a_training_that_still_goes_on_is_compared_by_its_log(runs, capsys):
     for name in ("metrics.json", "samples.png"):
         (runs / "plain" / name).unlink()

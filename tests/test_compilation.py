@@ -29,6 +29,7 @@ class WithEncoder(kg.GAN):
         self.encoder = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
 
 
+@pytest.mark.slow
 def test_a_third_network_is_watched_like_ours():
     gan = WithEncoder(*networks())
     assert list(gan.networks) == ["generator", "discriminator", "encoder"]
@@ -133,6 +134,7 @@ def test_a_subclass_may_keep_the_arguments_of_its_constructor():
     assert type(gan.seed) is int
 
 
+@pytest.mark.slow
 def test_a_variant_of_a_users_may_warm_up():
     class Eager(kg.WGANGP):
         warmup = True

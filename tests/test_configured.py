@@ -258,6 +258,7 @@ class Selective(Styled):
         return config
 
 
+@pytest.mark.slow
 def test_what_get_compile_config_leaves_out_need_not_be_saved(tmp_path):
     model = Selective(*networks(), n_critic=1)
     model.compile(style_weight=object())

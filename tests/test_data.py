@@ -86,6 +86,7 @@ def test_the_advice_for_batches_of_several_sizes_works():
         gan.fit(eval(expression, {"x": x}), verbose=0)
 
 
+@pytest.mark.slow
 def test_counting_an_endless_dataset_ends_within_seconds_with_advice(monkeypatch):
     monkeypatch.setattr(data, "_COUNTED_SECONDS", 0.2)
     pulled = itertools.count()

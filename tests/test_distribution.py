@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from processes import WORKER, Cluster
-from selection import each
+from selection import each, some
 
 import kerasgan as kg
 from kerasgan import layers, stateless
@@ -316,7 +316,7 @@ class OneOfFour:
         return value
 
 
-@pytest.mark.parametrize("replicas", [1, 4])
+@pytest.mark.parametrize("replicas", some([1, 4], 1))
 @pytest.mark.parametrize("name", each(STEPS_OF, ["R3GAN"]))
 def test_the_whole_step_compiles_with_xla_at_static_shapes_and_calls_no_host(name, replicas, monkeypatch):
     model = STEPS_OF[name]()

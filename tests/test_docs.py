@@ -183,6 +183,7 @@ def test_the_files_that_contributors_are_sent_to_are_there():
     assert [name for name in named if not (README.parent / name).is_file()] == []
 
 
+@pytest.mark.slow
 def test_the_model_in_the_repository_needs_tensorflow_alone(tmp_path):
     (code,) = (
         code

@@ -302,6 +302,7 @@ class Score(keras.callbacks.Callback):
         logs["score"] = self.values[epoch]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "best"), each([("min", 2), ("max", 1)], [("max", 1)]))
 def test_the_generator_of_the_best_epoch_is_kept_over_a_stop(tmp_path, mode, best):
     def run(epochs, gan):

@@ -109,6 +109,7 @@ def test_wgan_clips_every_variable_of_the_critic_biases_too():
     assert np.abs(model.generator.get_weights()[0]).max() > 0.02
 
 
+@pytest.mark.slow
 def test_the_warm_up_gives_the_critic_100_updates_for_each_of_the_first_25_of_the_generator():
     model = kg.WGAN(*networks(), warmup=True)
     model.compile()
@@ -579,6 +580,7 @@ def test_an_objective_given_twice_is_refused_and_not_lost_when_saved():
         kg.LSGAN(*networks(), penalties=[penalties.R1()])
 
 
+@pytest.mark.slow
 def test_batches_that_replicas_cannot_share_are_refused(mirrored):
     with mirrored.scope():
         model = wgan_gp()

@@ -305,6 +305,7 @@ class PoisonedAt(keras.callbacks.Callback):
             kernel.assign(np.nan * kernel)
 
 
+@pytest.mark.slow
 def test_the_step_the_tensor_and_the_batch_are_named():
     message = (
         r"(?s)d_loss.*not finite at step 3; the first variable with such values is generator/000/kernel; of the data"
@@ -376,6 +377,7 @@ def test_what_it_does_not_take(arguments, message):
         kg.callbacks.Health(**arguments)
 
 
+@pytest.mark.slow
 def test_one_bad_image_is_left_out_of_the_means_and_of_what_is_compared():
     bad = DIGITS[:640].copy()
     bad[300, 2, 2, 0] = np.nan  # after what is looked at before the first step

@@ -138,6 +138,7 @@ def test_our_tensorboard_writes_what_that_of_keras_writes(update_freq, tmp_path)
     assert bool(rates) == (update_freq == 1)
 
 
+@pytest.mark.slow
 def test_our_tensorboard_counts_the_steps_of_the_model_through_a_resumed_run(tmp_path):
     gan = model()
     for run in range(2):
@@ -197,6 +198,7 @@ def test_our_tensorboard_shows_what_the_model_makes(num_images, tmp_path):
     assert [picture.tolist() for _, picture in pictures(tmp_path)] == [picture.tolist() for picture in expected]
 
 
+@pytest.mark.slow
 def test_our_tensorboard_writes_evaluations_on_replicas(tmp_path, mirrored):
     with mirrored.scope():
         gan = model(kg.GAN)

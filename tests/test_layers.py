@@ -537,7 +537,7 @@ def spectral_gan(make_generator, make_discriminator, penalized, n_critic=2):
     return gan
 
 
-@pytest.mark.parametrize("penalized", [False, True], ids=["plain", "penalized"])
+@pytest.mark.parametrize("penalized", some([False, True], 0), ids=["plain", "penalized"])
 def test_a_step_of_gan_is_one_power_iteration_for_each_update_of_the_discriminator(
     make_generator, make_discriminator, penalized
 ):

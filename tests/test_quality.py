@@ -20,6 +20,7 @@ def compiled(*quality, **kwargs):
     return gan
 
 
+@pytest.mark.slow
 def test_evaluate_and_validation_report_the_functions_values():
     gan = compiled(metrics.FrechetDistance(), metrics.PRDC(k=3), metrics.CopyRate(name="copies"))
     values = gan.evaluate(DIGITS.images[:300], batch_size=100, verbose=0, return_dict=True)
@@ -43,6 +44,7 @@ def test_evaluate_and_validation_report_the_functions_values():
     assert history["val_frechet_distance"][0] != history["val_frechet_distance"][1]
 
 
+@pytest.mark.slow
 def test_real_images_are_looked_at_once_where_they_are_known_to_be_the_same():
     seen = []
 
@@ -274,6 +276,7 @@ def test_a_classifier_of_the_users_data(classifier, tmp_path):
     np.testing.assert_array_equal(loaded(DIGITS.images[:10]), features)
 
 
+@pytest.mark.slow
 def test_values_are_named_after_the_classifiers_weights(classifier):
     distance = metrics.FrechetDistance(classifier, name="fd")
     score = metrics.InceptionScore(classifier.logits, name="score")

@@ -42,6 +42,7 @@ def test_the_command_and_python_make_the_same_model(num_images, shape, policy):
     assert (in_python.augment and in_python.augment.policy) == policy
 
 
+@pytest.mark.slow
 def test_it_trains_and_its_rate_ends_at_zero():
     model = kg.recipes.gan((18, 18, 1), num_images=64, num_classes=2, steps=4, filters=4)
     images = np.random.default_rng(0).integers(0, 256, (64, 18, 18, 1)).astype("uint8")
@@ -102,6 +103,7 @@ def test_images_are_generated_by_class_where_there_are_classes(flags, classes, c
     assert build(resolved, source(400, classes=classes)).conditional is conditional
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "lines"),
     some(

@@ -48,6 +48,7 @@ def test_optimizers_are_not_dropped_by_a_model_that_has_none(tmp_path, trained, 
     assert int(gan.step) == 2
 
 
+@pytest.mark.slow
 def test_optimizers_of_another_kind_are_refused_and_nothing_is_loaded(tmp_path, trained):
     trained.save_weights(tmp_path / "model.weights.h5")
     gan = model(ema_momentum=0.9)
@@ -114,6 +115,7 @@ def custom():
     return gan
 
 
+@pytest.mark.slow
 def test_what_a_user_has_made_goes_on_where_it_is_known(tmp_path):
     gan = custom()
     gan.fit(IMAGES, batch_size=16, epochs=1, steps_per_epoch=2, verbose=0)
@@ -171,6 +173,7 @@ def test_a_save_that_fails_leaves_the_file_of_before_and_nothing_else(tmp_path, 
     assert [one.name for one in tmp_path.iterdir()] == ["model.keras"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_there_is_asked_about_where_that_is_wanted(tmp_path, trained, monkeypatch):
     path, asked = tmp_path / "model.keras", []
     monkeypatch.setattr("builtins.input", lambda *text: asked.append(text) or "n")

@@ -546,6 +546,7 @@ def limited(tmp_path_factory):
     return Exported(small(num_classes=CLASSES), tmp_path_factory.mktemp("limited") / "model", max_batch_size=2)
 
 
+@pytest.mark.slow
 def test_a_model_is_asked_for_no_more_than_it_was_exported_for(limited):
     one = limited
     for signature, inputs in one.requests().items():
@@ -721,6 +722,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, moment):
     assert not list((tmp_path / "model").iterdir())
 
 
+@pytest.mark.slow
 def test_an_export_that_computes_something_else_is_not_one(tmp_path, monkeypatch):
     gan = small()
     real = gan.generate
@@ -874,6 +876,7 @@ def test_what_the_system_refuses_tensorflow_is_an_error_of_the_system(processes,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_version_has_the_next_number_that_is_free_and_other_directories_are_left_alone(tmp_path, monkeypatch):
     old = 1_000_000_000
     for name in ("7", "latest", "9.old", ".tmp-mine", f".tmp-{'0' * 32}"):
@@ -921,6 +924,7 @@ def run(code):
     return names
 
 
+@pytest.mark.slow
 def test_the_page_lists_what_an_export_holds(mnist):
     (layout,) = [block for block in blocks("") if "saved_model.pb" in block]
     held = [path.relative_to(mnist.path) for path in mnist.path.rglob("*") if path.is_file()]
@@ -1038,6 +1042,7 @@ def test_networks_of_operations_and_adapted_layers_are_served_as_they_are(tmp_pa
     assert np.abs(enlarged.astype(int) - picture[4:64, 4:64]).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_range_of_pixels_has_to_be_known(tmp_path):
     latents = keras.Input((LATENT_DIM,))
     generator = keras.Model(latents, keras.layers.Reshape(SMALL)(keras.layers.Dense(16)(latents)))
@@ -1109,6 +1114,7 @@ def test_every_class_has_columns_of_its_own_in_the_picture(exported):
         assert picture.size == (4 + columns * 64, 4 + 64 // columns * 64)
 
 
+@pytest.mark.slow
 def test_a_server_is_not_given_a_version_that_is_asked_otherwise(tmp_path):
     small().export(tmp_path / "model")
     with pytest.raises(

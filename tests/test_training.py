@@ -160,6 +160,7 @@ def shuffled_in_parts():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "named"),
     [
@@ -298,6 +299,7 @@ class Remembers(keras.callbacks.Callback):
         self.seen = state["seen"]
 
 
+@pytest.mark.slow
 def test_callbacks_remember_what_they_have_seen(tmp_path):
     def callbacks():
         return [
@@ -340,6 +342,7 @@ class Returns(keras.callbacks.Callback):
         self.restored = state["value"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "restored"),
     [
@@ -458,6 +461,7 @@ def test_the_rates_of_a_refusal_are_those_that_were_written(tmp_path):
         fit(tmp_path, gan)
 
 
+@pytest.mark.slow
 def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("kerasgan.signals._ENDS_WITHIN", 0.01)
     held_up = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batch % 2 or time.sleep(0.1))
@@ -527,6 +531,7 @@ def of_the_user(tuned=None):
     return tf.data.Dataset.from_tensor_slices(np.zeros((64, 8, 8, 1), "float32")).batch(16).with_options(options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "tuned"),
     [

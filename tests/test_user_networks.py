@@ -352,6 +352,7 @@ def test_a_dict_of_outputs_is_taken_apart_as_advised():
     trained(kg.GAN(advice(refused.value, network=makes), discriminator()))
 
 
+@pytest.mark.slow
 def test_regularizers_of_layers_are_part_of_the_objective():
     def kernels(regularizer):
         """Before and after one update."""
