@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasgan.cli import main
+from kerasgan.cli import comparison, main
 
 SMALL = ("--units=16,16", "--latent_dim=4", "--steps=20")
 EVALUATION = {
@@ -283,6 +283,13 @@ def test_one_evaluation_alone_tells_how_to_come_by_the_other(runs, capsys):
     assert "A has no evaluation. For one: kerasgan evaluate penalty --num_images=100 --seed=3\n" in printed
     assert table(printed, "evaluation")["copies"] == ["-", "0.02", "-", "0.01"]
     assert report["evaluation"]["values"]["copies"]["better"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [((6, 9), "6x9"), ([6, 9], "6x9"), (("color", "flip"), "color,flip"), ([], ""), (6, "6")]
+)
+def test_a_setting_is_shown_as_its_flag_takes_it(value, text):
+    assert comparison.shown(value) == text
 
 
 @pytest.mark.slow

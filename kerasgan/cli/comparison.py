@@ -174,7 +174,8 @@ def shown(value: typing.Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
+        is_size = any(isinstance(entry, int) for entry in value)
+        return ("x" if is_size else ",").join(map(str, value))
     if type(value) is float:
         return f"{value:.4g}"
     return f"{value:,}" if type(value) is int else str(value)
