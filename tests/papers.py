@@ -68,6 +68,22 @@ def halved(x):
     return tf.reduce_mean(tf.reshape(x, (n, h // 2, 2, w // 2, 2, c)), axis=(2, 4))
 
 
+def smoothing(size):
+    """Each row [1, 2, 1] / 4 around the diagonal, the edges repeated: Zhang, 2019."""
+    pixels = lambda shift: np.eye(size)[np.clip(np.arange(size) + shift, 0, size - 1)]
+    return pixels(-1) / 4 + pixels(0) / 2 + pixels(1) / 4
+
+
+def blurred(x):
+    return tf.einsum("ih,jw,nhwc->nijc", smoothing(x.shape[1]), smoothing(x.shape[2]), x)
+
+
+def grouped(x, kernel, groups):
+    """A convolution of each group of channels by its part of the kernel's outputs: Krizhevsky et al., 2012."""
+    parts = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
+    return tf.concat([conv(part, own) for part, own in parts], -1)
+
+
 def affine(w, x, linear=tf.matmul, norm=None):
     """Kernel, bias; with spectral normalisation W / sigma(W), sigma = |W u|: Miyato et al., 2018, eq. 8."""
     kernel, bias = next(w), next(w)
@@ -129,14 +145,15 @@ def mlp_discriminator(w, x, y, norm):
     return judged(w, leaky(normalised(w, normalisable(w, flat(x), norm=norm), norm)), y, norm)
 
 
-def dcgan_generator(w, z, y, shape, norm):
+def dcgan_generator(w, z, y, shape, norm, blur=False):
     """4 x 4, doubled up to the image; no biases where a normalisation has its own."""
+    cleared = blurred if blur else lambda x: x
     inner = affine if norm is None else lambda w, x, linear=tf.matmul: linear(x, next(w))
     x = tf.reshape(inner(w, with_label(w, z, y)), (len(z), 4, 4, -1))
     x = relu(normalised(w, x, norm))
     while 2 * x.shape[1] < shape[0]:
-        x = relu(normalised(w, inner(w, x, conv_transpose), norm))
-    return tf.tanh(affine(w, x, conv_transpose))
+        x = relu(normalised(w, cleared(inner(w, x, conv_transpose)), norm))
+    return tf.tanh(cleared(affine(w, x, conv_transpose)))
 
 
 def dcgan_features(w, x, norm):
@@ -173,6 +190,31 @@ def resnet_discriminator(w, x, y, norm):
         h = affine(w, relu(normalised(w, x, norm)), conv, norm)
         x = x + affine(w, relu(normalised(w, h, norm)), conv, norm)
     return judged(w, tf.reduce_mean(relu(x), (1, 2)), y, norm)
+
+
+def r3gan_block(w, x, groups):
+    """1 x 1, leaky ReLU, 3 x 3 in groups, leaky ReLU, 1 x 1, plus the inputs: Huang et al., 2024, section 3.3."""
+    h = leaky(affine(w, x, conv))
+    h = leaky(affine(w, h, functools.partial(grouped, groups=groups)))
+    return x + conv(h, next(w))
+
+
+def r3gan_generator(w, z, y, shape, groups):
+    """A learned array times a linear layer, two blocks, doubled between them from 4 x 4 to 8 x 8."""
+    x = (with_label(w, z, y) @ next(w))[:, None, None] * next(w)
+    x = r3gan_block(w, x, groups[1])
+    x = r3gan_block(w, blurred(doubled(conv(x, next(w)))), groups[0])
+    return tf.tanh(conv(x, next(w)))
+
+
+def r3gan_discriminator(w, x, y, groups):
+    """The generator mirrored, no biases at the end."""
+    x = r3gan_block(w, conv(x, next(w)), groups[0])
+    x = r3gan_block(w, conv(halved(blurred(x)), next(w)), groups[1])
+    features = tf.einsum("nhwc,hwc->nc", x, next(w))
+    embedding = None if y is None else next(w)
+    logits = features @ next(w)
+    return logits if y is None else logits + tf.reduce_sum(tf.gather(embedding, y) * features, 1, keepdims=True)
 
 
 # Losses, of the discriminator and of the generator. D(x) = sigmoid(logit), and 1 - sigmoid(s) = sigmoid(-s).

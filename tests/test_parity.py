@@ -67,17 +67,24 @@ class Case:
     shape: tuple = (16, 16, 2)
     classes: int | None = None
     pack: int = 1
+    blur: bool = False
+
+    def own(self, norm, of_r3gan):
+        """What only some networks take, by its names here and there: of the generator, of the discriminator."""
+        generator, discriminator = (of_r3gan if self.networks == "r3gan" else {norm: value} for value in self.norms)
+        return {**generator, **({"blur": True} if self.blur else {})}, discriminator
 
     def models(self):
         """Generator and discriminator of the package."""
         size = (6,) if self.networks == "mlp" else 2
         packs = (*self.shape[:-1], self.pack * self.shape[-1])
+        own = self.own("normalization", {"group_width": 4})
         generator, discriminator = (
             getattr(kg.networks, f"{self.networks}_{role}") for role in ("generator", "discriminator")
         )
         return (
-            generator(self.shape, LATENT_DIM, size, self.norms[0], num_classes=self.classes),
-            discriminator(packs, size, self.norms[1], num_classes=self.classes),
+            generator(self.shape, LATENT_DIM, size, num_classes=self.classes, **own[0]),
+            discriminator(packs, size, num_classes=self.classes, **own[1]),
         )
 
     def functions(self):
@@ -85,10 +92,8 @@ class Case:
         generator, discriminator = (
             getattr(papers, f"{self.networks}_{role}") for role in ("generator", "discriminator")
         )
-        return (
-            functools.partial(generator, shape=self.shape, norm=self.norms[0]),
-            functools.partial(discriminator, norm=self.norms[1]),
-        )
+        own = self.own("norm", {"groups": (1, 2)})  # 4 and 8 channels inside a block
+        return functools.partial(generator, shape=self.shape, **own[0]), functools.partial(discriminator, **own[1])
 
 
 POINTS = {"networks": "mlp", "shape": (5,)}
@@ -105,6 +110,9 @@ CASES = {
     "spectral normalisation under penalties": Case("R3GAN", norms=(None, "spectral"), **POINTS),
     "residual": Case("WGANGP", **RESIDUAL),
     "residual, conditional, spectral": Case("hinge", norms=(None, "spectral"), classes=CLASSES, **RESIDUAL),
+    "blurred": Case("R3GAN", "paper", norms=("batch", None), blur=True, n_critic=1),
+    "networks of R3GAN": Case("R3GAN", networks="r3gan", shape=(8, 8, 1), n_critic=1),
+    "networks of R3GAN, conditional": Case("R3GAN", "paper", networks="r3gan", shape=(8, 8, 1), classes=CLASSES),
     "packs": Case("WGANGP", pack=2, **POINTS),
     "relativistic packs": Case("R3GAN", pack=2, n_critic=1),
     "packs around the data": Case("DRAGAN", "paper", pack=4, **POINTS),
