@@ -180,18 +180,10 @@ class Checkpoint(ModelCallback):
 
     def _explain(self, signal_name, first):
         """Answers a signal that has to wait; whatever `verbose` is, because somebody may have pressed Ctrl-C."""
-        if not self._writes:
-            return
-        name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
-        newest = f"the newest checkpoint is that of step {self._writer.saved[0] if self._writer.saved else 0:,}"
-        if first and not self._may_end():
-            plan = (
-                f"finishing what runs now, after step {self._training.step:,}, then saving the run in {self.directory}"
-            )
-            answer = f"{plan}. A second {name} leaves that out: {newest}"
-        else:
-            answer = f"ending without saving, once what runs now is done: {newest}, in {self.directory}"
-        print(f"\n{name}: {answer}.", file=sys.stderr, flush=True)
+        if self._writes:
+            waits, saved = first and not self._may_end(), self._writer.saved or (0, 0)
+            answer = _answer(signal_name, waits, self._training.step, saved[0], self.directory)
+            print(f"\n{answer}", file=sys.stderr, flush=True)
 
     # Saving and restoring
 
@@ -289,6 +281,16 @@ def _where(training, path):
     if training.epoch >= training.epochs:
         return f"The run is complete: {where} To train on, raise `epochs`."
     return f"Resuming: {where}"
+
+
+def _answer(signal_name, waits, step, saved, directory):
+    """Says what a signal leads to, which the process waits for or leaves out."""
+    name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
+    newest = f"the newest checkpoint is that of step {saved:,}"
+    if not waits:
+        return f"{name}: ending without saving, once what runs now is done: {newest}, in {directory}."
+    plan = f"finishing what runs now, after step {step:,}, then saving the run in {directory}"
+    return f"{name}: {plan}. A second {name} leaves that out: {newest}."
 
 
 def _checked_directory(directory):
