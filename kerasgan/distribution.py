@@ -19,8 +19,9 @@ _SUPPORTED = (
     tf.distribute.OneDeviceStrategy,
     tf.distribute.TPUStrategy,
 )
-# How TensorFlow reports, to the others, a worker that has ended.
-_OF_WORKERS = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError, tf.errors.UnavailableError)
+# How TensorFlow reports a worker that has ended to the others.
+_OF_WORKERS = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.UnavailableError)
+_ABORTED = "Collective ops is aborted by"
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -159,10 +160,12 @@ def explained(strategy: tf.distribute.Strategy) -> Iterator[None]:
                 "Restart it, and use one strategy for all models: `kerasgan.distribution.strategy()` always returns "
                 "the same."
             ) from error
-        if has_workers(strategy) and isinstance(error, _OF_WORKERS):
+        if has_workers(strategy) and (_ABORTED in error.message or isinstance(error, _OF_WORKERS)):
+            lines = error.message.splitlines()
+            reason = next((line for line in lines if _ABORTED in line), lines[0])
             raise WorkerError(
                 "Another worker has ended or cannot be reached: restart all of them, and each resumes from the newest "
-                f"checkpoint. TensorFlow says: {error.message.splitlines()[0]}"
+                f"checkpoint. TensorFlow says: {reason}"
             ) from error
         raise
 

@@ -79,8 +79,11 @@ def test_errors_of_replicas_are_explained_and_others_left_alone(mirrored, monkey
     with pytest.raises(tf.errors.UnavailableError), distribution.explained(mirrored):
         raise tf.errors.UnavailableError(None, None, "Socket closed")
     monkeypatch.setattr(distribution, "has_workers", lambda strategy: True)
-    with pytest.raises(WorkerError, match=r"restart all of them.*Socket closed"), distribution.explained(mirrored):
+    with pytest.raises(WorkerError, match=r"restart all of them.*Socket closed$"), distribution.explained(mirrored):
         raise tf.errors.UnavailableError(None, None, "Socket closed\nAdditional information")
+    message = "Graph execution error:\n\nCollective ops is aborted by: tasks are unhealthy\nRestart your program"
+    with pytest.raises(WorkerError, match=r"aborted by: tasks are unhealthy$"), distribution.explained(mirrored):
+        raise tf.errors.InternalError(None, None, message)
     with pytest.raises(tf.errors.InvalidArgumentError), distribution.explained(mirrored):
         raise tf.errors.InvalidArgumentError(None, None, "Incompatible shapes")
 
