@@ -8,10 +8,10 @@ a random time; the next resumes from what it finds. A finished run is compared w
 average, optimizers, counters, metrics, pictures), then the next run starts, until there were `--kills` kills. The exit
 status is 1 if anything was lost.
 
-With `--goodput` a run that saves every `--every` steps is killed once a minute, and the share of useful work printed.
-By steps: the steps in the last checkpoint over all steps that were taken, some of them twice. By time: the seconds that
-the useful steps take without kills over all seconds, in which each new process also imports TensorFlow and traces its
-graph. The exit status is 1 if it is below 95 % by steps.
+With `--goodput` a run that saves every `--every` steps is killed once a minute, or every `--interval` seconds, and the
+share of useful work printed. By steps: the steps in the last checkpoint over all steps that were taken, some of them
+twice. By time: the seconds that the useful steps take without kills over all seconds, in which each new process also
+imports TensorFlow and traces its graph. The exit status is 1 if it is below 95 % by steps.
 """
 
 import argparse
@@ -34,7 +34,6 @@ import numpy as np
 import kerasgan as kg
 
 EPOCH = 10  # steps
-KILLED_EVERY = 60  # seconds, for the goodput
 LEAST = 0.95
 
 
@@ -45,9 +44,11 @@ def main():
     parser.add_argument("--steps", type=int, default=300, help="of one run")
     parser.add_argument("--every", type=int, default=1, help="steps between two checkpoints")
     parser.add_argument("--goodput", type=float, metavar="MINUTES", help="kill once a minute, and print what is useful")
+    parser.add_argument("--interval", type=float, default=60, help="seconds between two kills, for the goodput")
     arguments = parser.parse_args()
     if arguments.goodput:
-        sys.exit(0 if goodput(60 * arguments.goodput, arguments.every) >= LEAST else 1)
+        share = goodput(60 * arguments.goodput, arguments.interval, arguments.every)
+        sys.exit(0 if share >= LEAST else 1)
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as directory:
         directory = pathlib.Path(directory)
@@ -76,15 +77,15 @@ def main():
     sys.exit(1 if failed else 0)
 
 
-def goodput(seconds, every):
-    """Kills a run once a minute, prints the share of useful work by steps and by time, and returns the first."""
+def goodput(seconds, interval, every):
+    """Kills a run again and again, prints the share of useful work by steps and by time, and returns the first."""
     taken = training = kills = 0
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         while time.monotonic() < begun + seconds:
             # A new interpreter, as a scheduler would start it.
             life = Life(pathlib.Path(directory), steps=10**9, every=every, epoch=max(EPOCH, every), method="spawn")
-            life.killed_after(KILLED_EVERY)
+            life.killed_after(interval)
             kills += 1
             steps, took = life.progress()
             taken, training = taken + steps, training + took
