@@ -1,15 +1,17 @@
 """Which devices a run uses."""
 
+import contextlib
+import functools
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan.errors import invalid
+from kerasgan.errors import StrategyError, WorkerError, invalid
 
 _SUPPORTED = (
     tf.distribute.MirroredStrategy,
@@ -17,10 +19,16 @@ _SUPPORTED = (
     tf.distribute.OneDeviceStrategy,
     tf.distribute.TPUStrategy,
 )
+# How TensorFlow reports a worker that has ended to the others.
+_OF_WORKERS = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.UnavailableError)
+_ABORTED = "Collective ops is aborted by"
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
     """Returns the `tf.distribute.Strategy` of a name. Call it before the first TensorFlow operation.
+
+    The same devices have the same strategy, however often it is called: TensorFlow numbers the collective operations of
+    each strategy from one start, so those of a second strategy would meet those of the first.
 
     Args:
         name: `"one"`: one device. `"mirrored"`: all GPUs of this machine, or the logical CPUs where there are none.
@@ -37,19 +45,35 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if name == "mirrored":
         gpus = tf.config.list_logical_devices("GPU")
-        return tf.distribute.MirroredStrategy([device.name for device in gpus or tf.config.list_logical_devices("CPU")])
+        return _mirrored(*(device.name for device in gpus or tf.config.list_logical_devices("CPU")))
     if name == "multiworker":
         if _workers() < 2:
             expected = "one for which TF_CONFIG names two or more workers: set it on each"
             raise invalid("strategy", expected, f"strategy='multiworker', {_workers()} workers in TF_CONFIG")
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multiworker(os.environ["TF_CONFIG"])
     if name == "tpu":
-        try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
-        except (ValueError, tf.errors.OpError) as error:
-            raise invalid("strategy", "one whose devices are there: use 'auto'", f"strategy='tpu' ({error})") from error
-        return tf.distribute.TPUStrategy(resolver)
+        return _tpu(os.environ.get("TPU_NAME", "local"))
     raise invalid("strategy", "'auto', 'one', 'mirrored', 'multiworker' or 'tpu'", f"strategy={name!r}")
+
+
+@functools.cache
+def _mirrored(*devices):
+    return tf.distribute.MirroredStrategy(devices)
+
+
+@functools.cache
+def _multiworker(cluster):
+    """The strategy of TF_CONFIG's value, which TensorFlow reads itself."""
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@functools.cache
+def _tpu(name):
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(name)
+    except (ValueError, tf.errors.OpError) as error:
+        raise invalid("strategy", "one whose devices are there: use 'auto'", f"strategy='tpu' ({error})") from error
+    return tf.distribute.TPUStrategy(resolver)
 
 
 def accelerated() -> bool:
@@ -119,6 +143,33 @@ def wait(strategy: tf.distribute.Strategy) -> None:
         gathered(strategy, 0)
 
 
+@contextlib.contextmanager
+def explained(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says in words why replicas cannot go on together.
+
+    Raises:
+        StrategyError: Another strategy of this process has used the same devices.
+        WorkerError: Another worker has ended.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "Shape mismatch in the collective instance" in error.message:
+            raise StrategyError(
+                f"Another {_kind(strategy)} was used in this process, and TensorFlow confuses their operations. "
+                "Restart it, and use one strategy for all models: `kerasgan.distribution.strategy()` always returns "
+                "the same."
+            ) from error
+        if has_workers(strategy) and (_ABORTED in error.message or isinstance(error, _OF_WORKERS)):
+            lines = error.message.splitlines()
+            reason = next((line for line in lines if _ABORTED in line), lines[0])
+            raise WorkerError(
+                "Another worker has ended or cannot be reached: restart all of them, and each resumes from the newest "
+                f"checkpoint. TensorFlow says: {reason}"
+            ) from error
+        raise
+
+
 def gathered(strategy: tf.distribute.Strategy, value: int | Sequence[int]) -> np.ndarray:
     """Returns the values that all workers call this with, int64, replicas first. All of them have to call it.
 
@@ -126,7 +177,8 @@ def gathered(strategy: tf.distribute.Strategy, value: int | Sequence[int]) -> np
         strategy: That of the model.
         value: Integer, or a list of integers, as long as that of the other workers.
     """
-    return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
+    with explained(strategy):
+        return strategy.gather(strategy.run(lambda: tf.constant([value], tf.int64)), axis=0).numpy()
 
 
 def on_replicas(model: keras.Model, step: Callable) -> Callable:

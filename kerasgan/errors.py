@@ -51,6 +51,14 @@ class RunDirError(FileExistsError):
     """Another run is using the directory."""
 
 
+class StrategyError(RuntimeError):
+    """The replicas of a strategy cannot work together in this process."""
+
+
+class WorkerError(RuntimeError):
+    """Another worker of a MultiWorkerMirroredStrategy has ended: all of them have to be restarted."""
+
+
 def invalid(argument: str, expected: str, received: object, kind: type[Exception] = ValueError) -> Exception:
     """The error, of class `kind`, for an argument that cannot be used.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasgan import _keras
+from kerasgan import _keras, distribution
 from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
 from kerasgan.data import Batches
@@ -99,6 +99,7 @@ class Training:
         if any(callback.saves_run for callback in self.callbacks):
             self.reader.look_for_large_buffers()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(distribution.explained(self.model.distribute_strategy))
             for callback in self.callbacks:
                 stack.enter_context(callback.running(self))
             return self._run(callbacks)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasgan import layers
+from kerasgan import distribution, layers
 from kerasgan.datasets import pipeline
 
 # Graphs are many objects that are not garbage: looking through them less often saves a twentieth of the time.
@@ -30,7 +30,7 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture(scope="session")
 def mirrored():
     """The one MirroredStrategy of two replicas: a second object in a process breaks the collectives of the first."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return distribution.strategy("mirrored")
 
 
 @pytest.fixture(autouse=True)

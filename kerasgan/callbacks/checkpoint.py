@@ -12,8 +12,9 @@ import numpy as np
 from kerasgan import checkpoint, distribution, saving
 from kerasgan.callbacks import snapshot
 from kerasgan.callbacks.base import ModelCallback
+from kerasgan.callbacks.writer import Writer
 from kerasgan.compilation import own_optimizers
-from kerasgan.errors import CheckpointWriteError, NonFiniteError, checked_integer, invalid, warn
+from kerasgan.errors import NonFiniteError, checked_boolean, checked_integer, invalid, warn
 from kerasgan.reading import EXACT
 from kerasgan.signals import Signals
 
@@ -31,6 +32,8 @@ class Checkpoint(ModelCallback):
 
     - Before the first step a checkpoint is written and read: what would fail at three in the morning fails now.
     - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
+    - The arrays are copied at the step; a thread writes them while the training continues. The copy takes as much
+      memory as a checkpoint. The next save waits for the one before, and so does the end of the run, however it ends.
     - An incomplete or changed checkpoint is passed over with a warning; the newest intact one is used.
     - A checkpoint of another configuration or other data is refused, with what differs; so is one of fewer steps than
       the model has been trained for.
@@ -51,6 +54,8 @@ class Checkpoint(ModelCallback):
             epoch, the averaged one if there is one, is kept as `best.keras`. None for no such file.
         mode: `"min"` or `"max"`, which value is best.
         on_error: `"raise"`, or `"warn"` to train on when a checkpoint, but not the first, cannot be written.
+        background: Whether a thread writes the checkpoints: then an error is raised at the end of the step that it
+            happens in. If not, each step that saves waits for the disk, and the copy is gone when it ends.
 
     Attributes:
         restored: Path of the checkpoint that the run has resumed from; None where there was none.
@@ -74,6 +79,7 @@ class Checkpoint(ModelCallback):
         monitor: str | None = None,
         mode: str = "min",
         on_error: str = "raise",
+        background: bool = True,
     ):
         super().__init__()
         self.every = None if every is None else checked_integer("every", every)
@@ -87,6 +93,7 @@ class Checkpoint(ModelCallback):
         self.monitor = monitor
         self.mode = mode
         self.on_error = on_error
+        self.background = checked_boolean("background", background)
         self.restored: pathlib.Path | None = None
         self._signals: Any = None  # `Signals` while `fit` runs
 
@@ -99,22 +106,24 @@ class Checkpoint(ModelCallback):
         self._workers = distribution.has_workers(self._strategy)
         self._signals = Signals(self._strategy, self._may_end, self._say_stopped, self._explain)
         self._best = _Best(self.monitor, self.mode, training)
-        self._saved: tuple[int, int] | None = None  # the position of the last checkpoint
+        self._writer = Writer(self.directory, self.keep, self.on_error, self.background and self._writes)
         self._names: set[str] = set()
-        self._saving = self._warned = False
+        self._warned = False
         with contextlib.ExitStack() as stack:
             if self._writes:
                 stack.enter_context(checkpoint.locked(self.directory))
                 checkpoint.sweep(self.directory)
             self._restore()
             self._last = training.step
-            if self._saved is None:
+            if self._writer.saved is None:
                 self._write()
+                self._writer.settle(strict=True)
                 if self._writes:  # what cannot be read is found before hours are spent
                     checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
             if self.restored:
                 self._say(_where(training, self.restored))
             stack.enter_context(self._signals.handled())
+            stack.enter_context(self._writer)
             yield
             self._end_if_signalled()
 
@@ -126,6 +135,8 @@ class Checkpoint(ModelCallback):
         # At the end of an epoch after its validation, in `on_epoch_end`.
         if self._agreed_signal() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
+        elif self._writer.has_failed:
+            self._writer.settle()
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._signals is not None and self._signals.received and not self._workers:
@@ -138,7 +149,7 @@ class Checkpoint(ModelCallback):
             self._save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._save()
+        self._save(last=True)
 
     def _due(self):
         return self.every is not None and self._training.step // self.every > self._last // self.every
@@ -150,11 +161,12 @@ class Checkpoint(ModelCallback):
 
     def _may_end(self):
         # While a step compiles for minutes, the checkpoint before it is that of the current step.
-        return self._saved == self._training.position and not self._saving and not self._workers
+        return self._writer.saved == self._training.position and not self._workers
 
     def _end_if_signalled(self):
         number = self._agreed_signal()
         if number:
+            self._writer.settle(strict=True)
             distribution.wait(self._strategy)
             self._signals.end(number)
 
@@ -163,60 +175,49 @@ class Checkpoint(ModelCallback):
             print(f"\n{line}", flush=True)
 
     def _say_stopped(self, signal_name):
-        saved = f"saved in {self.directory}" if self._saved == self._training.position else "not saved"
+        saved = f"saved in {self.directory}" if self._writer.saved == self._training.position else "not saved"
         self._say(f"Stopped by {signal_name} at step {self._training.step:,}, {saved}. Call `fit` again to resume.")
 
     def _explain(self, signal_name, first):
         """Answers a signal that has to wait; whatever `verbose` is, because somebody may have pressed Ctrl-C."""
-        if not self._writes:
-            return
-        name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
-        newest = f"the newest checkpoint is that of step {self._saved[0] if self._saved else 0:,}"
-        if first and not self._may_end():
-            plan = (
-                f"finishing what runs now, after step {self._training.step:,}, then saving the run in {self.directory}"
-            )
-            answer = f"{plan}. A second {name} leaves that out: {newest}"
-        else:
-            answer = f"ending without saving, once what runs now is done: {newest}, in {self.directory}"
-        print(f"\n{name}: {answer}.", file=sys.stderr, flush=True)
+        if self._writes:
+            waits, saved = first and not self._may_end(), self._writer.saved or (0, 0)
+            answer = _answer(signal_name, waits, self._training.step, saved[0], self.directory)
+            print(f"\n{answer}", file=sys.stderr, flush=True)
 
     # Saving and restoring
 
-    def _save(self):
+    def _save(self, last=False):
         """Saves, unless this very position is saved, and ends the process where a signal says so."""
-        if self._saved != self._training.position:
-            self._saving = True
-            try:
-                self._write()
-            except CheckpointWriteError as error:
-                if self.on_error == "raise" or self._signals.received:
-                    raise
-                warn(f"{error}. The run continues without it.")
-            finally:
-                self._saving = False
+        self._writer.settle()
+        if self._writer.saved != self._training.position:
+            self._write()
+            if last or not self.background:
+                self._writer.settle(strict=self._signals.received is not None)
         self._last = self._training.step
         self._end_if_signalled()
 
     def _write(self):
+        """Copies the run as it is now, and begins to write it."""
         training = self._training
         arrays = snapshot.arrays_of(training.model)
         broken = snapshot.first_non_finite(arrays)
         if broken:
             reason = f"{broken} holds NaN or infinity at step {training.step}"
-            if self._saved is None:
+            if self._writer.saved is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
             warn(f"No checkpoint was written: {reason}. Resume from the one before.")
             return
         self._check_names(arrays)
-        if self._writes:
-            path, kind = snapshot.write(self.directory, training, arrays, self._best.value)
-            inexact = snapshot.inexact(kind, training.reader.too_large)
-            if inexact and not self._warned:
-                self._warned = True
-                warn(inexact)
-            checkpoint.prune(path, self.keep)
-        self._saved = training.position
+        if not self._writes:
+            self._writer.saved = training.position
+            return
+        arrays, values, kind = snapshot.contents(training, arrays, self._best.value)
+        inexact = snapshot.inexact(kind, training.reader.too_large)
+        if inexact and not self._warned:
+            self._warned = True
+            warn(inexact)
+        self._writer.write(training.position, arrays, values)
 
     def _check_names(self, variables):
         """Refuses variables that are made after the first checkpoint: a run that resumes would not have them yet."""
@@ -232,7 +233,7 @@ class Checkpoint(ModelCallback):
         snapshot.check_agreement(self.directory, path, self._strategy)
         if path is not None:
             self._best.value, kind = snapshot.restore(path, self._training)
-            self._saved, self.restored = self._training.position, path
+            self._writer.saved, self.restored = self._training.position, path
             self._warned = kind != EXACT
 
 
@@ -280,6 +281,16 @@ def _where(training, path):
     if training.epoch >= training.epochs:
         return f"The run is complete: {where} To train on, raise `epochs`."
     return f"Resuming: {where}"
+
+
+def _answer(signal_name, waits, step, saved, directory):
+    """Says what a signal leads to, which the process waits for or leaves out."""
+    name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
+    newest = f"the newest checkpoint is that of step {saved:,}"
+    if not waits:
+        return f"{name}: ending without saving, once what runs now is done: {newest}, in {directory}."
+    plan = f"finishing what runs now, after step {step:,}, then saving the run in {directory}"
+    return f"{name}: {plan}. A second {name} leaves that out: {newest}."
 
 
 def _checked_directory(directory):

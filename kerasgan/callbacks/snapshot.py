@@ -59,18 +59,19 @@ def inexact(kind: str, too_large: str | None) -> str | None:
     return None
 
 
-def write(
-    directory: pathlib.Path, training: "Training", arrays: dict[str, np.ndarray], best: float | None
-) -> tuple[pathlib.Path, str]:
-    """Writes a checkpoint of a run and the `arrays_of` its model.
+def contents(
+    training: "Training", arrays: dict[str, np.ndarray], best: float | None
+) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
+    """What a checkpoint of a run holds now, besides the `arrays_of` its model; nothing of it changes with the run.
 
-    Returns its path, and how exact the position in the data is: one of the constants of `reading`.
+    Returns the arrays and values to be written, and how exact the position in the data is: one of the constants of
+    `reading`.
     """
     state, data = training.state()
     if data is not None:
         arrays = {**arrays, _DATA: np.frombuffer(data, np.uint8)}
     values = {"training": state, "configuration": _configuration(training), "best": best, **_machine(training.model)}
-    return checkpoint.write(directory, *training.position, arrays, values), state["data"]
+    return arrays, values, state["data"]
 
 
 def restore(path: pathlib.Path, training: "Training") -> tuple[float | None, str]:

@@ -21,9 +21,13 @@ from kerasgan._version import __version__
 from kerasgan.cli.commands import COMMANDS
 from kerasgan.cli.options import Flags
 from kerasgan.cli.settings import DATASET_OPTIONS
-from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError
+from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError, StrategyError, WorkerError
 
-_MISTAKES = (DataError, DataTypeError, ExportError, ModelContractError, ValueError, OSError, flags.Error)
+_MISTAKES = (
+    *(DataError, DataTypeError, ExportError, ModelContractError, StrategyError, WorkerError),
+    *(ValueError, OSError, flags.Error),
+)
+_TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h: the same command, started again, may succeed
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: Its name and arguments. Defaults to those of the process.
 
-    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 130 for Ctrl-C, 141
-        for a closed pipe, 143 for SIGTERM while training.
+    Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 75 where another
+        worker has ended, 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM while training.
     """
     try:
         exit_code = _main(list(sys.argv[1:] if argv is None else argv))
@@ -73,7 +77,7 @@ def _main(arguments):
             raise
         if values["debug"]:
             traceback.print_exc()
-        exit_code = 130 if isinstance(error, KeyboardInterrupt) else 2
+        exit_code = {KeyboardInterrupt: 130, WorkerError: _TEMPORARY}.get(type(error), 2)
         return _fail(f"kerasgan {name}", message, values["json"], exit_code)
     if values["json"]:
         print(json.dumps({"exit_code": 0, **report}), flush=True)

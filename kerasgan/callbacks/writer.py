@@ -1,0 +1,107 @@
+"""Checkpoints that are written beside the training: by a thread, one at a time."""
+
+import concurrent.futures
+import pathlib
+import sys
+import types
+from typing import Any
+
+import numpy as np
+
+from kerasgan import checkpoint
+from kerasgan.errors import CheckpointWriteError, warn
+
+_SILENT = 1.0  # seconds to wait before saying so
+
+
+class Writer:
+    """Writes the checkpoints of a run, in a thread or at once. The errors of a write are raised by `settle`.
+
+    Leaving its context waits for the write that is in progress. There its error is raised, or reported as a warning
+    where another exception is on its way.
+
+    Args:
+        directory, keep, on_error: As in `callbacks.Checkpoint`.
+        threaded: Whether a thread writes; otherwise `write` returns when everything is on the disk.
+
+    Attributes:
+        saved: Position of the run at the newest checkpoint on the disk; None before there is one.
+    """
+
+    def __init__(self, directory: pathlib.Path, keep: int, on_error: str, threaded: bool):
+        self.saved: tuple[int, int] | None = None
+        self._directory = directory
+        self._keep = keep
+        self._on_error = on_error
+        self._executor = concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if threaded else None
+        self._writing: concurrent.futures.Future[None] | None = None
+        self._step = 0  # of the checkpoint that is being written
+
+    def write(self, position: tuple[int, int], arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
+        """Begins to write a checkpoint, and then removes old ones; the one before has to be settled.
+
+        Args:
+            position: (step, epoch) of the run.
+            arrays, values: As in `checkpoint.write`; they must not change any more.
+        """
+        self._step = position[0]
+        if self._executor is not None:
+            self._writing = self._executor.submit(self._write, position, arrays, values)
+            return
+        self._writing = concurrent.futures.Future()
+        try:
+            self._writing.set_result(self._write(position, arrays, values))
+        except Exception as error:
+            self._writing.set_exception(error)
+
+    def _write(self, position, arrays, values):
+        step, epoch = position
+        path = checkpoint.write(self._directory, step, epoch, arrays, values)
+        checkpoint.prune(path, self._keep)
+        self.saved = position
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether `settle` would report an error at once."""
+        return self._writing is not None and self._writing.done() and self._writing.exception() is not None
+
+    def settle(self, strict: bool = False) -> None:
+        """Waits for the checkpoint that is being written. Raises its error, once, or warns as `on_error` says.
+
+        Args:
+            strict: Whether to raise it whatever `on_error` says.
+        """
+        try:
+            self._wait()
+        except CheckpointWriteError as error:
+            if strict or self._on_error == "raise":
+                raise
+            warn(f"{error}. The run continues without it.")
+
+    def _wait(self):
+        if self._writing is None:
+            return
+        if not concurrent.futures.wait([self._writing], _SILENT).done:
+            print(f"Waiting for the checkpoint of step {self._step:,} to be written.", file=sys.stderr, flush=True)
+            concurrent.futures.wait([self._writing])
+        writing, self._writing = self._writing, None  # only now: a signal may interrupt a wait
+        writing.result()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        try:
+            self._wait()
+        except Exception as error:
+            if raised is None:
+                raise
+            warn(str(error))
+        finally:
+            if self._executor is not None:
+                self._executor.shutdown()
