@@ -9,7 +9,7 @@ import subprocess
 import time
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_SECONDS = 120
+_SECONDS = 300
 
 
 class Browser:
@@ -41,7 +41,7 @@ class Browser:
         (page,) = [one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page"]
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
+        for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
             self.call(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
@@ -88,6 +88,11 @@ class Browser:
         while not self.value(expression):
             assert time.monotonic() - begun < _SECONDS, f"{expression}: {self.value('document.body.innerText')}"
             time.sleep(0.05)
+
+    def busy(self):
+        """Seconds that the threads of the page have been busy."""
+        metrics = {metric["name"]: metric["value"] for metric in self.call("Performance.getMetrics")["metrics"]}
+        return metrics["ProcessTime"]
 
     def screenshot(self, path):
         """Writes a PNG of what the window shows."""

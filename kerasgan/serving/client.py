@@ -99,17 +99,22 @@ class Served:
             ExportError: ONNX Runtime Web, which the page needs, cannot be downloaded.
             ValueError: The page cannot show what this model makes.
         """
-        from kerasgan.serving import seeded, web  # they need `onnx` and `tf2onnx`
+        from kerasgan.serving import formats, seeded, web  # they import this module
 
         def images(latents, labels):
-            inputs = {"latents": latents} | ({} if labels is None else {"labels": labels})
-            return self._signatures["serving_default"](**inputs)["images"]
+            return served(latents=latents, **({} if labels is None else {"labels": labels}))["images"]
 
+        if "range" not in self.card:
+            raise invalid("path", f"an export with its {CARD}, which has the range of pixels", str(self.path))
+        formats.check_packages("web")
         web.check(self.image_shape, self.conditional, self.num_classes)
         web.runtime()
-        generator = seeded.Seeded(images, self.card["latent_dim"], tuple(self.card["range"]), self.conditional)
         directory = pathlib.Path(directory).expanduser()
-        web.write(directory, generator.onnx(generator.walk), self.card, self.path.parent.name)
+        directory.mkdir(parents=True, exist_ok=True)
+        served = self._signatures["serving_default"]
+        latent_dim = served.structured_input_signature[1]["latents"].shape[-1]
+        generator = seeded.Seeded(images, latent_dim, tuple(self.card["range"]), self.conditional)
+        web.write(directory, generator.onnx(generator.walk), self.card, self.path.absolute().parent.name)
         return directory / "index.html"
 
     def _request(self, signature, inputs, labels, batch_size):

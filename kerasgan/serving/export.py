@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import errno
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -115,10 +114,7 @@ def _check_formats(also, model):
     if isinstance(also, str) or not set(also) <= formats.FORMATS.keys():
         raise invalid("also", f"a sequence of {', '.join(formats.FORMATS)}", f"also={also!r}")
     for name in also:
-        packages = formats.FORMATS[name][1]
-        missing = [package for package in packages if importlib.util.find_spec(package) is None]
-        if missing:
-            raise invalid("also", f"the packages of {name!r}: `pip install {' '.join(packages)}`", f"no {missing[0]}")
+        formats.check_packages(name)
     if "web" in also:
         web.check(model.image_shape, model.conditional, model.num_classes)
         web.runtime()

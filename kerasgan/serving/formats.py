@@ -1,6 +1,7 @@
 """The generator in other formats: Keras, LiteRT, ONNX, a page for browsers."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
 import warnings
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasgan.errors import ExportError
+from kerasgan.errors import ExportError, invalid
 from kerasgan.serving import seeded, web
 from kerasgan.serving.signatures import Signatures
 
@@ -27,6 +28,18 @@ COMPARED_ROWS = 4
 _TOLERANCE = 1e-5
 
 _Compared = Iterator[tuple[str, ArrayLike, ArrayLike]]  # what a file computes, its values, those of the model
+
+
+def check_packages(name: str) -> None:
+    """Refuses a format whose packages are not installed.
+
+    Raises:
+        ValueError: One is missing.
+    """
+    packages = FORMATS[name][1]
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise invalid("also", f"the packages of {name!r}: `pip install {' '.join(packages)}`", f"no {missing[0]}")
 
 
 def write(name: str, directory: pathlib.Path, signatures: Signatures, card: dict, title: str) -> None:

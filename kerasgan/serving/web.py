@@ -42,10 +42,11 @@ def check(image_shape: tuple[int, ...], conditional: bool, num_classes: int | No
         ValueError: It makes points, images of more than four channels, or takes labels of unknown number.
     """
     if len(image_shape) != 3 or image_shape[-1] > _MOST_CHANNELS:
-        shape = " x ".join(map(str, image_shape))
-        raise invalid("also", f"no 'web', which draws images of 1 to {_MOST_CHANNELS} channels", f"outputs of {shape}")
+        expected = f"a generator of images with 1 to {_MOST_CHANNELS} channels, which a page can draw"
+        raise invalid("model", expected, f"outputs of {' x '.join(map(str, image_shape))}")
     if conditional and num_classes is None:
-        raise invalid("also", "no 'web', which needs the number of classes", "a generator that does not embed labels")
+        expected = "a generator that embeds its labels, so that a page knows the number of classes"
+        raise invalid("model", expected, "labels of unknown number")
 
 
 def write(directory: pathlib.Path, model: "onnx.ModelProto", card: dict[str, Any], title: str) -> None:
