@@ -99,11 +99,12 @@ class Browser:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def messages(self):
-        """Errors and warnings, and addresses outside of the page's folder that were asked for."""
+        """Errors, and addresses outside of the page's folder that were asked for."""
         kept = []
         for event in self.events:
             parameters = event.get("params", {})
-            if event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            entry = parameters.get("entry", {})
+            if event.get("method") == "Runtime.exceptionThrown" or entry.get("level") == "error":
                 kept.append(json.dumps(parameters))
             elif event.get("method") == "Network.requestWillBeSent":
                 kept.append(parameters["request"]["url"])
