@@ -5,7 +5,6 @@ import importlib.util
 import os
 import pathlib
 import warnings
-from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -26,8 +25,6 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
 COMPARED_ROWS = 4
 # How far two implementations of one network may differ, for outputs in [-1, 1].
 _TOLERANCE = 1e-5
-
-_Compared = Iterator[tuple[str, ArrayLike, ArrayLike]]  # what a file computes, its values, those of the model
 
 
 def check_packages(name: str) -> None:
@@ -65,13 +62,16 @@ def write(name: str, directory: pathlib.Path, signatures: Signatures, card: dict
         compare(what, values, expected)
 
 
-def _keras(path, signatures) -> _Compared:
+# The writers yield, for each file: its name, what it computes, what the model computes.
+
+
+def _keras(path, signatures):
     generator, inputs = signatures.generator, _inputs(signatures)
     generator.save(path)
     yield path.name, _call(keras.models.load_model(path), inputs), _call(generator, inputs)
 
 
-def _litert(path, signatures) -> _Compared:
+def _litert(path, signatures):
     generator, inputs = signatures.generator, _inputs(signatures)
     generator.export(path, format="litert", verbose=False)
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def _litert(path, signatures) -> _Compared:
     yield path.name, next(iter(runner(**inputs).values())), _call(generator, inputs)
 
 
-def _onnx(path, signatures) -> _Compared:
+def _onnx(path, signatures):
     import onnx
 
     generator, inputs = signatures.generator, _inputs(signatures)
@@ -94,7 +94,7 @@ def _onnx(path, signatures) -> _Compared:
     yield _from_seeds(seeded.FILE, model, signatures, "generate_truncated")
 
 
-def _web(path, signatures, card, title) -> _Compared:
+def _web(path, signatures, card, title):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # from tf2onnx, about NumPy
         from_seeds = seeded.Seeded.of(signatures)

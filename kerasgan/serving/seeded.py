@@ -1,6 +1,7 @@
 """The generator as ONNX that takes seeds: what `generate` and `interpolate` compute, in one graph."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -58,13 +59,14 @@ class Seeded:
     ) -> tf.Tensor:
         """The images of the signature `interpolate`, between truncated latents."""
         both = self._latents(tf.concat([seed, other_seed], 0), tf.concat([truncation, truncation], 0))
-        return self._shown(inference.interpolated(*tf.split(both, 2), position), labels)
+        first, second = tf.split(both, 2)
+        return self._shown(inference.interpolated(first, second, position), labels)
 
     def onnx(self, function: Callable[..., tf.Tensor]) -> "onnx.ModelProto":
         """One of the functions above as an ONNX model, whose output is `images`."""
         import tf2onnx
 
-        names = function.__code__.co_varnames[1 : function.__code__.co_argcount]
+        names = inspect.signature(function).parameters
         specs = [_SPECS[name] for name in names if name != "labels" or self.conditional]
         traced = tf.function(lambda *inputs: {"images": function(*inputs)}, input_signature=specs)
         model, _ = tf2onnx.convert.from_function(traced, specs, opset=_OPSET)
