@@ -1078,7 +1078,7 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
         (["interpolate", "MODEL", "--stops=1"], "--stops"),
         (["export", "MODEL"], "model is an exported model. Give the run directory"),
         (["export", "RUN", "--to=models/7"], "in which its versions are numbered"),
-        (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, with commas"),
+        (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, web, with commas"),
         (["generate", "."], "holds no model.keras"),
     ],
 )

@@ -602,6 +602,9 @@ def test_other_formats_make_the_same_images(exported, variant):
     loaded = keras.models.load_model(one.path / "generator.keras")
     own = list(inputs.values())
     np.testing.assert_allclose(loaded(own if len(own) > 1 else own[0], training=False), expected, atol=1e-5)
+    from_seeds = reference.ReferenceEvaluator(str(one.path / "generate.onnx"))
+    (levels,) = from_seeds.run(None, one.requests()["generate_truncated"])
+    assert_levels(levels, one.floats("generate_truncated"), one.bounds)
     session = reference.ReferenceEvaluator(str(one.path / "generator.onnx"))
     assert set(session.input_names) == set(inputs)
     np.testing.assert_allclose(session.run(None, inputs)[0], expected, atol=1e-5)
@@ -657,7 +660,7 @@ def test_the_hash_on_the_card_is_that_of_the_weights(exported):
     ("arguments", "message"),
     [
         ({"filepath": "model/3"}, "`filepath`. Expected the directory of the model"),
-        ({"also": ("keras", "torch")}, "`also`. Expected a sequence of keras, litert, onnx"),
+        ({"also": ("keras", "torch")}, "`also`. Expected a sequence of keras, litert, onnx, web"),
         ({"also": "onnx"}, "`also`"),
         ({"max_batch_size": 0}, "`max_batch_size`. Expected a positive integer"),
         ({"max_batch_size": 2.0}, "`max_batch_size`"),
@@ -929,7 +932,7 @@ def test_the_page_lists_what_an_export_holds(mnist):
     (layout,) = [block for block in blocks("") if "saved_model.pb" in block]
     held = [path.relative_to(mnist.path) for path in mnist.path.rglob("*") if path.is_file()]
     assert {path.parts[0] if path.parts[0] == "variables" else str(path) for path in held} == set(
-        re.findall(r"(?<=[ /])variables(?=/)|\S+(?:\.pb|_requests|\.json|\.png)", layout)
+        re.findall(r"(?<=[ /])variables(?=/)|\S+(?:\.pb|_requests|\.json|\.png|\.md)", layout)
     )
 
 
@@ -953,12 +956,13 @@ def test_the_page_lists_the_signatures_as_they_are(mnist):
 
 def test_the_bodies_of_the_page_are_answered(mnist):
     bodies = [*blocks("json"), *re.findall(r"-d '(.*?)'", PAGE)]
-    assert len(bodies) == 3
-    rows, columns, png = [json.loads(mnist.served.rest(body)) for body in bodies]
+    assert len(bodies) == 4
+    rows, columns, smoke, png = [json.loads(mnist.served.rest(body)) for body in bodies]
     expected = mnist.model.generate(seeds=[1, 2], labels=np.array([3, 5]))
     assert_levels(np.array(rows["predictions"], "uint8"), expected, (-1.0, 1.0))
     expected = mnist.model.generate(seeds=[1, 2], labels=np.array([3, 5]), truncation=0.5)
     assert_levels(np.array(columns["outputs"], "uint8"), expected, (-1.0, 1.0))
+    assert_levels(np.array(smoke["predictions"], "uint8"), mnist.model.generate(seeds=[0], labels=0), (-1.0, 1.0))
     expected = mnist.model.generate(seeds=[1], labels=7)
     assert_levels(decoded(base64.b64decode(png["predictions"][0]["b64"]))[None], expected, (-1.0, 1.0))
 
@@ -974,10 +978,11 @@ def test_the_rest_client_of_the_page_writes_pictures(mnist, tmp_path, capsys):
 def test_the_curl_command_of_the_page_writes_a_picture(mnist, tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("no curl")
-    (command,) = [block for block in blocks("sh") if block.startswith("curl")]
+    commands = "".join(block for block in blocks("sh") if block.startswith("curl"))
     with rest_server("mnist", mnist.served) as port:
-        command = command.replace("localhost:8501", f"127.0.0.1:{port}").replace("python", sys.executable)
-        subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        commands = commands.replace("localhost:8501", f"127.0.0.1:{port}").replace("| python", f"| {sys.executable}")
+        done = subprocess.run(["bash", "-ec", commands], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert done.stdout == b"mnist generates\n"
     made = decoded((tmp_path / "seven.png").read_bytes())[None]
     assert_levels(made, mnist.model.generate(seeds=[1], labels=7), (-1.0, 1.0))
 
@@ -1002,6 +1007,28 @@ def test_the_configurations_of_the_page_are_the_servers(mnist):
     (config,) = text_format.Parse(models, model_server_config_pb2.ModelServerConfig()).model_config_list.config
     assert (config.name, config.base_path) == ("mnist", "/models/mnist")
     assert set(config.version_labels.values()) == set(config.model_version_policy.specific.versions)
+
+
+def test_the_manifest_of_the_page_probes_and_exposes_the_ports_of_the_server():
+    yaml = pytest.importorskip("yaml")
+    (manifest,) = blocks("yaml")
+    deployment, service = yaml.safe_load_all(manifest)
+    assert (deployment["kind"], service["kind"]) == ("Deployment", "Service")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels == deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert (
+        ports == {"grpc": 8500, "rest": 8501} == {port["targetPort"]: port["port"] for port in service["spec"]["ports"]}
+    )
+    (name,) = [variable["value"] for variable in container["env"] if variable["name"] == "MODEL_NAME"]
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": f"/v1/models/{name}/metadata", "port": "rest"}
+    assert container["livenessProbe"]["tcpSocket"] == {"port": "rest"}
+    (mount,) = container["volumeMounts"]
+    assert (mount["mountPath"], mount["readOnly"]) == (f"/models/{name}", True)
+    assert [volume["name"] for volume in pod["volumes"]] == [mount["name"]]
 
 
 # Models that are not the package's own

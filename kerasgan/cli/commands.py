@@ -5,7 +5,7 @@ import dataclasses
 from kerasgan.cli.kinds import BOOLEAN, classes, integer, names, number, text
 from kerasgan.cli.settings import LARGEST_SEED, SETTINGS, Setting
 
-FORMATS = ("keras", "litert", "onnx")
+FORMATS = ("keras", "litert", "onnx", "web")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +208,7 @@ COMMANDS = {
         (
             "kerasgan export runs/digits-wgan_gp-1 --to=saved_models/digits",
             "kerasgan export runs/photos --to=saved_models/photos --also=onnx,litert --license=CC-BY-4.0",
+            "kerasgan export runs/photos --to=saved_models/photos --also=web",
         ),
         {
             "Output": {
@@ -216,7 +217,8 @@ COMMANDS = {
                 ),
                 "also": Setting(
                     names(*FORMATS),
-                    "The generator in other formats too, in the directory of the version.",
+                    "The generator in other formats too, in the directory of the version. web is a page that draws in "
+                    "the browser: web/index.html.",
                 ),
                 "score": Setting(BOOLEAN, "Export the discriminator too; --noscore for a smaller model.", True),
                 "license": Setting(text("TEXT"), "The license that model_card.json names."),

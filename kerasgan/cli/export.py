@@ -31,7 +31,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
     print(f"version    {version}: {megabytes:.1f} MB")
-    print(f"card       {version / 'model_card.json'}")
+    print(f"card       {version / 'README.md'}, model_card.json")
     for name in flags["also"] or ():
         print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():

@@ -2,8 +2,10 @@
 
     saved_models/mnist/1/saved_model.pb, variables/     the signatures of `Signatures`
                          assets.extra/                  a warm-up request per signature
-                         model_card.json, samples.png   what it is, and what it generates
+                         model_card.json, README.md     what it is, for programs and for people
+                         samples.png                    what it generates
                          generator.keras, .onnx, ...    other formats, on request
+                         web/index.html                 a page that draws in the browser, on request
 
 Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RESTful API".
 """

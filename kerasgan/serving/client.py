@@ -39,7 +39,8 @@ class Served:
         if version is None:
             raise invalid("path", "a directory written by `export`", str(path))
         self.path = version
-        self._signatures = loaded(version).signatures
+        self._model = loaded(version)  # its functions do not keep its variables
+        self._signatures = self._model.signatures
         missing = {"serving_default", "generate", "generate_truncated", "interpolate"} - set(self._signatures)
         if missing:
             raise invalid("path", "a model exported by kerasgan", f"{path}, without signature {min(missing)!r}")
@@ -84,6 +85,37 @@ class Served:
         walk = inference.checked_walk(seeds, other_seeds, positions)
         inputs = dict(zip(("seed", "other_seed", "position"), walk, strict=True))
         return self._request("interpolate", inputs, labels, batch_size)
+
+    def write_page(self, directory: str | os.PathLike) -> pathlib.Path:
+        """Writes a page that draws in the browser: the one that `also=["web"]` exports, from any export.
+
+        Args:
+            directory: Where `index.html` and the scripts beside it are wanted; made if it does not exist.
+
+        Returns:
+            Path of `index.html`.
+
+        Raises:
+            ExportError: ONNX Runtime Web, which the page needs, cannot be downloaded.
+            ValueError: The page cannot show what this model makes.
+        """
+        from kerasgan.serving import formats, seeded, web  # they import this module
+
+        def images(latents, labels):
+            return served(latents=latents, **({} if labels is None else {"labels": labels}))["images"]
+
+        if "range" not in self.card:
+            raise invalid("path", f"an export with its {CARD}, which has the range of pixels", str(self.path))
+        formats.check_packages("web")
+        web.check(self.image_shape, self.conditional, self.num_classes)
+        web.runtime()
+        directory = pathlib.Path(directory).expanduser()
+        directory.mkdir(parents=True, exist_ok=True)
+        served = self._signatures["serving_default"]
+        latent_dim = served.structured_input_signature[1]["latents"].shape[-1]
+        generator = seeded.Seeded(images, latent_dim, tuple(self.card["range"]), self.conditional)
+        web.write(directory, generator.onnx(generator.walk), self.card, self.path.absolute().parent.name)
+        return directory / "index.html"
 
     def _request(self, signature, inputs, labels, batch_size):
         count = len(inputs["seed"])

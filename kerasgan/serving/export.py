@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import errno
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 from kerasgan import _version, distribution, files, images, inference, stateless
 from kerasgan.errors import ExportError, ModelContractError, checked_integer, checked_range, invalid, warn
-from kerasgan.serving import client, formats
+from kerasgan.serving import client, formats, readme, triton, web
 from kerasgan.serving.signatures import Signatures
 
 _WARMUP = "assets.extra/tf_serving_warmup_requests"
@@ -38,7 +37,8 @@ def export(
         model: `kerasgan.GAN` or `kerasgan.VAE`. Exports the average of the generator's weights if there is one, in
             float32 whatever the training policy was.
         filepath: Directory of the model; its versions are the directories 1, 2, ... in it.
-        also: Formats to write the generator in as well: `"keras"`, `"litert"`, `"onnx"`.
+        also: Formats to write the generator in as well: `"keras"`, `"litert"`, `"onnx"`,
+            `"web"`.
         max_batch_size: The largest number of images per request.
         score: Whether to export the discriminator as the signature `score`.
         card: Dict of JSON values to add to `model_card.json`: data, licence, ...
@@ -65,7 +65,7 @@ def export(
             "there. kerasgan.serving.Served does; for a server, move it to a path without this character.",
         )
     _check_directory(base)
-    _check_formats(also)
+    _check_formats(also, model)
     _check_model(model)
     networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
     with contextlib.ExitStack() as stack:
@@ -81,11 +81,15 @@ def export(
             _write_warmup(temporary / _WARMUP, signatures, base.name)
         _verify(temporary, model, signatures)
         for name in also:
-            formats.write(name, temporary / formats.FORMATS[name][0], signatures)
+            formats.write(name, temporary, signatures, card, base.name)
         if signatures.are_images or model.image_shape == (2,):
             images.save_picture(temporary / "samples.png", _picture(signatures, model.num_classes, card))
         (temporary / client.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        (temporary / readme.FILE).write_text(readme.text(card, base.name, also), encoding="utf-8")
         files.flush_tree(temporary)
+        if "onnx" in also:
+            with files.replacing(base / triton.CONFIG) as path:
+                path.write_text(triton.config(signatures), encoding="utf-8")
         return _numbered(temporary, base)
 
 
@@ -106,14 +110,14 @@ def _check_directory(base):
         raise invalid("filepath", "a directory, new or not", f"the file {base}")
 
 
-def _check_formats(also):
+def _check_formats(also, model):
     if isinstance(also, str) or not set(also) <= formats.FORMATS.keys():
         raise invalid("also", f"a sequence of {', '.join(formats.FORMATS)}", f"also={also!r}")
     for name in also:
-        packages = formats.FORMATS[name][1]
-        missing = [package for package in packages if importlib.util.find_spec(package) is None]
-        if missing:
-            raise invalid("also", f"the packages of {name!r}: `pip install {' '.join(packages)}`", f"no {missing[0]}")
+        formats.check_packages(name)
+    if "web" in also:
+        web.check(model.image_shape, model.conditional, model.num_classes)
+        web.runtime()
 
 
 def _check_model(model):

@@ -38,7 +38,7 @@ class Signatures:
         self._judges_labels = score and len(model.discriminator.inputs) == 2
         self.bounds, self.max_batch_size = bounds or (-1.0, 1.0), max_batch_size
         self.image_shape, self.are_images = model.image_shape, len(model.image_shape) == 3
-        self._latent_dim, self._conditional = model.latent_dim, model.conditional
+        self.latent_dim, self.conditional = model.latent_dim, model.conditional
         self._inputs = self._describe_inputs(model.num_classes)
         # One graph for all signatures.
         self._images = tf.function(self._generated)
@@ -100,7 +100,7 @@ class Signatures:
     # Their parts
 
     def _latents(self, seed):
-        return inference.latents_of(seed, self._latent_dim)
+        return inference.latents_of(seed, self.latent_dim)
 
     def _shown(self, latents, labels):
         images = self._images(latents, labels)
@@ -138,7 +138,7 @@ class Signatures:
 
     def _specs(self, function):
         """The input signature of a function, from examples."""
-        names = [name for name in inspect.signature(function).parameters if name != "labels" or self._conditional]
+        names = [name for name in inspect.signature(function).parameters if name != "labels" or self.conditional]
         examples = {name: self._example(name, 1) for name in names}
         return [tf.TensorSpec((None, *value.shape[1:]), value.dtype, name) for name, value in examples.items()]
 
