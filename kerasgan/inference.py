@@ -41,6 +41,7 @@ def truncated(latents: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
     section 3.1, where numbers outside are redrawn instead.
     """
     z, t = tf.cast(latents, tf.float64), tf.cast(truncation, tf.float64)[:, None]
+    t = tf.minimum(t, 50.0)  # erf is 1 long before, but NaN of infinity in TensorFlow
     root = math.sqrt(2.0)
     moved = root * tf.math.erfinv(tf.math.erf(t / root) * tf.math.erf(tf.abs(z) / root))
     # Far out erf rounds to 1, and the quantile is infinite.

@@ -24,7 +24,7 @@ def test_latents_are_those_that_tensorflow_draws(latent_dim):
     assert portable.latents_of(tf.zeros((0,), tf.int64), latent_dim).shape == (0, latent_dim)
 
 
-@pytest.mark.parametrize("truncation", [1e-3, 0.5, 1.0, 3.0, 5.0, 50.0, 3e38])
+@pytest.mark.parametrize("truncation", [1e-3, 0.5, 1.0, 3.0, 5.0, 50.0, 3e38, float("inf")])
 def test_truncated_latents_are_those_of_the_inverse_of_the_error_function(truncation):
     latents = np.concatenate([np.linspace(-5.7, 5.7, 401), [-1e-7, 0.0, 1e-7]]).astype("float32")[None]
     moved = portable.truncated(latents, tf.constant([truncation]))
