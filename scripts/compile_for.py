@@ -49,7 +49,7 @@ def options():
     ):
         text = f"some of {', '.join(choices)}; {', '.join(default or ['all'])} by default"
         parser.add_argument(f"--{name}", type=_list(choices), default=default or list(choices), help=text)
-    parser.add_argument("--replicas", type=_list(kind=int), default=[1, 4], help="1,4 by default")
+    parser.add_argument("--replicas", type=_numbers, default=[1, 4], help="1,4 by default")
     parser.add_argument("--batch", type=int, default=64, help="images of one update on all replicas; 64 by default")
     parser.add_argument("--target_config", type=pathlib.Path, help="GpuTargetConfigProto of a cuda: target, as text")
     parser.add_argument("--processes", type=int, default=1, help="parallel compilations; 0: in this process")
@@ -59,28 +59,37 @@ def options():
     return arguments
 
 
-def _list(choices=None, kind=str):
+def _list(choices=()):
     def parse(text):
-        values = [kind(part) for part in text.split(",")]
+        values = text.split(",")
         wrong = [one for one in values if choices and one not in choices]
         if wrong:
-            raise argparse.ArgumentTypeError(f"expected some of {', '.join(choices)}, received {wrong[0]!r}")
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(choices)}; received {wrong[0]!r}")
         return values
 
     return parse
+
+
+def _numbers(text):
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"expected integers, e.g. 1,4; received {text!r}")
+    return [int(part) for part in text.split(",")]
 
 
 def _check(parser, arguments):
     for count in arguments.replicas:
         if count < 1 or arguments.batch < 1 or arguments.batch % count:
             parser.error(f"expected a --batch that is a multiple of --replicas, received {arguments.batch} and {count}")
+    config = arguments.target_config
+    if config and not config.is_file():
+        parser.error(f"expected a file for --target_config; received {str(config)!r}")
     known = sorted(path.stem for path in (studies.ROOT / "scripts/target_configs").glob("*.txtpb"))
     for target in arguments.target:
         platform, _, name = target.partition(":")
         if platform not in ("tpu", "cuda") or not name:
             parser.error(f"expected --target=tpu:TOPOLOGY, e.g. tpu:v5e:2x2, or cuda:NAME; received {target!r}")
-        if platform == "cuda" and not arguments.target_config and name not in known:
-            parser.error(f"expected cuda:{' or cuda:'.join(known)}, or another with --target_config; received {target!r}")
+        if platform == "cuda" and not config and name not in known:
+            parser.error(f"expected one of {', '.join(known)} after cuda:, or --target_config; received {target!r}")
         package = "libtpu" if platform == "tpu" else "jax-cuda13-plugin"
         if not _version(package):
             extra = "tpu" if platform == "tpu" else "gpu"
@@ -142,9 +151,7 @@ def _cost(executable):
 
 
 def _opcodes(text):
-    return collections.Counter(
-        re.findall(r"^\s*(?:ROOT )?%?[\w.\-]+ = .*?\s([a-z][a-z0-9\-]*)\(", text, re.MULTILINE)
-    )
+    return collections.Counter(re.findall(r"^\s*(?:ROOT )?%?[\w.\-]+ = .*?\s([a-z][a-z0-9\-]*)\(", text, re.MULTILINE))
 
 
 def table(rows):

@@ -128,9 +128,9 @@ def as_one_of(model, replica):
     if replica is None:
         yield
         return
-    strategy = mock.Mock(num_replicas_in_sync=replica.num_replicas_in_sync)
+    context, strategy = lambda: replica, mock.Mock(num_replicas_in_sync=replica.num_replicas_in_sync)
     with (
-        mock.patch.object(tf.distribute, "get_replica_context", lambda: replica),
+        mock.patch.object(tf.distribute, "get_replica_context", context),
         mock.patch.object(type(model), "distribute_strategy", strategy),
     ):
         yield
