@@ -6,7 +6,7 @@
 A step is given as a model of `steps.py` or as the directory of a run, which has its own precision. A step NAME becomes
 
 - NAME.bin: the step as StableHLO, serialized by `jax.export`, with products of float32 as the device multiplies by
-  default; NAME.highest.bin: the same with them in float32, for the policy float32;
+  default; NAME.float32.bin: the same with them in float32, for the policy float32;
 - NAME.json: what its parameters and results are, and what TensorFlow computed in a few steps on this CPU;
 - arrays.npz: of all steps, weights and batches to start from, and up to 512 values of each variable after the steps.
   Arrays are known by their hashes, so equal ones are there once.
@@ -72,12 +72,13 @@ def models(names, precisions):
 def export(directory, name, model, batch, count, arrays):
     """Writes one step; `arrays` is what all steps of a directory share."""
     function, batches = steps.step_function(model), [_pictures(model, batch, seed) for seed in range(count)]
-    program = steps.program(function, [tf.TensorSpec(array.shape, array.dtype) for array in batches[0]])
+    specs = [tf.TensorSpec(array.shape, array.dtype) for array in batches[0]]
+    program = steps.program(function, specs)
     names = {id(variable.value): name for name, variable in model.state().items()}
     variables = {id(variable.handle): variable for variable in program.variables}
     captured = [variables.get(id(one), one) for one in program.captured]
     before = [one.numpy() for one in captured]
-    logs = [function(*map(tf.constant, arrays)) for arrays in batches]
+    logs = [function(*map(tf.constant, one)) for one in batches]
     after = [one.numpy() for one in captured]
     chosen = [np.linspace(0, one.size - 1, min(_COMPARED, one.size)).astype("int64") for one in after]
     description = {
@@ -93,15 +94,13 @@ def export(directory, name, model, batch, count, arrays):
         "logs": [[float(one[key]) for key in sorted(one)] for one in logs],
         "products": ["default"],
     }
-    _serialize(directory / f"{name}.bin", program.hlo, name)
+    (directory / f"{name}.bin").write_bytes(programs.exported(program.hlo, name).serialize())
     if all(layer.compute_dtype == "float32" for layer in model.discriminator.layers):
-        description["products"].append("highest")
-        _serialize(directory / f"{name}.highest.bin", program.hlo, name, "HIGHEST")
+        description["products"].append("float32")
+        with steps.float32_products():
+            precise = steps.program(function, specs)
+        (directory / f"{name}.float32.bin").write_bytes(programs.exported(precise.hlo, name).serialize())
     (directory / f"{name}.json").write_text(json.dumps(description))
-
-
-def _serialize(path, hlo, name, precision=None):
-    path.write_bytes(programs.exported(hlo, name, precision).serialize())
 
 
 def _pictures(model, batch, seed):

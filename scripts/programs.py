@@ -82,19 +82,19 @@ def compiled(hlo, aliases, devices):
         return executable, str(module)
 
 
-def exported(hlo, name, precision=None):
+def exported(hlo, name, rounded=None):
     """HLO as a `jax.export.Exported` for any platform; `jax.export.deserialize` reads what its `serialize()` returns.
 
     Args:
         hlo: Serialized HloModuleProto.
-        precision: "HIGHEST": products of float32 in float32. By default as the device likes: bfloat16 on a TPU, TF32
-            on a GPU.
+        rounded: Bits of exponent and of fraction that the float32 factors of products are rounded to, as an
+            accelerator rounds them.
     """
     with _module(hlo) as module:
         kind = ir.FunctionType(ir.TypeAttr(_main(module).attributes["function_type"]).value)
         parameters, results = (tuple(map(_aval, types)) for types in (kind.inputs, kind.results))
-        if precision:
-            _set_precision(module, precision)
+        if rounded:
+            _round_factors(module, *rounded)
         serialized = _export._module_to_bytecode(module)
     return jax.export.Exported(
         fun_name=name,
@@ -146,11 +146,15 @@ def _donate(main, aliases):
     main.attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(one) for one in attributes])
 
 
-def _set_precision(module, precision):
-    operand = ir.Attribute.parse(f"#stablehlo<precision {precision}>")
-    for operation in _operations(module.operation):
-        if operation.name in _PRODUCTS:
-            operation.attributes["precision_config"] = ir.ArrayAttr.get([operand, operand])
+def _round_factors(module, exponent_bits, mantissa_bits):
+    number = lambda bits: ir.IntegerAttr.get(ir.IntegerType.get_signless(32), bits)
+    attributes = {"exponent_bits": number(exponent_bits), "mantissa_bits": number(mantissa_bits)}
+    for product in [one for one in _operations(module.operation) if one.name in _PRODUCTS]:
+        for i, factor in enumerate(product.operands):
+            where = ir.InsertionPoint(product)
+            name = "stablehlo.reduce_precision"
+            rounding = ir.Operation.create(name, [factor.type], [factor], attributes, ip=where)
+            product.operands[i] = rounding.results[0]
 
 
 def _operations(operation):

@@ -166,6 +166,17 @@ def program(function, specs):
     )
 
 
+@contextlib.contextmanager
+def float32_products():
+    """Inside the block, programs have float32 products in float32; outside, a TPU takes bfloat16 and a GPU TF32."""
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(enabled)
+
+
 def step_function(model):
     """The whole step as a compiled function of what `batch_of` returns."""
     return tf.function(lambda *data: model.train_step(data if len(data) > 1 else data[0]), jit_compile=True)
