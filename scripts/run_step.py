@@ -109,7 +109,7 @@ def main():
     if not (arguments.bundle / "arrays.npz").is_file():
         parser.error(f"expected a directory that export_step.py wrote; received {str(arguments.bundle)!r}")
     arrays = np.load(arguments.bundle / "arrays.npz")
-    for path in sorted(arguments.bundle.glob(f"*{arguments.only}*.json")):
+    for path in sorted(path for path in arguments.bundle.glob("*.json") if arguments.only in path.stem):
         for products in json.loads(path.read_text())["products"]:
             try:
                 values = line(arguments.bundle, path.stem, products, arrays, arguments.repeats)
