@@ -23,6 +23,7 @@ import pathlib
 import re
 import time
 
+import steps
 import studies
 
 # Opcodes that a host serves.
@@ -38,8 +39,6 @@ _COLUMNS = {
 
 
 def options():
-    import steps
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", type=_list(), required=True, help="e.g. tpu:v5e:2x2,tpu:v6e:2x2,cuda:h100")
     for name, choices, default in (
@@ -98,8 +97,6 @@ def _check(parser, arguments):
 
 @functools.lru_cache(maxsize=1)  # the targets of one program follow one another
 def _program(model, precision, part, batch, replicas):
-    import steps
-
     replica = steps.Replica(replicas) if replicas > 1 else None
     return steps.program_of(steps.made(model, precision), batch // replicas, part, replica)
 
@@ -107,7 +104,7 @@ def _program(model, precision, part, batch, replicas):
 def row(target, model, precision, part, batch, replicas, target_config=None):
     """Compiles one program; returns a dict of JSON values."""
     program = _program(model, precision, part, batch, replicas)
-    import programs
+    import programs  # needs JAX, which the options have looked for
 
     devices = programs.devices(target, replicas, target_config)
     start = time.process_time()
