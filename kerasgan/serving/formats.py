@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasgan._keras import export_litert
 from kerasgan.errors import ExportError
 from kerasgan.serving.signatures import Signatures
 
@@ -48,7 +49,7 @@ def _keras(path, generator, inputs):
 
 
 def _litert(path, generator, inputs):
-    generator.export(path, format="litert", verbose=False)
+    export_litert(generator, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the package that is to replace tf.lite
         runner = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
