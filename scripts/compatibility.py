@@ -85,7 +85,7 @@ np.savez(sys.argv[1], **answers)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="VERSIONS", help="of Python, TensorFlow, Keras, NumPy")
+    parser.add_argument("--only", default="", metavar="VERSIONS", help="rows that begin like this")
     parser.add_argument("--exports", action="store_true", help="the rows of docs/serving.md instead of the README's")
     parser.add_argument(
         "--cache", type=pathlib.Path, default=tempfile.gettempdir(), help="directory of the environments"
@@ -99,13 +99,11 @@ def main():
         return
     done = {key(result) for result in read()}
     for row in LOADERS if arguments.exports else ROWS:
-        if row in done or not "-".join(row).startswith(arguments.only):
-            continue
-        result = load(row, arguments) if arguments.exports else test(row, arguments)
-        with open(RESULTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(result, ensure_ascii=False) + "\n")
-        print(json.dumps(result, ensure_ascii=False), flush=True)
-    print(load_table(read()) if arguments.exports else table(read()))
+        if row not in done and "-".join(row).startswith(arguments.only):
+            result = json.dumps(measured(row, arguments), ensure_ascii=False)
+            print(result, flush=True)
+            with open(RESULTS, "a", encoding="utf-8") as file:
+                file.write(result + "\n")
 
 
 def read():
@@ -125,64 +123,53 @@ def version(text):
 # Environments
 
 
-def test(row, arguments):
-    """The result of the battery in an environment of a row."""
+def measured(row, arguments):
+    """The result of a row, with its date and the CPU seconds that it took."""
+    seconds = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start, measure = seconds(), load if arguments.exports else test
+    print(" ".join(row), "...", file=sys.stderr, flush=True)
+    with environment(row, arguments) as folder:
+        result = {"row": row, "date": datetime.date.today().isoformat(), **measure(row, folder)}
+    return result | {"cpu_seconds": round(seconds() - start)}
+
+
+def test(row, folder):
+    """What the battery shows in an environment."""
     _, tensorflow, keras, numpy = row
-    wanted = [f"tensorflow-cpu=={tensorflow}.*", f"keras=={keras}.*", f"numpy=={numpy}.*", *others(), "pytest", "onnx"]
+    under_test = [f"tensorflow-cpu=={tensorflow}.*", f"keras=={keras}.*", f"numpy=={numpy}.*"]
+    install(folder, *under_test, *others(), "pytest", "onnx")
     # Without what they require: tensorflow is there by another name, and the bounds of kerasgan are under test.
-    alone = [f"tensorflow-serving-api=={tensorflow}.*", "tf2onnx", "--ignore-requires-python", str(ROOT)]
-    with measured(row) as result, environment(row, arguments) as folder:
-        if failure := install(folder, wanted) or install(folder, ["--no-deps", *alone]):
-            return result | {"failed": None, "first": failure}
-        result["versions"] = installed(folder)
-        report = folder / "report.xml"
-        tests = [str(ROOT / "tests" / name) for name in BATTERY]
-        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        command = [folder / "bin/python", "-m", "pytest", *options, *tests]
-        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        output = subprocess.run(command, cwd=folder, env=clean, stdout=sys.stderr)
-        if not report.exists():
-            return result | {"failed": None, "first": f"pytest ended with status {output.returncode}"}
-        return result | outcome(report)
+    alone = ["--no-deps", "--ignore-requires-python"]
+    install(folder, *alone, f"tensorflow-serving-api=={tensorflow}.*", "tf2onnx", str(ROOT))
+    report, tests = folder / "report.xml", [str(ROOT / "tests" / name) for name in BATTERY]
+    command = [folder / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(command, cwd=folder, env=clean, stdout=sys.stderr)
+    return {"versions": installed(folder), **outcome(report)}
 
 
-def load(row, arguments):
+def load(row, folder):
     """How far the answers of an environment are from those of this interpreter, for the exports of the checkout."""
-    tensorflow = row[1]
     exports = [str(path.parent.relative_to(ROOT)) for path in sorted(ROOT.glob("saved_models/*/*/saved_model.pb"))]
-    with measured(row) as result, environment(row, arguments) as folder:
-        if failure := install(folder, [f"tensorflow-cpu=={tensorflow}.*"]):
-            return result | {"first": failure}
-        result["versions"] = installed(folder)
-        for interpreter, name in ((sys.executable, "ours.npz"), (folder / "bin/python", "theirs.npz")):
-            command = [interpreter, "-c", ASK, folder / name, *exports]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            if done.returncode:
-                return result | {"first": done.stderr.strip().splitlines()[-1]}
-        return result | difference(folder / "ours.npz", folder / "theirs.npz")
+    install(folder, f"tensorflow-cpu=={row[1]}.*")
+    for interpreter, name in ((sys.executable, "ours.npz"), (folder / "bin/python", "theirs.npz")):
+        command = [interpreter, "-c", ASK, folder / name, *exports]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            return {"versions": installed(folder), "failed": 1, "first": done.stderr.strip().splitlines()[-1]}
+    return {"versions": installed(folder), "failed": 0, **difference(folder / "ours.npz", folder / "theirs.npz")}
 
 
 def difference(ours, theirs):
+    """The largest differences, in grey levels and in floats."""
     import numpy as np
 
+    found = {"levels": 0.0, "floats": 0.0}
     with np.load(ours) as expected, np.load(theirs) as received:
-        found = {"floats": 0.0, "levels": 0}
-        for name in expected.files:
-            kind = "levels" if expected[name].dtype == np.uint8 else "floats"
-            far = np.abs(expected[name].astype(np.float64) - received[name]).max().item()
-            found[kind] = max(found[kind], type(found[kind])(far))
-        return found | {"answers": len(expected.files)}
-
-
-@contextlib.contextmanager
-def measured(row):
-    """A result, which gets its date and the CPU seconds of the processes that were started."""
-    seconds = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    start = seconds()
-    result = {"row": row, "date": datetime.date.today().isoformat()}
-    print(f"{' '.join(row)} ...", file=sys.stderr, flush=True)
-    yield result
-    print(f"{seconds() - start:.0f} CPU seconds", file=sys.stderr, flush=True)
+        for name, values in expected.items():
+            kind = "levels" if values.dtype == np.uint8 else "floats"
+            found[kind] = max(found[kind], float(np.abs(values.astype(np.float64) - received[name]).max()))
+    return found
 
 
 @contextlib.contextmanager
@@ -216,12 +203,8 @@ def others():
     return [line for line in lines if line and line[0] != "#" and not tested.fullmatch(re.split("[<>=]", line)[0])]
 
 
-def install(folder, packages):
-    """Why packages cannot be installed, or nothing."""
-    command = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", *packages]
-    done = subprocess.run(command, capture_output=True, text=True)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    return f"pip: {(errors or [done.returncode])[0]}" if done.returncode else ""
+def install(folder, *packages):
+    subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", *packages], check=True)
 
 
 def installed(folder):
@@ -237,11 +220,10 @@ def installed(folder):
 
 def outcome(report):
     """How many tests have passed and failed, and the first that failed."""
-    cases = list(ET.parse(report).iter("testcase"))
-    failures = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    first = failures[0].get("name") if failures else ""
-    return {"passed": len(cases) - len(failures) - skipped, "failed": len(failures), "first": first}
+    cases = [case for case in ET.parse(report).iter("testcase") if case.find("skipped") is None]
+    failures = [(case, child) for case in cases for child in case if child.tag in ("failure", "error")]
+    first = [f"{case.get('name')}: {child.get('message')}".splitlines()[0] for case, child in failures[:1]]
+    return {"passed": len(cases) - len(failures), "failed": len(failures), "first": "".join(first)}
 
 
 # Tables
@@ -258,38 +240,35 @@ def with_tables(text, results):
 
 
 def table(results):
-    """Markdown, the newest TensorFlow last."""
-    lines = ["| Python | TensorFlow | Keras | NumPy | tests | date |", "| --- | --- | --- | --- | --- | --- |"]
-    for result in results:
-        if len(result["row"]) == len(COLUMNS):
-            versions = result.get("versions") or dict(zip(COLUMNS, result["row"], strict=True))
-            lines.append(_line([*(versions[name] for name in COLUMNS), _tests(result), result["date"]]))
-    return "\n".join(lines) + "\n"
+    """Markdown, the newest versions last."""
+    rows = [
+        [*map(result["versions"].get, COLUMNS), _tests(result), result["date"]]
+        for result in results
+        if key(result) in ROWS
+    ]
+    return _table(["Python", "TensorFlow", "Keras", "NumPy", "tests", "date"], rows)
 
 
 def load_table(results):
-    lines = ["| TensorFlow | loads | grey levels | floats | date |", "| --- | :-: | --- | --- | --- |"]
+    rows = []
     for result in results:
-        if len(result["row"]) != len(COLUMNS):
-            shown = result.get("versions", {}).get("tensorflow", result["row"][1])
-            if "first" in result:
-                lines.append(_line([shown, f"✗ {result['first'][:80]}", "", "", result["date"]]))
-            else:
-                found = f"{result['floats']:.1e}" if result["floats"] else "0"
-                lines.append(_line([shown, "✓", str(result["levels"]), found, result["date"]]))
-    return "\n".join(lines) + "\n"
+        if key(result) in LOADERS:
+            found = ["✗", result["first"][:80], ""]
+            if not result["failed"]:
+                found = ["✓", f"{result['levels']:.2g}", f"{result['floats']:.2g}"]
+            rows.append([result["versions"]["tensorflow"], *found, result["date"]])
+    return _table(["TensorFlow", "loads", "grey levels", "floats", "date"], rows)
 
 
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', ' ') for cell in line)} |\n" for line in lines)
 
 
 def _tests(result):
-    if result["failed"] is None:
-        return f"✗ {result['first'][:80]}"
-    if result["failed"]:
-        return f"✗ {result['failed']} of {result['passed'] + result['failed']}, the first: {result['first']}"
-    return f"✓ {result['passed']}"
+    if not result["failed"]:
+        return f"✓ {result['passed']}"
+    return f"✗ {result['failed']} of {result['passed'] + result['failed']}: {result['first'][:80]}"
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ def test_pages_have_the_tables_of_the_results(page):
 @pytest.mark.parametrize("name", compatibility.COLUMNS)
 def test_the_bounds_of_the_package_are_the_ends_of_what_has_passed(name):
     column = compatibility.COLUMNS.index(name)
-    results = [result for result in compatibility.read() if len(result["row"]) == len(compatibility.COLUMNS)]
-    passed = sorted(compatibility.version(result["row"][column]) for result in results if result["failed"] == 0)
+    results = [one for one in compatibility.read() if compatibility.key(one) in compatibility.ROWS]
+    passed = sorted(compatibility.version(one["row"][column]) for one in results if not one["failed"])
     (lowest,) = [one.version for one in BOUNDS[name] if one.operator == ">="]
     (beyond,) = [one.version for one in BOUNDS[name] if one.operator == "<"]
     assert compatibility.version(lowest) == passed[0]
-    newest = passed[-1]
+    newest = passed[-1][:1] if name == "numpy" else passed[-1]
     assert compatibility.version(beyond) == [*newest[:-1], newest[-1] + 1]
 
 
