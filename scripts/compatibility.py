@@ -253,8 +253,9 @@ def load_table(results):
     rows = []
     for result in results:
         if key(result) in LOADERS:
-            found = ["✗", result["first"][:80], ""]
-            if not result["failed"]:
+            if result["failed"]:
+                found = ["✗", result["first"][:80], ""]
+            else:
                 found = ["✓", f"{result['levels']:.2g}", f"{result['floats']:.2g}"]
             rows.append([result["versions"]["tensorflow"], *found, result["date"]])
     return _table(["TensorFlow", "loads", "grey levels", "floats", "date"], rows)
