@@ -4,6 +4,8 @@
 `_get_metrics_result_or_logs`. `tests/test_private.py` says for each name what broke.
 """
 
+import pathlib
+import tempfile
 from typing import Any
 
 import keras
@@ -112,3 +114,12 @@ def batches_written(board: keras.callbacks.TensorBoard) -> int:
 def set_batches_written(board: keras.callbacks.TensorBoard, number: int) -> None:
     """Sets the number of the last batch, to which Keras adds one when the next begins."""
     board._global_train_batch = number
+
+
+def export_litert(network: keras.Model, path: pathlib.Path) -> None:
+    """Writes a network for LiteRT. Keras 3.13 and later do the same: `network.export(path, format="litert")`."""
+    with tempfile.TemporaryDirectory() as directory:
+        network.export(directory, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(directory)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        path.write_bytes(converter.convert())

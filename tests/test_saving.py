@@ -53,7 +53,7 @@ def test_optimizers_of_another_kind_are_refused_and_nothing_is_loaded(tmp_path, 
     trained.save_weights(tmp_path / "model.weights.h5")
     gan = model(ema_momentum=0.9)
     gan.compile(keras.optimizers.SGD(), keras.optimizers.SGD())
-    with unchanged(gan), pytest.raises(ValueError, match=r"'sgd\w*': 10 variables in the file, 2 here"):
+    with unchanged(gan), pytest.raises(ValueError, match=r"(?i)'sgd\w*': 10 variables in the file, 2 here"):
         gan.load_weights(tmp_path / "model.weights.h5")
 
 
@@ -75,9 +75,7 @@ def test_weights_of_another_network_are_refused_and_nothing_is_loaded(tmp_path, 
 
 def test_code_in_a_file_is_not_run(tmp_path):
     latents = keras.Input((4,))
-    images = keras.layers.Lambda(lambda x: keras.ops.tile(x[:, :1, None, None], (1, 8, 8, 1)))(
-        keras.layers.Dense(1)(latents)
-    )
+    images = keras.layers.Lambda(lambda x: keras.ops.reshape(x, (-1, 8, 8, 1)))(keras.layers.Dense(64)(latents))
     gan = kg.GAN(keras.Model(latents, images), kg.networks.mlp_discriminator((8, 8, 1), units=(8,)))
     gan.save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match="unsafe"):

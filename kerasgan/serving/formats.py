@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasgan._keras import export_litert
 from kerasgan.errors import ExportError, invalid
 from kerasgan.serving import seeded, web
 from kerasgan.serving.signatures import Signatures
@@ -73,7 +74,7 @@ def _keras(path, signatures):
 
 def _litert(path, signatures):
     generator, inputs = signatures.generator, _inputs(signatures)
-    generator.export(path, format="litert", verbose=False)
+    export_litert(generator, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the package that is to replace tf.lite
         runner = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
