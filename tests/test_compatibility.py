@@ -1,18 +1,14 @@
 """What is said of versions is what scripts/compatibility.py has found."""
 
 import configparser
-import importlib
 import pathlib
-import sys
 
+import compatibility
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-compatibility = importlib.import_module("compatibility")
-sys.path.pop(0)
 
 OPTIONS = configparser.ConfigParser()
 OPTIONS.read(ROOT / "setup.cfg", encoding="utf-8")

@@ -1,18 +1,14 @@
 """Train steps compile for TPUs and GPUs that are not there, and run under JAX alone as under TensorFlow."""
 
-import importlib
 import json
 import pathlib
 import subprocess
 import sys
 
+import compile_for
 import pytest
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / "scripts"
-
-sys.path.insert(0, str(SCRIPTS))
-compile_for = importlib.import_module("compile_for")
-sys.path.pop(0)
 
 ROW = {
     **dict.fromkeys(("arguments", "temporaries", "peak", "code"), 2_500_000),

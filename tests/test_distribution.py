@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import functools
-import importlib
 import json
 import pathlib
 import sys
@@ -12,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import steps
 import tensorflow as tf
 from processes import WORKER, Cluster
 from selection import each, some
@@ -19,10 +19,6 @@ from selection import each, some
 import kerasgan as kg
 from kerasgan import layers
 from kerasgan.cli import main
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scripts"))
-steps = importlib.import_module("steps")
-sys.path.pop(0)
 
 SHAPE, STEPS = (8, 8, 1), 20
 

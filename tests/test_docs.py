@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import importlib
 import inspect
 import json
 import pathlib
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import types
 
+import documentation
 import keras
 import numpy as np
 import pytest
@@ -23,10 +23,6 @@ from kerasgan import images, serving
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 DOCS = README.parent / "docs"
 NOTEBOOKS = sorted(README.parent.glob("examples/*.ipynb"))
-
-sys.path.insert(0, str(README.parent / "scripts"))
-documentation = importlib.import_module("documentation")
-sys.path.pop(0)
 
 
 def blocks(page, language):

@@ -921,6 +921,12 @@ def mnist(tmp_path_factory):
     return types.SimpleNamespace(model=gan, served=Served(directory / names["path"]), path=directory / names["path"])
 
 
+def code_of(text):
+    """The Python of the page that has a text."""
+    (code,) = [code for code in blocks("python") if text in code]
+    return code
+
+
 def run(code):
     names = {}
     exec(compile(code, "docs/serving.md", "exec"), names)
@@ -937,7 +943,8 @@ def test_the_page_lists_what_an_export_holds(mnist):
 
 
 def test_the_page_lists_the_signatures_as_they_are(mnist):
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+    section = PAGE.partition("\n## Signatures\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", section, re.MULTILINE)
     sizes = {"n": None, "latent_dim": LATENT_DIM, "height": 28, "width": 28, "channels": 1}
 
     def listed(text):
@@ -969,7 +976,7 @@ def test_the_bodies_of_the_page_are_answered(mnist):
 
 def test_the_rest_client_of_the_page_writes_pictures(mnist, tmp_path, capsys):
     with contextlib.chdir(tmp_path), rest_server("mnist", mnist.served) as port:
-        run(blocks("python")[1].replace("localhost:8501", f"127.0.0.1:{port}"))
+        run(code_of("localhost:8501").replace("localhost:8501", f"127.0.0.1:{port}"))
     made = np.stack([decoded((tmp_path / f"seven-{number}.png").read_bytes()) for number in range(3)])
     assert_levels(made, mnist.model.generate(seeds=[1, 2, 3], labels=7), (-1.0, 1.0))
     assert re.search(r"^400 .*labels: expected integers in \[0, 10\)", capsys.readouterr().out, re.DOTALL)
@@ -989,7 +996,7 @@ def test_the_curl_command_of_the_page_writes_a_picture(mnist, tmp_path):
 
 def test_the_grpc_client_of_the_page_walks_from_one_image_to_another(mnist):
     with grpc_server("mnist", mnist.served) as port:
-        names = run(blocks("python")[2].replace("localhost:8500", f"127.0.0.1:{port}"))
+        names = run(code_of("localhost:8500").replace("localhost:8500", f"127.0.0.1:{port}"))
         names["request"].inputs["labels"].CopyFrom(tf.make_tensor_proto(np.full(9, 10, "int32")))
         with pytest.raises(grpc.RpcError, match=r"labels: expected integers in \[0, 10\)"):
             names["service"].Predict(names["request"], timeout=10.0)

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import pathlib
 import sys
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "scripts"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 if __name__ == "__main__":

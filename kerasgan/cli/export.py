@@ -6,6 +6,7 @@ import typing
 from kerasgan import serving
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import name_of, read_json, trained
+from kerasgan.serving import readme
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -31,7 +32,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6
     print(f"version    {version}: {megabytes:.1f} MB")
-    print(f"card       {version / 'README.md'}, model_card.json")
+    print(f"card       {version / readme.FILE}, model_card.json")
     for name in flags["also"] or ():
         print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():
