@@ -137,7 +137,7 @@ def test(row, folder):
     """What the battery shows in an environment."""
     _, tensorflow, keras, numpy = row
     under_test = [f"tensorflow-cpu=={tensorflow}.*", f"keras=={keras}.*", f"numpy=={numpy}.*"]
-    install(folder, *under_test, *others(), "pytest", "onnx")
+    install(folder, *under_test, *others(), "tensorboard", "pytest", "onnx")  # TensorFlow 2.21 brings no TensorBoard
     # Without what they require: tensorflow is there by another name, and the bounds of kerasgan are under test.
     alone = ["--no-deps", "--ignore-requires-python"]
     install(folder, *alone, f"tensorflow-serving-api=={tensorflow}.*", "tf2onnx", str(ROOT))
