@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from kerasgan import _keras, stateless
 from kerasgan.errors import ModelContractError, invalid
 
+UNTRUNCATED = 50.0  # a truncation, in standard deviations, that changes nothing
+
 
 @tf.function(reduce_retracing=True)
 def latents_of(seeds: tf.Tensor, latent_dim: int) -> tf.Tensor:
@@ -41,7 +43,7 @@ def truncated(latents: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
     section 3.1, where numbers outside are redrawn instead.
     """
     z, t = tf.cast(latents, tf.float64), tf.cast(truncation, tf.float64)[:, None]
-    t = tf.minimum(t, 50.0)  # erf is 1 long before, but NaN of infinity in TensorFlow
+    t = tf.minimum(t, UNTRUNCATED)  # erf is 1 long before, but NaN of infinity in TensorFlow
     root = math.sqrt(2.0)
     moved = root * tf.math.erfinv(tf.math.erf(t / root) * tf.math.erf(tf.abs(z) / root))
     # Far out erf rounds to 1, and the quantile is infinite.

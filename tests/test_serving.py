@@ -994,8 +994,8 @@ def test_the_curl_command_of_the_page_writes_a_picture(mnist, tmp_path):
     assert_levels(made, mnist.model.generate(seeds=[1], labels=7), (-1.0, 1.0))
 
 
-def test_the_grpc_client_of_the_page_walks_from_one_image_to_another(mnist):
-    with grpc_server("mnist", mnist.served) as port:
+def test_the_grpc_client_of_the_page_walks_from_one_image_to_another(mnist, tmp_path):
+    with contextlib.chdir(tmp_path), grpc_server("mnist", mnist.served) as port:
         names = run(code_of("localhost:8500").replace("localhost:8500", f"127.0.0.1:{port}"))
         names["request"].inputs["labels"].CopyFrom(tf.make_tensor_proto(np.full(9, 10, "int32")))
         with pytest.raises(grpc.RpcError, match=r"labels: expected integers in \[0, 10\)"):

@@ -37,8 +37,7 @@ def export(
         model: `kerasgan.GAN` or `kerasgan.VAE`. Exports the average of the generator's weights if there is one, in
             float32 whatever the training policy was.
         filepath: Directory of the model; its versions are the directories 1, 2, ... in it.
-        also: Formats to write the generator in as well: `"keras"`, `"litert"`, `"onnx"`,
-            `"web"`.
+        also: Formats to write the generator in as well: `"keras"`, `"litert"`, `"onnx"`, `"web"`.
         max_batch_size: The largest number of images per request.
         score: Whether to export the discriminator as the signature `score`.
         card: Dict of JSON values to add to `model_card.json`: data, licence, ...

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasgan import inference
 from kerasgan._keras import export_litert
 from kerasgan.errors import ExportError, invalid
 from kerasgan.serving import seeded, web
@@ -101,7 +102,7 @@ def _web(path, signatures, card, title):
         from_seeds = seeded.Seeded.of(signatures)
         model = from_seeds.onnx(from_seeds.walk)
     web.write(path.parent, model, card, title)
-    more = {"truncation": np.full(COMPARED_ROWS, seeded.UNTRUNCATED, np.float32)}
+    more = {"truncation": np.full(COMPARED_ROWS, inference.UNTRUNCATED, np.float32)}
     yield _from_seeds(path.parent.name, model, signatures, "interpolate", more)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import onnx
 
 FILE = "generate.onnx"
-UNTRUNCATED = 50.0  # a truncation that changes nothing
 _OPSET = 18  # the first with bitwise operations
 
 
