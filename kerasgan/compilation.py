@@ -128,7 +128,8 @@ def prepared(
     """The optimizer, built for the variables of `network`; its gradients come through the `others`, too."""
     if not network.trainable_variables:
         expected = "trainable variables: set `trainable = True`; each update moves only its own network"
-        raise invalid(network.name, expected, "none, so that it would never change", ModelContractError)
+        role = next((name for name, value in vars(model).items() if value is network), network.name)
+        raise invalid(role, expected, "none, so that it would never change", ModelContractError)
     networks, strategy = (network, *others), model.distribute_strategy
     return optimization.prepared(
         argument, optimizer, network.trainable_variables, networks, strategy, model.is_restoring

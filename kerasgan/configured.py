@@ -42,6 +42,17 @@ class Configured:
                 self._check_given()
         return self
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; refuses, and keeps the old one, where the constructor of one of our parts would."""
+        known, before = name in vars(self), vars(self).get(name)
+        super().__setattr__(name, value)
+        if known and is_ours(type(self)) and not isinstance(self, keras.Layer):
+            try:
+                type(self)(**self._arguments())
+            except Exception:
+                super().__setattr__(name, before)
+                raise
+
     def _arguments(self):
         """The constructor's arguments by name, read from attributes where these are up to date."""
         given = vars(self).get("_given")

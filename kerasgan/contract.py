@@ -163,6 +163,9 @@ def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: 
         extended: Whether the discriminator may do without the labels, because the objective is the user's.
     """
     made, taken = tuple(generator.outputs[0].shape[1:]), tuple(discriminator.inputs[0].shape[1:])
+    if made[-1] is None:
+        expected = "images with a known number of channels: end it with a convolution or `keras.layers.Reshape`"
+        raise invalid("generator", expected, f"images of shape {made}", ModelContractError)
     if taken != (*made[:-1], pack * made[-1]):
         received = f"the generator makes images of shape {made}, the discriminator takes {taken}"
         of_packs = f" pack={pack} images of that shape," if pack > 1 else ""

@@ -1,6 +1,7 @@
 """What a constructor was given is what is saved: models, losses, penalties and constraints of other packages, too."""
 
 import abc
+import contextlib
 import copy
 import dataclasses
 
@@ -533,3 +534,39 @@ def test_a_get_config_that_leaves_an_argument_out_may_ask_for_the_others(tmp_pat
 
 def test_a_model_that_is_not_compiled_has_a_state():
     assert not any("optimizer" in name for name in MODELS["keywords"]().state())
+
+
+def parts():
+    """One of every loss, penalty, constraint and augmentation that kerasgan has."""
+    modules = kg.losses, kg.penalties, kg.constraints, kg.augmentations
+    classes = {one for module in modules for one in vars(module).values() if isinstance(one, type)}
+    known = (kg.losses.AdversarialLoss, kg.penalties.Penalty, kg.constraints.Clip, kg.augmentations.DiffAugment)
+    found = []
+    for one in sorted(classes, key=lambda one: one.__name__):
+        if issubclass(one, known):
+            with contextlib.suppress(TypeError):  # those that need arguments are the base classes
+                found.append(one())
+    return found
+
+
+def numbers():
+    """Each part with each of its constructor's arguments that is a number."""
+    arguments = [(part, name, value) for part in parts() for name, value in part.get_config().items()]
+    return [(part, name) for part, name, value in arguments if isinstance(value, (int, float)) and name in vars(part)]
+
+
+@pytest.mark.parametrize(("part", "name"), numbers(), ids=str)
+@pytest.mark.parametrize("value", [float("nan"), "much"], ids=["nan", "text"])
+def test_a_part_refuses_later_what_its_constructor_refuses(part, name, value):
+    before = part.get_config()
+    with pytest.raises(ValueError, match=f"{value}"):
+        setattr(part, name, value)
+    assert part.get_config() == before
+
+
+def test_the_weight_of_a_penalty_can_be_changed_later():
+    penalty = kg.penalties.R1(4.0)
+    with pytest.raises(ValueError, match=r"gamma=-2\.0"):
+        penalty.weight = -1.0
+    penalty.weight = 3.0
+    assert penalty.get_config()["gamma"] == 6.0

@@ -275,6 +275,21 @@ def test_networks_in_the_wrong_order_are_named_so():
         kg.GAN(critic, makes)
 
 
+def test_a_generator_of_an_unknown_number_of_channels_is_refused():
+    made = L.Lambda(lambda x: keras.ops.reshape(x, (-1, *SHAPE)), output_shape=(*SHAPE[:2], None))
+    makes = keras.Sequential([keras.Input((3,)), L.Dense(16, "tanh"), made])
+    with pytest.raises(ModelContractError, match=r"argument `generator`. Expected images with a known number"):
+        kg.GAN(makes, discriminator())
+
+
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_a_network_without_trainable_variables_is_called_by_its_argument(role):
+    gan = kg.GAN(generator(), discriminator())
+    getattr(gan, role).trainable = False
+    with pytest.raises(ModelContractError, match=f"argument `{role}`. Expected trainable variables"):
+        gan.compile()
+
+
 @pytest.mark.parametrize("shape", some([(1, 1, 3), (2, 3)], 0, whole=True))
 def test_latents_that_are_no_vectors_are_reshaped_as_advised(shape):
     makes = keras.Sequential([keras.Input(shape), L.Flatten(), L.Dense(16, "tanh"), L.Reshape(SHAPE)])
