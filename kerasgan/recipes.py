@@ -1,4 +1,4 @@
-"""Settings that make good images in minutes on a CPU, chosen from single runs on MNIST and photographs.
+"""Settings that make good images in minutes on a CPU, chosen from single runs on MNIST, Fashion-MNIST and photographs.
 
 In the repository, `scripts/study_recipes.py` compares such settings at equal training time.
 
@@ -25,7 +25,7 @@ class Recipe:
         learning_rate: Float > 0, of both Adam optimizers; it decays linearly to zero in `steps`.
         beta_1, beta_2: Floats in [0, 1), of Adam.
         ema_momentum: Float in [0, 1), of the average of the generator's weights.
-        batch_size: Images per update.
+        batch_size: Images per update. In equal time, small batches make better images: more updates.
         steps: Updates of the generator.
         augment_below: With fewer images, the discriminator's are augmented: each is then seen more than 150 times. Seen
             60 times, 3,240 photographs showed no gap to held-out ones yet.
@@ -40,8 +40,8 @@ class Recipe:
     beta_1: float = 0.0
     beta_2: float = 0.9
     ema_momentum: float = 0.999
-    batch_size: int = 64
-    steps: int = 6_000
+    batch_size: int = 16
+    steps: int = 24_000
     augment_below: int = 2_500
     most_classes: int = 100
 

@@ -27,10 +27,10 @@ import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs/compatibility.jsonl"
-# Python, TensorFlow, Keras, NumPy: minor versions. The oldest and the newest of each that exist together.
+# Python, TensorFlow, Keras, NumPy: minor versions. The oldest and the newest of each that exist together. Python 3.10
+# has no `typing.Self`.
 COLUMNS = ("python", "tensorflow", "keras", "numpy")
 ROWS = [
-    ("3.10", "2.21", "3.12", "1.26"),
     ("3.11", "2.18", "3.8", "1.26"),
     ("3.11", "2.19", "3.8", "1.26"),
     ("3.11", "2.19", "3.10", "1.26"),

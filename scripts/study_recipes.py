@@ -27,7 +27,7 @@ import tensorflow as tf
 import kerasgan as kg
 
 DATASETS = "mnist,fashion_mnist,cifar10"
-FILTERS, LATENT_DIM, BATCH, MOMENTUM, HELD_OUT = 32, 64, 64, 0.999, 2_000
+FILTERS, LATENT_DIM, MOMENTUM, HELD_OUT = 32, 64, 0.999, 2_000
 PROBED = 6, 10  # steps that trace and warm up, steps that are timed
 ALL = ("color", "translation", "cutout")
 
@@ -48,6 +48,7 @@ class Recipe:
     policy: tuple[str, ...] = ()  # of the augmentation
     blur: bool = False
     by_class: bool = False
+    batch: int = 64
 
 
 _R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
@@ -63,6 +64,7 @@ RECIPES = {
     "r3gan by class": Recipe(_r3gan, by_class=True),
     "r3gan augmented": Recipe(_r3gan, policy=ALL),
     "r3gan blurred by class": Recipe(_r3gan, blur=True, by_class=True),
+    "r3gan blurred by class batch 16": Recipe(_r3gan, blur=True, by_class=True, batch=16),
     "r3gan blurred augmented": Recipe(_r3gan, blur=True, policy=ALL),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }
@@ -134,7 +136,7 @@ def cell(values):
 def settings():
     """What results depend on, for their protocol."""
     recipes = {name: dataclasses.asdict(recipe) | {"make": None} for name, recipe in RECIPES.items()}
-    return recipes | {"networks": [FILTERS, LATENT_DIM, BATCH, MOMENTUM]}
+    return recipes | {"networks": [FILTERS, LATENT_DIM, MOMENTUM]}
 
 
 @functools.cache
@@ -172,8 +174,9 @@ def model(name, recipe, seed, steps):
 def data(name, recipe, seed, rows):
     """Endless batches of these images, with labels where the recipe uses them."""
     source = read(name)
-    labels = source.labels[rows] if RECIPES[recipe].by_class else None
-    return kg.datasets.from_arrays(source.images[rows], labels, batch_size=BATCH, seed=seed)
+    recipe = RECIPES[recipe]
+    labels = source.labels[rows] if recipe.by_class else None
+    return kg.datasets.from_arrays(source.images[rows], labels, batch_size=recipe.batch, seed=seed)
 
 
 def train(name, recipe, seed, minutes, num_images, classifier, directory):

@@ -166,7 +166,10 @@ class Configuration:
         {"digits": 32} | dict.fromkeys(_POINTS, 2) | {_OF_RECIPE: _RECIPE.latent_dim},
     )
     batch_size: int = _setting(
-        integer(), "Images per update; fewer where the data hold fewer.", 64, dict.fromkeys(_POINTS, 256)
+        integer(),
+        "Images per update; fewer where the data hold fewer.",
+        64,
+        dict.fromkeys(_POINTS, 256) | {_OF_RECIPE: _RECIPE.batch_size},
     )
     n_critic: int = _setting(
         integer(), "Updates of the discriminator per update of the generator. By default the paper's.", required=True
