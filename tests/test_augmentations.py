@@ -182,9 +182,10 @@ def test_the_generator_learns_through_the_augmentation(make):
 def test_a_run_draws_everything_else_as_without(make):
     plain = trained(lambda: make(*networks()))
     unused = trained(lambda: make(*networks(), augment=DiffAugment(("translation", "cutout"), 0.0)))
-    assert distance(plain, unused) == 0.0
+    rounding = 1e-6  # other graphs, and so other instructions
+    assert distance(plain, unused) < rounding
     used = trained(lambda: make(*networks(), augment=DiffAugment(("translation", "cutout"))))
-    assert distance(plain, used) > 0.0
+    assert distance(plain, used) > 10 * rounding
 
 
 @pytest.mark.parametrize("pack", [1, 2])

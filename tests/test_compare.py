@@ -121,7 +121,7 @@ def test_the_settings_that_differ_are_those_of_the_files(runs, capsys):
     assert len(shown) == len(differ) + 2  # the head, and one version
     assert report["common"] == {name: a[name] for name in a if a[name] == b[name]}
     assert (
-        f"\nboth       dataset digits, network mlp, units 16,16, latent_dim 4, batch_size {a['batch_size']}" in printed
+        f"\nboth       dataset digits, network mlp, units 16x16, latent_dim 4, batch_size {a['batch_size']}" in printed
     )
 
 

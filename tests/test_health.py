@@ -217,7 +217,12 @@ ILL = {
     "WGAN-GP, dead": (lambda: compiled(kg.WGANGP(networks()[0], relu_critic(-100))), 100, "dead critic", "LeakyReLU"),
     "GAN, rate": (lambda: at_rate(kg.GAN(*networks()), 0.05, 0.5, 0.999), 100, "collapse", f"{SLOWER}2"),
     "LSGAN, rate": (lambda: at_rate(kg.LSGAN(*networks()), 0.05, 0.5, 0.999), 100, "collapse", f"{SLOWER}2"),
-    "R3GAN, rate": (lambda: at_rate(kg.R3GAN(*networks()), 0.05), 300, "saturated generator", f"{SLOWER}2"),
+    "R3GAN, rate": (
+        lambda: at_rate(kg.R3GAN(*networks()), 0.05),
+        300,
+        "saturated generator or learning rate",
+        f"{SLOWER}2",
+    ),
     "conditional, rate": (lambda: at_rate(kg.WGANGP(*conditional()), 0.05), 160, "gradient norm", f"{SLOWER}1"),
     "augmented": (
         lambda: at_rate(kg.R3GAN(*networks(), augment=SHIFTED), 0.05),
@@ -242,8 +247,9 @@ def test_a_short_run_that_is_ill_is_named_by_its_end_with_advice_for_the_cause(n
     gan = make()
     data = kg.datasets.load("digits", 64, labels=True) if gan.conditional else None
     findings, told = fit(gan, compiled=True, steps=steps, data=data)
-    assert advice in findings[illness]
-    assert told.count(findings[illness]) == 1
+    finding = next((findings[one] for one in illness.split(" or ") if one in findings), "")
+    assert advice in finding, findings
+    assert told.count(finding) == 1
 
 
 HEALTHY = {

@@ -938,7 +938,7 @@ def test_the_page_lists_what_an_export_holds(mnist):
     (layout,) = [block for block in blocks("") if "saved_model.pb" in block]
     held = [path.relative_to(mnist.path) for path in mnist.path.rglob("*") if path.is_file()]
     assert {path.parts[0] if path.parts[0] == "variables" else str(path) for path in held} == set(
-        re.findall(r"(?<=[ /])variables(?=/)|\S+(?:\.pb|_requests|\.json|\.png|\.md)", layout)
+        re.findall(r"(?<=[ /])variables(?=/)|\S+(?:\.pb\b|_requests|\.json|\.png|\.md)", layout)
     )
 
 
