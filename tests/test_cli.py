@@ -569,6 +569,16 @@ def test_every_flag_is_explained_in_the_help():
             assert f"--{flag}{value} {setting.explanation}" in shown
 
 
+@pytest.mark.parametrize("name", [name for name, setting in settings.SETTINGS.items() if setting.tuned])
+def test_help_says_every_default_and_what_it_is_for(name):
+    setting = settings.SETTINGS[name]
+    defaults = setting.explanation.split(" By default ")[1].rstrip(".").split("; ")
+    for key, value in setting.tuned.items():
+        dataset, model = (key, "") if isinstance(key, str) else key
+        text = "for " if setting.kind is kinds.BOOLEAN else f"{setting.kind.text(value)} for "
+        assert any(part.startswith(text) and dataset in part and model in part for part in defaults), (key, defaults)
+
+
 @pytest.mark.parametrize("name", sorted(settings.SETTINGS.keys() - settings.OPTIONAL))
 def test_every_default_is_one_that_the_setting_can_have(name):
     setting = settings.SETTINGS[name]

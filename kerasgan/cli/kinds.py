@@ -49,7 +49,7 @@ def choice(*choices: str | int, automatic: str = "") -> Kind:
     listed = ", ".join([automatic, *texts] if automatic else texts)
     holds = lambda value: any(type(value) is type(one) and value == one for one in choices)  # True == 1
     parse = lambda text: None if text == automatic else texts.get(text, text)
-    return Kind(automatic, f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.", automatic)
+    return Kind(automatic or "NAME", f"one of {', '.join(texts)}", holds, parse, f" One of {listed}.", automatic)
 
 
 def integer(least: int = 1, most: float = math.inf) -> Kind:

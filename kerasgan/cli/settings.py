@@ -66,25 +66,29 @@ class Setting:
         return next((self.tuned[key] for key in keys if key in self.tuned), self.default)
 
     @property
-    def _by_dataset(self):
-        return {dataset: value for dataset, value in self.tuned.items() if isinstance(dataset, str)}
-
-    @property
     def shown(self) -> str:
         """What stands behind `--name=` in the help."""
-        return self.kind.placeholder if self.default is None or self._by_dataset else f"{self.default}"
+        return self.kind.placeholder if self.default in (None, ()) or self.tuned else f"{self.default}"
 
     @property
     def explanation(self) -> str:
-        """The help, with the choices and with the defaults of the datasets."""
-        datasets: dict[str, list[str]] = {}
-        for dataset, value in self._by_dataset.items():
-            datasets.setdefault(self.kind.text(value), []).append(dataset)
-        defaults = [
-            self.kind.text(self.default),
-            *(f"{value} for {', '.join(names)}" for value, names in datasets.items()),
-        ]
-        return self.help + self.kind.listing + (f" By default {'; '.join(defaults)}." if datasets else "")
+        """The help, with the choices and with every default."""
+        return self.help + self.kind.listing + (f" By default {'; '.join(self._defaults())}." if self.tuned else "")
+
+    def _defaults(self):
+        """The default, and the tuned ones with the models and the data that they are for."""
+        datasets: dict[tuple[str, str], list[str]] = {}  # by value and model
+        for key, value in self.tuned.items():
+            dataset, model = (key, "") if isinstance(key, str) else key
+            datasets.setdefault((self.kind.text(value), model), []).append(dataset)
+        models: dict[tuple[str, str], list[str]] = {}  # by value and data
+        for (value, model), listed in datasets.items():
+            models.setdefault((value, ", ".join(listed)), []).append(model)
+        if self.kind is not BOOLEAN:
+            yield "the paper's" if self.default is None else self.kind.text(self.default)
+        for (value, data), trained in models.items():
+            on = f"{' and '.join(trained)} on {data}" if any(trained) else data
+            yield f"for {on}" if self.kind is BOOLEAN else f"{value} for {on}"
 
 
 IMAGES = "images above 16 pixels"
@@ -156,7 +160,7 @@ class Configuration:
     )
     penalty_weight: float | None = _setting(
         number(),
-        "Weight of the gradient penalty; gamma for r3gan. By default the paper's, or the one tuned for the dataset.",
+        "Weight of the gradient penalty; gamma for r3gan.",
         tuned=dict.fromkeys(_TOYS, 0.1) | {_OF_RECIPE: _RECIPE.gamma},
     )
     latent_dim: int = _setting(
@@ -179,13 +183,13 @@ class Configuration:
     )
     learning_rate: float = _setting(
         number(positive=True),
-        "Learning rate of both optimizers. By default the paper's, or the one tuned for the dataset.",
+        "Learning rate of both optimizers.",
         tuned=dict.fromkeys([("digits", "wgan_gp"), *_MNIST], 5e-4) | {_OF_RECIPE: _RECIPE.learning_rate},
         required=True,
     )
     beta_1: float | None = _setting(
         number(below_one=True),
-        "beta_1 of both Adam optimizers. By default the paper's, or the one tuned for the dataset.",
+        "beta_1 of both Adam optimizers.",
         tuned=dict.fromkeys(_TOYS, 0.5),
         required=True,
     )
@@ -194,8 +198,7 @@ class Configuration:
     )
     learning_rate_decay: bool = _setting(
         BOOLEAN,
-        "Decay the learning rate linearly to zero. By default for r3gan on images above 16 pixels, and for wgan_gp on "
-        "mnist and fashion_mnist.",
+        "Decay the learning rate linearly to zero.",
         False,
         dict.fromkeys([_OF_RECIPE, *_MNIST], True),
     )
