@@ -96,14 +96,14 @@ def _use(card, title, also):
 
 def _table(values):
     """A row for each value that is known, `versions` of versions aside."""
-    rows = [(name, _cell(value)) for name, value in values.items() if value is not None and not isinstance(value, dict)]
+    rows = [(name, _cell(value)) for name, value in values.items() if not isinstance(value, dict | None)]
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {cell} |" for name, cell in rows)]) if rows else ""
 
 
 def _cell(value):
     if isinstance(value, float):
         return f"{value:.4g}"
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    shown = (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else str(value)
     return " ".join(shown.split()).replace("|", "\\|")
 
 
