@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import functools
 import json
 import pathlib
@@ -19,6 +20,7 @@ from selection import each, some
 import kerasgan as kg
 from kerasgan import layers
 from kerasgan.cli import main
+from kerasgan.errors import CheckpointWriteError
 
 SHAPE, STEPS = (8, 8, 1), 20
 
@@ -234,6 +236,32 @@ def test_sigterm_to_one_worker_ends_both(tmp_path, calm):
         cluster.processes[1].terminate()
         assert cluster.ended(60) == [143, 143], cluster.printed()
     assert_goes_on(tmp_path, calm)
+
+
+def train_on_a_full_disk(directory):
+    """Trains on two workers, with room for the first checkpoint alone."""
+    write = kg.checkpoint.write
+
+    def fails_later(path, step, *args):
+        if step:
+            raise CheckpointWriteError(errno.ENOSPC, "No space left", str(path))
+        return write(path, step, *args)
+
+    kg.checkpoint.write, strategy = fails_later, tf.distribute.MultiWorkerMirroredStrategy()
+    with strategy.scope():
+        model, optimizers = MODELS["WGAN-GP, Adam"]()
+        model.compile(*optimizers)
+    callbacks = [kg.callbacks.Checkpoint(directory, on_error="warn")]
+    model.fit(images(), epochs=2, steps_per_epoch=2, callbacks=callbacks, verbose=0)
+    assert model.training.step == 4
+
+
+@pytest.mark.slow
+def test_workers_agree_on_when_to_save_even_if_the_disk_of_the_one_that_writes_is_full(tmp_path):
+    with Cluster(tmp_path, *[[*WORKER, "test_distribution", "train_on_a_full_disk", tmp_path / "run"]] * 2) as cluster:
+        assert cluster.ended(120) == [0, 0], cluster.printed()
+        assert "The run continues without it" in cluster.logs[0].read_text()
+    assert [path.name for path in kg.checkpoint.checkpoints(tmp_path / "run")] == ["step-00000000-epoch-0000"]
 
 
 @pytest.mark.slow

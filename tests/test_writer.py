@@ -127,6 +127,63 @@ def test_an_error_is_a_warning_where_that_is_wanted_or_where_another_is_on_its_w
         interrupted(tmp_path, 3)
 
 
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_signal_during_a_write_ends_without_a_wait_for_what_nobody_writes(tmp_path, monkeypatch, threaded):
+    """A handler raises in the main thread, wherever it is: in a write, if no thread writes."""
+    begun, later = threading.Event(), threading.Event()
+
+    def stalled(*args):
+        begun.set()
+        if threading.current_thread() is threading.main_thread():
+            raise SystemExit(143)
+        assert later.wait(60)
+
+    monkeypatch.setattr(checkpoint, "write", stalled)
+    monkeypatch.setattr(checkpoint, "prune", lambda *args: None)
+    one = writer(tmp_path, threaded=threaded)
+
+    def ended():
+        with one:
+            one.write((3, 1), arrays(), {})
+            assert begun.wait(60)
+            later.set()
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        ended()
+    assert one.saved == ((3, 1) if threaded else None)
+
+
+def test_however_often_somebody_interrupts_the_end_no_thread_is_left(tmp_path, monkeypatch):
+    """Whoever holds the directory next would lose checkpoints to it."""
+    later = threading.Event()
+
+    def held_back(*args):
+        assert later.wait(60)
+
+    def interrupts():
+        for _ in range(3):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        later.set()
+
+    monkeypatch.setattr(checkpoint, "write", held_back)
+    monkeypatch.setattr(checkpoint, "prune", lambda *args: None)
+    pressing = threading.Thread(target=interrupts)
+
+    def ended():
+        with writer(tmp_path) as one:
+            one.write((3, 1), arrays(), {})
+            pressing.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        ended()
+    pressing.join()
+    assert later.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
+
+
 # In a run
 
 
@@ -222,3 +279,42 @@ def test_the_last_write_is_part_of_fit_and_so_is_its_error(tmp_path, monkeypatch
         trained(tmp_path, Seen())
     with pytest.warns(UserWarning, match=r"No space left.*The run continues without it"):
         trained(tmp_path, Seen(), on_error="warn")
+
+
+def test_ctrl_c_during_the_first_save_waits_for_it(tmp_path, monkeypatch):
+    """Otherwise the thread could remove the checkpoints of whoever holds the directory next."""
+    write = checkpoint.write
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        return write(*args)
+
+    monkeypatch.setattr(checkpoint, "write", interrupted)
+    seen = Seen()
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, seen)
+    assert (names(tmp_path), seen.steps) == (["step-00000000-epoch-0000"], [])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
+
+
+@pytest.fixture
+def too_large(monkeypatch):
+    """No room for a generator, but for checkpoints."""
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+
+
+def test_a_best_generator_that_cannot_be_written_is_an_error_after_which_the_run_resumes(tmp_path, too_large):
+    with pytest.raises(CheckpointWriteError, match=r"best\.keras cannot be written: No space left"):
+        trained(tmp_path, Seen(), monitor="d_loss")
+    assert names(tmp_path)[0] == "step-00000003-epoch-0000"
+
+
+def test_a_best_generator_that_cannot_be_written_is_a_warning_where_that_is_wanted(tmp_path, too_large):
+    with pytest.warns(UserWarning, match=r"best\.keras cannot be written: No space left.*The run continues"):
+        trained(tmp_path, Seen(), monitor="d_loss", on_error="warn")
+    assert names(tmp_path)[0] == "step-00000010-epoch-0002"

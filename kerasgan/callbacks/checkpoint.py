@@ -14,7 +14,7 @@ from kerasgan.callbacks import snapshot
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.callbacks.writer import Writer
 from kerasgan.compilation import own_optimizers
-from kerasgan.errors import NonFiniteError, checked_boolean, checked_integer, invalid, warn
+from kerasgan.errors import CheckpointWriteError, NonFiniteError, checked_boolean, checked_integer, invalid, warn
 from kerasgan.reading import EXACT
 from kerasgan.signals import Signals
 
@@ -113,6 +113,8 @@ class Checkpoint(ModelCallback):
             if self._writes:
                 stack.enter_context(checkpoint.locked(self.directory))
                 checkpoint.sweep(self.directory)
+            stack.enter_context(self._signals.handled())
+            stack.enter_context(self._writer)
             self._restore()
             self._last = training.step
             if self._writer.saved is None:
@@ -120,10 +122,10 @@ class Checkpoint(ModelCallback):
                 self._writer.settle(strict=True)
                 if self._writes:  # what cannot be read is found before hours are spent
                     checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
+            self._tried = self._writer.saved
             if self.restored:
                 self._say(_where(training, self.restored))
-            stack.enter_context(self._signals.handled())
-            stack.enter_context(self._writer)
+            self._end_if_signalled()
             yield
             self._end_if_signalled()
 
@@ -143,13 +145,23 @@ class Checkpoint(ModelCallback):
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._best.improves(logs or {}) and self._writes:
-            self._best.keep(self.directory / "best.keras")
+        if self._writes:
+            self._keep_best(logs or {})
         if self._agreed_signal() or self.every is None or self._due():
             self._save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._save(last=True)
+
+    def _keep_best(self, logs):
+        path = self.directory / "best.keras"
+        try:
+            self._best.update(logs, path)
+        except OSError as error:
+            reason = f"{path} cannot be written: {error.strerror or error}. The one before it is untouched"
+            if self.on_error == "raise":
+                raise CheckpointWriteError(f"{reason}.") from error
+            warn(f"{reason}. The run continues.")
 
     def _due(self):
         return self.every is not None and self._training.step // self.every > self._last // self.every
@@ -188,9 +200,12 @@ class Checkpoint(ModelCallback):
     # Saving and restoring
 
     def _save(self, last=False):
-        """Saves, unless this very position is saved, and ends the process where a signal says so."""
+        """Saves, unless this very position is saved, and ends the process where a signal says so.
+
+        With several workers, only one knows whether a write failed, so all go by what was tried.
+        """
         self._writer.settle()
-        if self._writer.saved != self._training.position:
+        if (self._tried if self._workers else self._writer.saved) != self._training.position:
             self._write()
             if last or not self.background:
                 self._writer.settle(strict=self._signals.received is not None)
@@ -209,6 +224,7 @@ class Checkpoint(ModelCallback):
             warn(f"No checkpoint was written: {reason}. Resume from the one before.")
             return
         self._check_names(arrays)
+        self._tried = training.position
         if not self._writes:
             self._writer.saved = training.position
             return
@@ -257,20 +273,16 @@ class _Best:
         self._sign = 1.0 if mode == "min" else -1.0
         self._model = training.model
 
-    def improves(self, logs):
-        """Whether the logs of an epoch have a better value, which is then the best."""
+    def update(self, logs, path):
+        """Keeps the generator of an epoch whose logs have a better value, which is then the best."""
         value = logs.get(self._monitor)
         if value is None or not np.isfinite(value):
-            return False
-        better = self.value is None or self._sign * value < self._sign * self.value
-        if better:
+            return
+        if self.value is None or self._sign * value < self._sign * self.value:
+            generator = self._model.networks.get("ema_generator", self._model.generator)
+            with saving.replacing(path) as temporary:
+                generator.save(temporary)
             self.value = float(value)
-        return better
-
-    def keep(self, path):
-        generator = self._model.networks.get("ema_generator", self._model.generator)
-        with saving.replacing(path) as temporary:
-            generator.save(temporary)
 
 
 def _where(training, path):

@@ -48,11 +48,12 @@ class Writer:
         if self._executor is not None:
             self._writing = self._executor.submit(self._write, position, arrays, values)
             return
-        self._writing = concurrent.futures.Future()
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
         try:
-            self._writing.set_result(self._write(position, arrays, values))
-        except Exception as error:
-            self._writing.set_exception(error)
+            done.set_result(self._write(position, arrays, values))
+        except Exception as error:  # a signal that ends the process leaves nothing to wait for
+            done.set_exception(error)
+        self._writing = done
 
     def _write(self, position, arrays, values):
         step, epoch = position
@@ -103,5 +104,17 @@ class Writer:
                 raise
             warn(str(error))
         finally:
-            if self._executor is not None:
-                self._executor.shutdown()
+            self._end()
+
+    def _end(self):
+        """Waits for the write whatever signals come: then no thread of ours changes the directory any more."""
+        interrupt = None
+        while self._writing is not None and not self._writing.done():
+            try:
+                concurrent.futures.wait([self._writing])
+            except BaseException as error:  # KeyboardInterrupt, or what a handler raises
+                interrupt = error
+        if self._executor is not None:
+            self._executor.shutdown()
+        if interrupt is not None:
+            raise interrupt
