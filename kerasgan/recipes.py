@@ -20,6 +20,7 @@ class Recipe:
     Args:
         filters: Filters of the layer next to the image.
         blur: Whether the generator blurs what it upsamples.
+        skips: Whether each of its resolutions adds to the image.
         latent_dim: Size of a latent vector.
         gamma: Float >= 0, weight of R1 and R2.
         learning_rate: Float > 0, of both Adam optimizers; it decays linearly to zero in `steps`.
@@ -34,6 +35,7 @@ class Recipe:
 
     filters: int = 32
     blur: bool = True
+    skips: bool = True
     latent_dim: int = 64
     gamma: float = 0.5
     learning_rate: float = 5e-4
@@ -89,7 +91,7 @@ def gan(
     num_images, steps = errors.checked_integer("num_images", num_images), errors.checked_integer("steps", steps)
     keras.utils.set_random_seed(errors.checked_integer("seed", seed, 0))
     sizes: dict[str, Any] = {"filters": filters, "num_classes": num_classes}
-    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, "blur": IMAGES.blur}
+    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, "blur": IMAGES.blur, "skips": IMAGES.skips}
     generator = dcgan.dcgan_generator(image_shape, **own, **sizes)
     discriminator = dcgan.dcgan_discriminator(image_shape, **sizes)
     policy = IMAGES.policy(num_images, image_shape[-1])

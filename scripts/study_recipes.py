@@ -47,6 +47,7 @@ class Recipe:
     rate: float = 5e-4
     policy: tuple[str, ...] = ()  # of the augmentation
     blur: bool = False
+    skips: bool = False
     by_class: bool = False
     batch: int = 64
 
@@ -65,6 +66,7 @@ RECIPES = {
     "r3gan augmented": Recipe(_r3gan, policy=ALL),
     "r3gan blurred by class": Recipe(_r3gan, blur=True, by_class=True),
     "r3gan blurred by class batch 16": Recipe(_r3gan, blur=True, by_class=True, batch=16),
+    "r3gan blurred skips by class batch 16": Recipe(_r3gan, blur=True, skips=True, by_class=True, batch=16),
     "r3gan blurred augmented": Recipe(_r3gan, blur=True, policy=ALL),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }
@@ -161,7 +163,7 @@ def model(name, recipe, seed, steps):
     labels = {"num_classes": source.num_classes} if recipe.by_class else {}
     shape = source.example_shape
     networks = (
-        kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS, blur=recipe.blur, **labels),
+        kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS, blur=recipe.blur, skips=recipe.skips, **labels),
         kg.networks.dcgan_discriminator(shape, FILTERS, recipe.normalization, **labels),
     )
     augment = kg.augmentations.DiffAugment(recipe.policy) if recipe.policy else None

@@ -63,6 +63,15 @@ def doubled(x):
     return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
 
 
+def bilinear(x):
+    """Twice the size, between the centres of pixels; the edges repeated."""
+    matrices = []
+    for size in x.shape[1:3]:
+        place = np.clip((np.arange(2 * size) + 0.5) / 2 - 0.5, 0, size - 1)
+        matrices.append(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(size))))
+    return tf.einsum("ih,jw,nhwc->nijc", *matrices, x)
+
+
 def halved(x):
     n, h, w, c = x.shape
     return tf.reduce_mean(tf.reshape(x, (n, h // 2, 2, w // 2, 2, c)), axis=(2, 4))
@@ -145,15 +154,21 @@ def mlp_discriminator(w, x, y, norm):
     return judged(w, leaky(normalised(w, normalisable(w, flat(x), norm=norm), norm)), y, norm)
 
 
-def dcgan_generator(w, z, y, shape, norm, blur=False):
-    """4 x 4, doubled up to the image; no biases where a normalisation has its own."""
+def dcgan_generator(w, z, y, shape, norm, blur=False, skips=False):
+    """4 x 4, doubled up to the image; no biases where a normalisation has its own.
+
+    With skips, images of all sizes are added: Karras et al., 2020 (StyleGAN2), figure 7 (b).
+    """
     cleared = blurred if blur else lambda x: x
     inner = affine if norm is None else lambda w, x, linear=tf.matmul: linear(x, next(w))
     x = tf.reshape(inner(w, with_label(w, z, y)), (len(z), 4, 4, -1))
     x = relu(normalised(w, x, norm))
+    image = 0.0
     while 2 * x.shape[1] < shape[0]:
         x = relu(normalised(w, cleared(inner(w, x, conv_transpose)), norm))
-    return tf.tanh(cleared(affine(w, x, conv_transpose)))
+        if skips:
+            image = bilinear(image + affine(w, x, conv))
+    return tf.tanh(image + cleared(affine(w, x, conv_transpose)))
 
 
 def dcgan_features(w, x, norm):

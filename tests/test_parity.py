@@ -68,11 +68,12 @@ class Case:
     classes: int | None = None
     pack: int = 1
     blur: bool = False
+    skips: bool = False
 
     def own(self, norm, of_r3gan):
         """What only some networks take, by its names here and there: of the generator, of the discriminator."""
         generator, discriminator = (of_r3gan if self.networks == "r3gan" else {norm: value} for value in self.norms)
-        return {**generator, **({"blur": True} if self.blur else {})}, discriminator
+        return {**generator, **{name: True for name in ("blur", "skips") if getattr(self, name)}}, discriminator
 
     def models(self):
         """Generator and discriminator of the package."""
@@ -111,6 +112,7 @@ CASES = {
     "residual": Case("WGANGP", **RESIDUAL),
     "residual, conditional, spectral": Case("hinge", norms=(None, "spectral"), classes=CLASSES, **RESIDUAL),
     "blurred": Case("R3GAN", "paper", norms=("batch", None), blur=True, n_critic=1),
+    "skips": Case("R3GAN", "paper", norms=("batch", None), shape=(32, 32, 2), blur=True, skips=True, n_critic=1),
     "networks of R3GAN": Case("R3GAN", networks="r3gan", shape=(8, 8, 1), n_critic=1),
     "networks of R3GAN, conditional": Case("R3GAN", "paper", networks="r3gan", shape=(8, 8, 1), classes=CLASSES),
     "packs": Case("WGANGP", pack=2, **POINTS),

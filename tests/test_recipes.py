@@ -126,9 +126,10 @@ def test_a_run_says_whether_it_augments_and_generates_by_class(flags, lines, tmp
 
 
 @pytest.mark.parametrize(
-    ("network", "flags", "message"), [("mlp", {"blur": True}, "--blur is for"), ("resnet", {"blur": True}, "--blur is")]
+    ("network", "flags", "message"),
+    [("mlp", {"blur": True}, "--blur is for"), ("resnet", {"skips": True}, "--skips is for")],
 )
-def test_a_blur_needs_dcgan(network, flags, message):
+def test_blur_and_skips_need_dcgan(network, flags, message):
     with pytest.raises(ValueError, match=message):
         configurations.resolve("some", source=source(400), network=network, **flags)
     assert not configurations.resolve("some", source=source(400), network=network).blur

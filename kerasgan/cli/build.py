@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 
 from kerasgan import augmentations, datasets, gan, networks, optimization, vae, variants
-from kerasgan.cli.settings import NORMALIZED, Configuration
+from kerasgan.cli.settings import NORMALIZED, OF_DCGAN, Configuration
 
 MODELS = {
     "wgan_gp": variants.WGANGP,
@@ -51,7 +51,7 @@ def build(configuration: Configuration, source: datasets.Source) -> keras.Model:
         **size,
         **labels,
         **({"output_activation": None} if len(shape) == 1 else {}),  # points are not bounded
-        **({"blur": True} if configuration.blur else {}),
+        **{name: True for name in OF_DCGAN if getattr(configuration, name)},
     )
     size |= _normalization(network, configuration.discriminator_normalization)
     compilation: dict[str, typing.Any] = {}

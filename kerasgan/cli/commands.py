@@ -3,7 +3,7 @@
 import dataclasses
 
 from kerasgan.cli.kinds import BOOLEAN, classes, integer, names, number, text
-from kerasgan.cli.settings import LARGEST_SEED, SETTINGS, Setting
+from kerasgan.cli.settings import LARGEST_SEED, OF_DCGAN, SETTINGS, Setting
 
 FORMATS = ("keras", "litert", "onnx", "web")
 
@@ -69,7 +69,7 @@ COMMANDS = {
         ),
         {
             "Data": _of_run("dataset") | _DATA | _of_run("channels", "flip", "dequantize", "on_bad_file"),
-            "Model": _of_run("from", "model", "network", "units", "filters", "blur", "latent_dim", "conditional"),
+            "Model": _of_run("from", "model", "network", "units", "filters", *OF_DCGAN, "latent_dim", "conditional"),
             "Training": {
                 **_of_run("steps"),
                 "epochs": Setting(integer(), "Passes over the data, instead of --steps."),

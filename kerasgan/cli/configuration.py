@@ -17,6 +17,7 @@ from kerasgan.cli.settings import (
     IMAGES,
     MODELS,
     NORMALIZED,
+    OF_DCGAN,
     OPTIONAL,
     PENALIZED,
     SETTINGS,
@@ -57,7 +58,8 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     _check(given, epochs, model, network, source)
     values = {name: setting.default_for(*kinds, model=model) for name, setting in SETTINGS.items()}
     if not small:
-        values["blur"] = recipes.IMAGES.blur and (model, network) == ("r3gan", "dcgan")
+        for name in OF_DCGAN:
+            values[name] = getattr(recipes.IMAGES, name) and (model, network) == ("r3gan", "dcgan")
     if not small and model != "vae":
         by_class = recipes.IMAGES.by_class(source.num_classes) and not _empty_classes(source)
         values["conditional"] = by_class and given.get("pack", 1) == 1
@@ -99,8 +101,9 @@ def _check(given, epochs, model, network, source):
         raise ValueError(f"--units is for --network=mlp; the network here is {network}: use --filters.")
     if "filters" in given and network == "mlp":
         raise ValueError("--filters is for --network=dcgan, resnet or r3gan; the network here is mlp: use --units.")
-    if given.get("blur") and network != "dcgan":
-        raise ValueError(f"--blur is for --network=dcgan; the network here is {network}.")
+    for name in OF_DCGAN:
+        if given.get(name) and network != "dcgan":
+            raise ValueError(f"--{name} is for --network=dcgan; the network here is {network}.")
     for name in _NORMALIZATIONS:
         if name in given and network not in NORMALIZED:
             raise ValueError(f"--{name}: the networks of --network={network} have no normalization. Leave it out.")

@@ -11,12 +11,12 @@ import tensorflow as tf
 from kerasgan import datasets, serving
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import read_json, trained
-from kerasgan.cli.settings import MODELS, SETTINGS, Configuration
+from kerasgan.cli.settings import MODELS, OF_DCGAN, SETTINGS, Configuration
 from kerasgan.datasets import resizing
 
 # What the networks and their objective are: a run that starts from a model keeps them.
 _KEPT = (
-    *("model", "network", "units", "filters", "blur", "generator_normalization", "discriminator_normalization"),
+    *("model", "network", "units", "filters", *OF_DCGAN, "generator_normalization", "discriminator_normalization"),
     *("conditional", "penalty_weight", "latent_dim", "pack"),
 )
 _EMBEDDING = "label_embedding"

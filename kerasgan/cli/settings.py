@@ -37,6 +37,7 @@ MODELS = {
 PENALIZED = tuple(name for name, paper in MODELS.items() if paper.penalty > 0)
 NETWORKS = ("mlp", "dcgan", "resnet", "r3gan")
 NORMALIZED = ("mlp", "dcgan", "resnet")
+OF_DCGAN = ("blur", "skips")  # booleans of the generator
 WITH_ENCODERS = ("mlp", "dcgan")
 NORMALIZATIONS = ("batch", "layer", "instance", "spectral")
 LARGEST_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds too
@@ -144,6 +145,12 @@ class Configuration:
         BOOLEAN,
         "Low-pass filter behind each upsampling in the generator, for dcgan: no checkerboard. By default for r3gan on "
         "images above 16 pixels.",
+        False,
+    )
+    skips: bool = _setting(
+        BOOLEAN,
+        "Every resolution of the generator adds to the image, for dcgan. By default for r3gan on images above 16 "
+        "pixels.",
         False,
     )
     generator_normalization: str | None = _setting(

@@ -3,8 +3,8 @@
 The sizes come from the image: 64 -> 32 -> 16 -> 8 -> 4 as in the paper, and 28 -> 14 -> 7 -> 4 as in the WGAN-GP
 authors' MNIST script, whose generator cuts 8 x 8 to 7 x 7 on its way back.
 
-Reference: Radford, Metz, Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
-Networks, 2015.
+References: Radford, Metz, Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks, 2015; for `skips`, Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, figure 7 (b).
 """
 
 import math
@@ -28,6 +28,7 @@ def dcgan_generator(
     num_classes: int | None = None,
     kernel_size: int = 4,
     blur: bool = False,
+    skips: bool = False,
 ) -> keras.Model:
     """Generator of transposed convolutions: latents -> images in [-1, 1].
 
@@ -40,16 +41,18 @@ def dcgan_generator(
         kernel_size: Defaults to `4`: a multiple of the stride covers every pixel alike.
         blur: Whether a low-pass filter follows each transposed convolution, so that a young generator has no
             checkerboard either. Defaults to False.
+        skips: Whether every resolution above the first adds to the image, upsampled, what a 1 x 1 convolution makes of
+            its features; otherwise the last layer alone makes the image. Defaults to False.
     """
     height, width, channels = blocks.checked_shape(image_shape, normalization, (None, "batch", "layer", "instance"))
     filters, kernel_size = checked_integer("filters", filters), checked_integer("kernel_size", kernel_size)
     sizes = blocks.halvings((height, width), _SMALLEST)
     widths = blocks.doubled(filters, len(sizes) - 1, _WIDEST)
-    blur = checked_boolean("blur", blur)
+    blur, skips = checked_boolean("blur", blur), checked_boolean("skips", skips)
     inputs, x = blocks.generator_inputs(latent_dim, num_classes)
     start = (*sizes[-1], widths[-1] if widths else filters)
     x = keras_layers.Dense(math.prod(start), use_bias=normalization is None, kernel_initializer="he_normal")(x)
-    x = _activate(keras_layers.Reshape(start)(x), normalization)
+    x, image = _activate(keras_layers.Reshape(start)(x), normalization), None
     for size, filters in zip(sizes[-2:0:-1], widths[-2::-1], strict=True):
         x = keras_layers.Conv2DTranspose(
             filters,
@@ -61,9 +64,13 @@ def dcgan_generator(
             kernel_initializer="he_normal",
         )(x)
         x = _activate(_cleared(x, size, blur), normalization)
+        if skips:
+            skip = keras_layers.Conv2D(channels, 1, data_format="channels_last")(x)
+            image = skip if image is None else _added(image, skip, size)
     strides = 2 if len(sizes) > 1 else 1
     x = keras_layers.Conv2DTranspose(channels, kernel_size, strides, "same", data_format="channels_last")(x)
-    return blocks.generator_model(inputs, _cleared(x, (height, width), blur), "tanh")
+    x = _cleared(x, (height, width), blur)
+    return blocks.generator_model(inputs, x if image is None else _added(image, x, (height, width)), "tanh")
 
 
 def dcgan_discriminator(
@@ -103,6 +110,12 @@ def _cleared(x, size, blur):
     """What a transposed convolution leaves, cut to `size`, without its checkerboard where that is wanted."""
     x = blocks.crop(x, size)
     return layers.Blur2D()(x) if blur else x
+
+
+def _added(image, x, size):
+    """The image of the resolution before, upsampled to `size`, plus what this resolution makes of it."""
+    larger = layers.UpSampling2D(2, "channels_last", "bilinear")(image)
+    return keras_layers.Add()([blocks.crop(larger, size), x])
 
 
 def _trunk(image_shape, filters, normalization, kernel_size):
