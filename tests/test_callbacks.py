@@ -159,6 +159,21 @@ def train(gan, *callbacks, epochs=1):
     gan.fit(images, labels, 8, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
+def events(directory):
+    """The values in the event files of TensorBoard."""
+    files = [tf.compat.v1.train.summary_iterator(str(path)) for path in directory.rglob("events*")]
+    return [value for file in files for event in file for value in event.summary.value]
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 100])
+def test_tensorboard_has_the_values_and_the_picture_of_each_epoch_however_seldom_it_has_those_of_steps(
+    gan, tmp_path, update_freq
+):
+    train(gan, kg.callbacks.TensorBoard(tmp_path, write_graph=False, update_freq=update_freq), epochs=3)
+    tags = [value.tag for value in events(tmp_path)]
+    assert (tags.count("samples"), tags.count("epoch_d_loss")) == (3, 3)
+
+
 @pytest.mark.slow
 def test_columns_are_captioned_with_the_names_of_their_classes(tmp_path):
     gan, names = conditional(2), ["cat", "dog"]
@@ -170,9 +185,7 @@ def test_columns_are_captioned_with_the_names_of_their_classes(tmp_path):
     np.testing.assert_array_equal(saved, expected[..., 0])
     (shown,) = [
         tf.io.decode_png(tf.make_ndarray(value.tensor)[2]).numpy()
-        for path in tmp_path.rglob("events*")
-        for event in tf.compat.v1.train.summary_iterator(str(path))
-        for value in event.summary.value
+        for value in events(tmp_path)
         if value.tag == "samples"
     ]
     np.testing.assert_array_equal(shown, expected)

@@ -79,6 +79,10 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
         super().on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with tf.summary.record_if(True):  # Keras records every `update_freq` steps only, whatever it is that it records
+            self._write_epoch(epoch, logs)
+
+    def _write_epoch(self, epoch, logs):
         super().on_epoch_end(epoch, logs)
         if self.num_images and self._makes_pictures():
             picture = samples.picture(self.model, self.num_images, class_names=self.class_names)
