@@ -7,6 +7,7 @@ are. All randomness comes from `sample`, so that the rest is a pure function tha
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -83,6 +84,7 @@ class DiffAugment(Configured):
         Returns:
             Dict of tensors `(batch,)` by the names of the parameters.
         """
+        self.check_shape(images.shape[1:])  # again, because `policy` may be another by now
         height, width = images.shape[1:3]
         count = len(_GATES) + len(_PARAMETERS)
         uniforms = random.uniform((batching.size(images), count))
@@ -158,6 +160,11 @@ class AdaptiveAugment(DiffAugment):
         super().__init__(policy, 0.0)
         self.target = checked_number("target", target, "(0, 1)")
         self.images = checked_number("images", images, "(0, inf)")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "probability" and name in vars(self):
+            raise invalid(name, "the model's variable: `gan.augment_probability.assign(0.2)`", f"{name}={value!r}")
+        super().__setattr__(name, value)
 
     def moved(self, probability: tf.Tensor, overfitting: tf.Tensor, batch: tf.Tensor | int) -> tf.Tensor:
         """The probability after an update on `batch` images: scalars."""

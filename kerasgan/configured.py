@@ -43,15 +43,16 @@ class Configured:
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute; refuses, and keeps the old one, where the constructor of one of our parts would."""
+        """Sets an attribute, of our parts to what the constructor makes of it; where it refuses, the old one stays."""
         known, before = name in vars(self), vars(self).get(name)
         super().__setattr__(name, value)
         if known and is_ours(type(self)) and not isinstance(self, keras.Layer):
             try:
-                type(self)(**self._arguments())
+                made = type(self)(**self._arguments())
             except Exception:
                 super().__setattr__(name, before)
                 raise
+            super().__setattr__(name, getattr(made, name, value))
 
     def _arguments(self):
         """The constructor's arguments by name, read from attributes where these are up to date."""

@@ -570,3 +570,25 @@ def test_the_weight_of_a_penalty_can_be_changed_later():
         penalty.weight = -1.0
     penalty.weight = 3.0
     assert penalty.get_config()["gamma"] == 6.0
+
+
+def test_what_is_set_later_is_converted_as_by_the_constructor():
+    augment = kg.augmentations.DiffAugment(("cutout",))
+    augment.policy = "translation"
+    assert augment.policy == ["translation"]
+
+
+def test_an_augmentation_that_does_not_fit_the_images_is_refused_later_too():
+    shape = (4, 4, 2)
+    augment = kg.augmentations.DiffAugment(("cutout",))
+    gan = kg.GAN(kg.networks.mlp_generator(shape, 3, (8,)), kg.networks.mlp_discriminator(shape, (8,)), augment=augment)
+    gan.compile()
+    augment.policy = ["color"]
+    with pytest.raises(ModelContractError, match=r"a policy without 'color'.*images of 2 channels"):
+        gan.fit(np.random.rand(16, *shape).astype("float32"), batch_size=8, verbose=0)
+
+
+def test_an_adaptive_probability_is_the_models():
+    augment = kg.augmentations.AdaptiveAugment()
+    with pytest.raises(ValueError, match=r"`probability`.*gan\.augment_probability\.assign"):
+        augment.probability = 0.5
