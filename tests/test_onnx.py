@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 import re
+import types
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 import kerasgan as kg
 from kerasgan import inference
-from kerasgan.serving import portable
+from kerasgan.serving import portable, triton
 
 SEEDS = np.array([0, 1, 7, 2**31, 2**32 + 5, 2**62, 2**63 - 1, *range(100, 200)], "int64")
 LATENT_DIM, CLASSES = 6, 3
@@ -86,6 +87,20 @@ def test_the_onnx_model_answers_as_generate_does(tmp_path, networks):
             assert images.dtype == np.uint8
             assert np.abs(images - np.clip(np.rint((made - low) / (high - low) * 255), 0, 255)).max() <= 1
     check_config((tmp_path / "model/config.pbtxt").read_text(), version / "generate.onnx", gan.image_shape)
+
+
+def test_a_configuration_of_triton_is_replaced_only_by_its_writer_and_after_the_model(tmp_path):
+    described = types.SimpleNamespace(conditional=False, image_shape=(4, 4, 1), are_images=True, max_batch_size=8)
+    triton.write(tmp_path, described)
+    path = tmp_path / triton.CONFIG
+    described.max_batch_size = 16
+    triton.write(tmp_path, described)
+    assert "max_batch_size: 16" in path.read_text()
+    own = path.read_text().split("\n", 1)[1] + "instance_group [ { count: 4 } ]\n"
+    path.write_text(own)
+    with pytest.warns(UserWarning, match=r"config\.pbtxt was left as it is"):
+        triton.write(tmp_path, described)
+    assert path.read_text() == own
 
 
 def check_config(config, path, image_shape):

@@ -86,10 +86,10 @@ def export(
         (temporary / client.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         (temporary / readme.FILE).write_text(readme.text(card, base.name, also), encoding="utf-8")
         files.flush_tree(temporary)
+        version = _numbered(temporary, base)
         if "onnx" in also:
-            with files.replacing(base / triton.CONFIG) as path:
-                path.write_text(triton.config(signatures), encoding="utf-8")
-        return _numbered(temporary, base)
+            triton.write(base, signatures)
+        return version
 
 
 def _checked_bounds(model, bounds):
