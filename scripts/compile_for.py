@@ -18,6 +18,7 @@ import argparse
 import collections
 import datetime
 import functools
+import hashlib
 import importlib.metadata
 import pathlib
 import re
@@ -180,8 +181,9 @@ def _version(package):
 def main():
     arguments = options()
     config = arguments.target_config and arguments.target_config.read_text()
+    named = [hashlib.sha256(config.encode()).hexdigest()[:12]] if config else []
     tasks = {
-        " ".join(map(str, task)): task
+        " ".join(map(str, (*task, *named))): task
         for model in arguments.model
         for precision in arguments.precision
         for replicas in arguments.replicas

@@ -62,14 +62,15 @@ def compared(step, description, arrays):
             errors[name] = float(np.linalg.norm(received - after) / change)
         elif not np.array_equal(received, after.astype("float64")):
             unmoved.append(name)
-    worst = max(errors, key=errors.get)
+    names, values = list(errors), np.array(list(errors.values()))  # NumPy's maxima keep NaN
+    worst = int(np.argmax(values))
     return {
         "steps": len(description["logs"]),
-        "log_error": max(logs),
+        "log_error": float(np.max(logs)),
         "weights_moved": len(errors),
-        "weights_median_error": float(np.median(list(errors.values()))),
-        "weights_worst_error": errors[worst],
-        "worst": worst,
+        "weights_median_error": float(np.median(values)),
+        "weights_worst_error": float(values[worst]),
+        "worst": names[worst],
         "moved_here_alone": unmoved,
     }
 

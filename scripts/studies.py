@@ -66,7 +66,8 @@ class Results:
         Returns:
             Dict by name.
         """
-        wanting = {name: task for name, task in tasks.items() if name not in self.values}
+        failed = {name for name, value in self.values.items() if isinstance(value, dict) and "error" in value}
+        wanting = {name: task for name, task in tasks.items() if name not in self.values.keys() - failed}
         if not processes:
             for name, task in wanting.items():
                 self._write(name, function(*task))
