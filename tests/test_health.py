@@ -41,7 +41,7 @@ def seeded():
 def test_a_generator_that_collapses():
     # A discriminator that hardly moves: the generator runs to the one image it likes best.
     gan = kg.GAN(*networks(), loss=kg.losses.Minimax())
-    gan.compile(keras.optimizers.Adam(1e-6, 0.5), keras.optimizers.Adam(1e-2, 0.5))
+    gan.compile(keras.optimizers.Adam(2e-6, 0.5), keras.optimizers.Adam(1e-2, 0.5))
     findings, told = fit(gan, compiled=True)
     assert list(findings) == ["collapse"]
     assert findings["collapse"].startswith("step ")
@@ -222,6 +222,18 @@ ILL = {
         300,
         "saturated generator or learning rate",
         f"{SLOWER}2",
+    ),
+    "WGAN-GP, slow": (
+        lambda: at_rate(kg.WGANGP(*networks()), 1e-7),
+        100,
+        "learning rate",
+        "1,000 times smaller than that of the paper. Raise the learning rate to 0.0001",
+    ),
+    "WGAN-GP, heavy": (
+        lambda: compiled(kg.WGANGP(*networks(), penalty_weight=1e5)),
+        100,
+        "penalty weight",
+        "10,000 times that of the paper. Lower the weight of the penalty from 100000 to 10",
     ),
     "conditional, rate": (lambda: at_rate(kg.WGANGP(*conditional()), 0.05), 160, "gradient norm", f"{SLOWER}1"),
     "augmented": (

@@ -22,7 +22,8 @@ class Health(ModelCallback):
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves. Dropping some
       modes but not others is a matter for `kerasgan.metrics`.
-    - a learning rate that is hundreds of times the paper's.
+    - a learning rate that is hundreds of times the paper's, or a hundredth of it and less; a penalty thousands of times
+      as heavy.
     - a saturated generator: nearly all its values are at the edge of their range.
     - a dead discriminator: it gives all images the same score, and the generator no gradient.
     - a discriminator that wins too easily: its loss is near 0, and gives the generator little to learn from.
@@ -101,6 +102,7 @@ class Health(ModelCallback):
         self._latest: dict[str, float] = {}  # the means of the last look
         self._counted = 0
         self._looked = self._training.step
+        self._rates: dict[str, float] = {}  # the largest so far
         self._left_out = 0  # updates in a row
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -165,7 +167,9 @@ class Health(ModelCallback):
         if not np.isfinite(fake).all():
             self._not_finite(["generated examples"])
             return signs
-        illnesses.of_the_rates(signs)
+        for name, rate in illnesses.largest_rates(self.model).items():
+            self._rates[name] = max(rate, self._rates.get(name, 0.0))
+        illnesses.of_the_settings(signs, self._rates)
         if self._real_spread:
             flat = fake.reshape(len(fake), -1)
             illnesses.of_the_generator(signs, flat, self._real, self._real_spread, self._duplicate_distance)

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, metrics, optimization
+from kerasgan import _keras, batching, metrics, optimization
 from kerasgan.constraints import Clip
 from kerasgan.losses import Minimax
 
 # Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
 _COLLAPSED_SPREAD, _COLLAPSED_DUPLICATES = 0.25, 0.5
+# What is less is hardly more than rounding.
+_SAME_SPREAD = 1e-3
 # A discriminator that is right with this loss, both halves of it together, gives a minimax generator no gradient.
 _WON = 0.05
 _NORMS = (0.5, 2.0)
@@ -35,6 +37,8 @@ _ADAPTIVE = (keras.optimizers.Adam, keras.optimizers.RMSprop, keras.optimizers.A
 _FAST = 10.0
 # And one that is named even where nothing else shows yet.
 _FAR_TOO_FAST = 200.0
+# The weight of a penalty that is so many times the paper's is the likely cause; R3GAN's authors go up to 3,000 times.
+_FAR_TOO_HEAVY = 5_000.0
 # Examples of either kind whose scores are compared.
 _SCORED = 64
 
@@ -55,9 +59,17 @@ class Illness(NamedTuple):
 
 ILLNESSES = {
     "learning rate": Illness("the learning rate is {times:.0f} times that of the paper", "Lower it"),
+    "slow learning rate": Illness(
+        "the learning rate is {times:,.0f} times smaller than that of the paper",
+        "Raise the learning rate to {rate:g}",
+        of_rate=False,
+    ),
+    "penalty weight": Illness(
+        "the weight of the penalty is {times:,.0f} times that of the paper", "Lower it", of_rate=False
+    ),
     "collapse": Illness(
-        "the generator collapses: its examples are {spread:.2g} times as far from one another as real ones, and "
-        "{duplicates:.0%} of them are near-duplicates of another",
+        "the generator collapses: its examples are {apart}, and {duplicates:.0%} of them are near-duplicates of "
+        "another",
         "Use a smaller learning rate{or_else}",
     ),
     "saturated generator": Illness(
@@ -106,7 +118,12 @@ ILLNESSES = {
     ),
 }
 # Names under which several rows are reported: they are of one quantity.
-_REPORTED = {"steep critic": "gradient norm", "flat critic": "gradient norm", "unsteady critic": "gradient norm"}
+_REPORTED = {
+    "slow learning rate": "learning rate",
+    "steep critic": "gradient norm",
+    "flat critic": "gradient norm",
+    "unsteady critic": "gradient norm",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +153,8 @@ class Signs(dict[str, Sign | None]):
         if not shows:
             self.setdefault(name, None)
             return
-        advice = (slower(self.model) if row.of_rate else None) or row.advice.format(**measured)
+        slower_or_none = slower(self.model) if row.of_rate else None
+        advice = slower_or_none or lighter(self.model) or row.advice.format(**measured)
         self[name] = Sign(row.evidence.format(**measured), advice)
 
 
@@ -149,6 +167,31 @@ def slower(model: keras.Model) -> str | None:
     return f"Lower the learning rate{whose} from {max(fast.values()):g} to {model.paper.learning_rate:g}"
 
 
+def lighter(model: keras.Model) -> str | None:
+    """Returns the advice to lower the weight of a penalty, where it is far above the paper's; else None."""
+    weight = _heaviest(model)
+    if not weight or weight < _FAR_TOO_HEAVY * model.paper.penalty:
+        return None
+    return f"Lower the weight of the penalty from {weight:g} to {model.paper.penalty:g}"
+
+
+def _heaviest(model):
+    """The largest weight that can be compared with a paper's; 0 without one."""
+    known = "discriminator" in model.networks and model.paper.penalty
+    return max((penalty.weight for penalty in model.penalties), default=0.0) if known else 0.0
+
+
+def largest_rates(model: keras.Model) -> dict[str, float]:
+    """As `_rates`, of a schedule the largest of the rates that it names."""
+    largest = _rates(model)
+    for name, optimizer in model.optimizers.items():
+        schedule = _keras.rate_of(optimization.without_loss_scale(optimizer))
+        named = [getattr(schedule, which, None) or 0.0 for which in ("initial_learning_rate", "warmup_target")]
+        if name[0] in largest and optimization.has_schedule(optimizer):
+            largest[name[0]] = max(largest[name[0]], *map(float, named))
+    return largest
+
+
 def _rates(model):
     """Learning rates that can be compared with a paper's, by the first letter of the optimizer's name."""
     return {
@@ -158,10 +201,21 @@ def _rates(model):
     }
 
 
-def of_the_rates(signs: Signs) -> None:
-    """Looks at the learning rates themselves."""
-    times = max(_rates(signs.model).values(), default=0.0) / signs.model.paper.learning_rate
+def of_the_settings(signs: Signs, largest: dict[str, float]) -> None:
+    """Looks at the learning rates and at the weight of a penalty.
+
+    Args:
+        signs: Are added to.
+        largest: `largest_rates` since the training began.
+    """
+    model, paper = signs.model, signs.model.paper
+    times = max(_rates(model).values(), default=0.0) / paper.learning_rate
     signs.look("learning rate", times >= _FAR_TOO_FAST, times=times)
+    slowest = min((rate for rate in largest.values() if rate > 0), default=paper.learning_rate)
+    times = paper.learning_rate / slowest
+    signs.look("slow learning rate", times >= _FAR_TOO_FAST, times=times, rate=paper.learning_rate)
+    weight = _heaviest(model)
+    signs.look("penalty weight", lighter(model) is not None, times=weight / (paper.penalty or 1.0))
 
 
 def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spread: float, duplicate: float) -> None:
@@ -179,7 +233,8 @@ def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spre
     or_else = ""
     if "discriminator" in model.networks:
         or_else = f", or {'more updates of the critic' if model.loss.distance else 'WGANGP, R3GAN or packs'}"
-    signs.look("collapse", collapsed, spread=relative, duplicates=duplicates, or_else=or_else)
+    apart = f"{relative:.2g} times as far from one another as real ones" if relative > _SAME_SPREAD else "all alike"
+    signs.look("collapse", collapsed, apart=apart, duplicates=duplicates, or_else=or_else)
     if not collapsed and model.output_range.bounds is not None:
         share, of_real = (_share_of_extremes(examples, model.output_range.bounds) for examples in (fake, real))
         saturated = share > of_real + _AT_EDGE * (1.0 - of_real)

@@ -83,7 +83,9 @@ def verdict(
     if lacking:
         expected = f"{lacking[0]!r} of real examples, e.g. of kerasgan.metrics.expected_coverage(n, n, k)"
         raise invalid("real", expected, repr(dict(real)))
-    found = [_Found(False, f"{name} in training", advice) for name, advice in (problems or {}).items()]
+    found = []
+    if problems:
+        found.append(_Found(False, f"the training had {_listed(problems)}", next(iter(problems.values()))))
     for kind, judge in _JUDGES.items():
         names = sorted(
             (name for name in values if _kind(name) == kind), key=lambda n: values[n] / (floors.get(n) or 1.0)
@@ -95,9 +97,15 @@ def verdict(
     good = [row.words for row in found if row.good and not flattered]
     return [
         f"Good: {', '.join(good[:_SAID]) or 'nothing yet'}.",
-        f"Not good: {', '.join(row.words for row in bad[:_SAID]) or 'nothing that the numbers show'}.",
+        f"Not good: {', '.join(row.words for row in bad) or 'nothing that the numbers show'}.",
         f"Next: {_next(bad, bool(problems), steps)}.",
     ]
+
+
+def _listed(problems):
+    """The names of problems, as the object of a sentence."""
+    *others, last = problems
+    return f"problems: {', '.join(others)} and {last}" if others else f"a problem: {last}"
 
 
 def _next(bad, ill, steps):
@@ -140,8 +148,13 @@ def _repeats(value, floor, n, allowed, what, advice):
 def _coverage(name, value, floor, n):
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
     good = value >= floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
-    words = f"{value:.0%} of real examples have a generated one near them ({name}; {floor:.0%} for perfect ones)"
-    return _Found(good, words if good else f"only {words}", "" if good else _COVERAGE_ADVICE)
+    near = f"have a generated one near them ({name}; {floor:.0%} for perfect ones)"
+    return _Found(good, f"{_share(value, good)} of real examples {near}", "" if good else _COVERAGE_ADVICE)
+
+
+def _share(value, good=False):
+    """A share in words; one that is not good, as what it is."""
+    return f"{value:.0%}" if good else f"only {value:.0%}" if value >= 0.005 else "hardly any"
 
 
 def _density(name, value, floor, n):
@@ -150,7 +163,7 @@ def _density(name, value, floor, n):
     if value > floor + max(chance, (_CROWDED - 1.0) * floor):
         return _Found(
             False,
-            f"generated examples crowd among real examples {where}, as blur and noise do",
+            f"generated examples crowd among real examples {where}, as blurred ones and noise do",
             _CROWDED_ADVICE,
         )
     if value < floor - max(chance, (1.0 - _GOOD_DENSITY) * floor):
@@ -161,7 +174,7 @@ def _density(name, value, floor, n):
 def _precision(name, value, floor, n):
     if floor is None or value <= floor + _margin(floor, n, _FLATTERED):
         return None
-    words = f"{name} is {value:.2f}, above the {floor:.2f} of real examples, as that of blur and noise can be"
+    words = f"{name} is {value:.2f}, above the {floor:.2f} of real examples, as it can be for blurred images and noise"
     return _Found(False, words, _CROWDED_ADVICE)
 
 
@@ -171,7 +184,7 @@ def _recall(name, value, floor, n):
         return None
     theirs = "" if floor is None else f"; {floor:.0%} for perfect ones"
     return _Found(
-        False, f"only {value:.0%} of real examples lie among generated ones ({name}{theirs})", _COVERAGE_ADVICE
+        False, f"{_share(value)} of real examples lie among generated ones ({name}{theirs})", _COVERAGE_ADVICE
     )
 
 
