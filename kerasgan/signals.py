@@ -1,10 +1,12 @@
 """SIGTERM and Ctrl-C while a model trains: noted, so that the run can be saved before the process ends."""
 
 import contextlib
+import math
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -14,6 +16,8 @@ from kerasgan import distribution
 
 _AGREED_EVERY = 10  # steps after which several workers tell one another of signals
 _HANDLED = (signal.SIGTERM, signal.SIGINT)
+# Seconds in which signals are one: `timeout`, for instance, sends each to the process and again to its group.
+_ONE = 0.3
 _ENDS_WITHIN = 0.3  # seconds: a process that ends so soon only says that it has
 
 
@@ -44,6 +48,8 @@ class Signals:
         self._may_end = may_end
         self._announce = announce
         self._explain = explain
+        self._noted_at = 0.0
+        self._insisted = False  # whether there was a second signal, of which Python may not have told yet
         self._leaving = threading.Event()
         self._ending: int | None = None  # the signal that ends the process
 
@@ -101,17 +107,27 @@ class Signals:
             receiver.close()
 
     def _watch(self, receiver, other):
-        first = True
-        while byte := receiver.recv(1):
+        answered = -math.inf  # when the newest signal came
+        while received := receiver.recv(1):
             with contextlib.suppress(OSError):  # an event loop, say, has waited for signals
                 if other != -1:
-                    os.write(other, byte)
-            if byte[0] in _HANDLED and not self._leaving.wait(_ENDS_WITHIN):
-                self._explain(signal.Signals(byte[0]).name, first)
-                first = False
+                    os.write(other, received)
+            now = time.monotonic()
+            if received[0] in _HANDLED and now - answered > _ONE:
+                first, answered = answered == -math.inf, now
+                self._insisted = not first
+                answer = threading.Timer(_ENDS_WITHIN, self._answer, (signal.Signals(received[0]).name, first))
+                answer.daemon = True
+                answer.start()
+
+    def _answer(self, name, first):
+        if not self._leaving.is_set():
+            self._explain(name, first)
 
     def _handle(self, number, frame):
-        again, self.received = self.received is not None, number
+        now = time.monotonic()
+        self._noted_at = now if self.received is None else self._noted_at
+        again, self.received = self._insisted or now - self._noted_at > _ONE, number
         if again or self._may_end():
             self.end(number)
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -46,7 +47,8 @@ def test_a_thread_has_no_handlers():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_first_signal_is_noted_and_a_second_one_ends(number):
+def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
+    monkeypatch.setattr("kerasgan.signals._ONE", 0.01)
     noted, announced = signals()
 
     def run():
@@ -54,6 +56,7 @@ def test_a_first_signal_is_noted_and_a_second_one_ends(number):
             signal.raise_signal(number)
             assert noted.received == number == noted.agreed(step=3, batch=1)
             assert not announced
+            time.sleep(0.02)
             signal.raise_signal(number)
 
     if number == signal.SIGTERM:
@@ -64,6 +67,30 @@ def test_a_first_signal_is_noted_and_a_second_one_ends(number):
         with pytest.raises(KeyboardInterrupt):
             run()
     assert announced == [number.name]
+
+
+def test_a_signal_that_is_delivered_twice_is_one():
+    """As by `timeout`, which sends it to the process and to its group."""
+    noted, announced = signals()
+    with noted.handled():
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert (noted.received, announced) == (signal.SIGTERM, [])
+
+
+def test_a_second_signal_counts_even_if_python_hears_of_both_at_once(monkeypatch):
+    monkeypatch.setattr("kerasgan.signals._ONE", 0.05)
+    noted, announced = signals()
+
+    def run():
+        with noted.handled():
+            for delay in (0.01, 0.2):
+                threading.Timer(delay, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000)  # Python can call no handler before this returns
+
+    with pytest.raises(SystemExit):
+        run()
+    assert announced == ["SIGTERM"]
 
 
 def test_a_signal_ends_at_once_where_everything_is_saved():
