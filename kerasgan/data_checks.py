@@ -264,7 +264,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
     if above and low > _NARROW * bounds[1]:  # pictures in [0, 1] have something that is nearly black
         warn(
             f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
-            f"they bright, or in another range? Of another range, scale them with {fix()}.",
+            f"they bright, or in another range? If so, scale them with {fix()}.",
         )
         above = False
     if beyond or above:

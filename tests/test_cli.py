@@ -1104,3 +1104,11 @@ def test_mistakes_about_exported_models_are_one_line(
 
 def test_the_formats_of_the_flag_are_those_of_export():
     assert tuple(serving.FORMATS) == FORMATS
+
+
+def test_a_warning_of_the_command_is_text_for_people(tmp_path):
+    np.savez(tmp_path / "same.npz", images=np.zeros((40, 8, 8, 1), "uint8"))
+    command = [sys.executable, "-m", "kerasgan", "train", "--dataset=same.npz", "--steps=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert "\nwarning    The first 40 images are all the same" in done.stderr, done.stderr
+    assert "UserWarning" not in done.stderr

@@ -916,7 +916,7 @@ def test_a_folder_of_bad_files_only_is_refused_either_way(tmp_path, on_bad_file)
 
 
 def test_a_folder_without_images_says_what_it_found(tmp_path):
-    with pytest.raises(DataError, match=r"\.jpg.*no images found.*but no files at all"):
+    with pytest.raises(DataError, match=r"\.jpg.*no images found.*and no other files"):
         datasets.read(tmp_path)
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "b.heic").write_text("")

@@ -469,7 +469,7 @@ def test_fit_says_where_it_goes_on_that_it_is_complete_and_where_it_was_stopped(
         fit(tmp_path, model(), callbacks=[TerminatedAt(3), held_up], verbose=2)
     printed = capsys.readouterr()
     assert f"Stopped by SIGTERM at step 3, saved in {tmp_path}. Call `fit` again" in printed.out
-    words = f"\nSIGTERM: finishing what runs now, after step 3, then saving the run in {tmp_path}. A second SIGTERM "
+    words = f"\nSIGTERM: finishing the current step, after step 3, then saving the run in {tmp_path}. A second SIGTERM "
     words += "leaves that out: the newest checkpoint is that of step %d.\n"
     assert printed.err in (words % 2, words % 0)  # that of step 2 may still be being written
     fit(tmp_path, model(), verbose=2)

@@ -55,7 +55,7 @@ class Checkpoint(ModelCallback):
         mode: `"min"` or `"max"`, which value is best.
         on_error: `"raise"`, or `"warn"` to train on when a checkpoint, but not the first, cannot be written.
         background: Whether a thread writes the checkpoints: then an error is raised at the end of the step that it
-            happens in. If not, each step that saves waits for the disk, and the copy is gone when it ends.
+            happens in. If not, each saving step waits for the disk and then frees the copy.
 
     Attributes:
         restored: Path of the checkpoint that the run has resumed from; None where there was none.
@@ -300,8 +300,8 @@ def _answer(signal_name, waits, step, saved, directory):
     name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
     newest = f"the newest checkpoint is that of step {saved:,}"
     if not waits:
-        return f"{name}: ending without saving, once what runs now is done: {newest}, in {directory}."
-    plan = f"finishing what runs now, after step {step:,}, then saving the run in {directory}"
+        return f"{name}: ending without saving, after the current operation: {newest}, in {directory}."
+    plan = f"finishing the current step, after step {step:,}, then saving the run in {directory}"
     return f"{name}: {plan}. A second {name} leaves that out: {newest}."
 
 

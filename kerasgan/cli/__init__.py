@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 
 from absl import flags
 
@@ -40,12 +41,28 @@ def main(argv: list[str] | None = None) -> int:
         worker has ended, 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM while training.
     """
     try:
-        exit_code = _main(list(sys.argv[1:] if argv is None else argv))
+        with _plain_warnings():
+            exit_code = _main(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return exit_code
     except BrokenPipeError:  # as `| head` leaves it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
         return 141
+
+
+@contextlib.contextmanager
+def _plain_warnings():
+    """Prints warnings for users without the line of the program that they come from."""
+    before = warnings.formatwarning
+
+    def formatted(message, category, *where, **line):
+        return f"\nwarning    {message}\n" if category is UserWarning else before(message, category, *where, **line)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _main(arguments):

@@ -44,9 +44,9 @@ def read(
     check_only_split(str(root), split)
     paths, others = _find(root)
     if not paths:
-        found = _count_extensions(others) or "no files at all"
+        found = f"but {extensions}" if (extensions := _count_extensions(others)) else "and no other files"
         expected = f"a folder with files of {', '.join(sorted(FORMATS))}; check the path"
-        raise invalid("name_or_path", expected, f"no images found in {str(root)!r}, but {found}", DataError)
+        raise invalid("name_or_path", expected, f"no images found in {str(root)!r}, {found}", DataError)
     total = len(paths)
     headers, bad = _headers(paths)
     paths = list(headers)

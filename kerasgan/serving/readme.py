@@ -86,8 +86,8 @@ def _use(card, title, also):
     ]
     if "onnx" in also:
         parts.append(
-            f"`generate.onnx` takes `seed`, `truncation`{' and `labels`' if labels else ''}; 50 truncates nothing. "
-            "`generator.onnx` takes latents."
+            f"`generate.onnx` takes `seed`, `truncation`{' and `labels`' if labels else ''}; a truncation of "
+            "50 changes nothing. `generator.onnx` takes latents."
         )
     if "web" in also:
         parts.append("`web/index.html` draws in the browser.")
