@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from kerasgan.errors import invalid
+
 # Prefix of directories that are not complete, and the age in seconds at which they count as left over.
 TEMPORARY = ".tmp-"
 _LEFT_OVER = 24 * 3_600
@@ -21,6 +23,31 @@ _LEFT_OVER = 24 * 3_600
 _OF_A_WRITER = re.compile(r"\.tmp\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}\..*")
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _LONGEST = 60  # characters at the end of a file's name that are in that of the temporary one
+
+
+def checked_path(argument: str, value: Any, expected: str, directory: bool = False) -> pathlib.Path:
+    """Returns the path of a file to write, or of a directory to write in; either may be new, with its parents.
+
+    Args:
+        argument: Its name.
+        expected: What it is to be, in words.
+
+    Raises:
+        TypeError: The value is no path.
+        ValueError: It is empty, a directory where a file is wanted, or what should be a directory is a file.
+    """
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise invalid(argument, expected, f"{argument}={value!r}", TypeError)
+    path = pathlib.Path(value)
+    if not os.fspath(value) or (not directory and not path.name):
+        raise invalid(argument, expected, f"{argument}={str(value)!r}")
+    existing = next((one for one in (path, *path.parents) if os.path.exists(one)), pathlib.Path())
+    if existing.is_dir() and existing == path and not directory:
+        raise invalid(argument, expected, f"{argument}={str(value)!r}, a directory")
+    if not existing.is_dir() and (existing != path or directory):
+        where = "" if existing == path else f", in {str(existing)!r}"
+        raise invalid(argument, expected, f"{argument}={str(value)!r}{where}, which is a file")
+    return path
 
 
 @contextlib.contextmanager

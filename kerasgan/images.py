@@ -5,7 +5,6 @@ A picture is a uint8 array `(height, width, channels)` of 1 or 3 channels. Files
 
 import math
 import os
-import pathlib
 import typing
 from collections.abc import Sequence
 
@@ -296,7 +295,7 @@ def save_gif(
             or a little more; 1 for larger pictures.
     """
     frames = _checked_frames(frames)
-    if pathlib.Path(path).suffix.lower() != ".gif":
+    if files.checked_path("path", path, "the name of a file, e.g. 'grids.gif'").suffix.lower() != ".gif":
         raise invalid("path", "a name that ends in .gif", path)
     duration = checked_number("duration", duration, "[0.01, 600]", ", the seconds per frame")
     shapes = sorted({frame.shape for frame in frames})
@@ -337,7 +336,7 @@ def _checked_frames(frames):
 
 
 def _save(path, image, **options):
-    path = pathlib.Path(path)
+    path = files.checked_path("path", path, "the name of a file, e.g. 'grid.png'")
     format_ = Image.registered_extensions().get(path.suffix.lower())
     if format_ not in Image.SAVE:
         raise invalid("path", "a name that ends as an image does, such as .png", path)

@@ -230,7 +230,7 @@ ILL = {
         "1,000 times smaller than that of the paper. Raise the learning rate to 0.0001",
     ),
     "WGAN-GP, heavy": (
-        lambda: compiled(kg.WGANGP(*networks(), penalty_weight=1e5)),
+        lambda: compiled(kg.WGANGP(*networks(), 1e5)),
         100,
         "penalty weight",
         "10,000 times that of the paper. Lower the weight of the penalty from 100000 to 10",

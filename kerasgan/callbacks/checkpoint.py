@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasgan import checkpoint, distribution, saving
+from kerasgan import checkpoint, distribution, files, saving
 from kerasgan.callbacks import snapshot
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.callbacks.writer import Writer
@@ -308,9 +308,7 @@ def _answer(signal_name, waits, step, saved, directory):
 def _checked_directory(directory):
     """The path of the directory: neither a file, nor a name for one."""
     expected = "a directory for the checkpoints of one training, e.g. 'checkpoints'"
-    if not isinstance(directory, str | os.PathLike) or not str(directory):
-        raise invalid("directory", expected, f"directory={directory!r}", TypeError)
-    path = pathlib.Path(directory)
-    if path.suffix in (".keras", ".h5") or "{" in path.name or (path.exists() and not path.is_dir()):
+    path = files.checked_path("directory", directory, expected, True)
+    if path.suffix in (".keras", ".h5") or "{" in path.name:
         raise invalid("directory", expected, f"directory={str(directory)!r}, the name of a file")
     return path

@@ -3,7 +3,6 @@
 import csv
 import math
 import os
-import pathlib
 import time
 from typing import Any
 
@@ -28,14 +27,14 @@ class MetricsLog(ModelCallback):
         every: Integer >= 1, steps per row.
 
     Raises:
-        ValueError: `every` is not positive; when a run resumes, the file there is not a log.
+        ValueError: `every` is not positive; there cannot be a file; when a run resumes, the file there is not a log.
     """
 
     chief_only = True
 
     def __init__(self, path: str | os.PathLike, every: int = 1):
         super().__init__()
-        self.path = pathlib.Path(path)
+        self.path = files.checked_path("path", path, "the name of a file, e.g. 'metrics.csv'")
         self.every = checked_integer("every", every)
         self._file: Any = None
         self._sums: dict[str, float] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasgan import images, notebook
+from kerasgan import files, images, notebook
 from kerasgan.callbacks import samples
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.datasets.folder import UNREADABLE
@@ -59,7 +59,7 @@ class SampleGrid(ModelCallback):
         inline: bool = True,
     ):
         super().__init__()
-        self.directory = pathlib.Path(directory)
+        self.directory = files.checked_path("directory", directory, "a directory for pictures, e.g. 'samples'", True)
         self.num_images = checked_integer("num_images", num_images)
         self.every = checked_integer("every", every)
         self.seed = checked_integer("seed", seed, 0)

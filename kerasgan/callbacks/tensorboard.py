@@ -1,5 +1,6 @@
 """TensorBoard's events, in memory that stays flat, by step, with pictures of what a model makes."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, optimization
+from kerasgan import _keras, files, optimization
 from kerasgan.callbacks import samples
 from kerasgan.callbacks.base import Callback
 from kerasgan.errors import checked_integer
@@ -44,7 +45,7 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
     Args:
         num_images: Integer >= 0, generated images in a picture; 0 for no pictures.
         class_names: Sequence of texts, one for each class: the captions of columns. Defaults to none.
-        *args, **kwargs: As in `keras.callbacks.TensorBoard`.
+        log_dir, *args, **kwargs: As in `keras.callbacks.TensorBoard`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -54,8 +55,16 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
     chief_only = True
     summary = _Summary()
 
-    def __init__(self, *args: Any, num_images: int = 64, class_names: Sequence[str] | None = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        log_dir: str | os.PathLike = "logs",
+        *args: Any,
+        num_images: int = 64,
+        class_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ):
+        files.checked_path("log_dir", log_dir, "a directory for logs, e.g. 'logs'", True)
+        super().__init__(log_dir, *args, **kwargs)
         self.num_images = checked_integer("num_images", num_images, 0)
         self.class_names = class_names
 

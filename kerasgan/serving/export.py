@@ -52,7 +52,8 @@ def export(
         ValueError: An argument is invalid.
         OSError: The version cannot be written.
     """
-    base = pathlib.Path(filepath).expanduser()
+    expected = "the directory of the model, new or not, in which its versions are numbered"
+    base = files.checked_path("filepath", filepath, expected, True).expanduser()
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:
@@ -105,8 +106,6 @@ def _checked_bounds(model, bounds):
 def _check_directory(base):
     if not base.name or base.name.isdecimal():
         raise invalid("filepath", "the directory of the model, in which its versions are numbered", str(base))
-    if base.exists() and not base.is_dir():
-        raise invalid("filepath", "a directory, new or not", f"the file {base}")
 
 
 def _check_formats(also, model):

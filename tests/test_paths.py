@@ -1,0 +1,75 @@
+"""Every path that something is written to: what cannot be one is refused before there is anything to lose."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasgan as kg
+
+PICTURE = np.zeros((8, 8, 3), "uint8")
+
+
+def gan():
+    keras.utils.set_random_seed(0)
+    model = kg.GAN(kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,)))
+    model.compile()
+    return model
+
+
+# Name of the argument, and what takes it.
+DIRECTORIES = {
+    "SampleGrid": ("directory", kg.callbacks.SampleGrid),
+    "Checkpoint": ("directory", kg.callbacks.Checkpoint),
+    "TensorBoard": ("log_dir", kg.callbacks.TensorBoard),
+    "export": ("filepath", lambda path: gan().export(path)),
+}
+FILES = {
+    "MetricsLog": ("path", kg.callbacks.MetricsLog, "metrics.csv"),
+    "save": ("filepath", lambda path: gan().save(path), "model.keras"),
+    "save_weights": ("filepath", lambda path: gan().save_weights(path), "model.weights.h5"),
+    "save_picture": ("path", lambda path: kg.images.save_picture(path, PICTURE), "picture.png"),
+    "save_grid": ("path", lambda path: kg.images.save_grid(path, PICTURE[None]), "grid.png"),
+    "save_gif": ("path", lambda path: kg.images.save_gif(path, [PICTURE]), "pictures.gif"),
+}
+
+
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_what_cannot_be_a_directory_is_refused(name, tmp_path):
+    argument, take = DIRECTORIES[name]
+    (tmp_path / "file").write_text("precious")
+    for path in (tmp_path / "file", tmp_path / "file/within", tmp_path / "file/with/in"):
+        with pytest.raises(ValueError, match=rf"`{argument}`.*directory.*which is a file"):
+            take(path)
+    for nothing, error in ((None, TypeError), (3, TypeError), (b"bytes", TypeError), ("", ValueError)):
+        with pytest.raises(error, match=rf"`{argument}`"):
+            take(nothing)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_cannot_be_a_file_is_refused(name, tmp_path):
+    argument, take, file = FILES[name]
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / file).mkdir()
+    with pytest.raises(ValueError, match=rf"`{argument}`.*, a directory"):
+        take(tmp_path / file)
+    with pytest.raises(ValueError, match=rf"`{argument}`.*which is a file"):
+        take(tmp_path / "file" / file)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", file])
+
+
+@pytest.mark.parametrize("name", ["MetricsLog", "save_picture", "save_gif"])
+@pytest.mark.parametrize(("nothing", "error"), [(None, TypeError), (3, TypeError), ("", ValueError), (".", ValueError)])
+def test_what_is_no_path_is_refused(name, nothing, error):
+    argument, take, _ = FILES[name]
+    with pytest.raises(error, match=rf"`{argument}`"):
+        take(nothing)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_directories_that_are_missing_are_made(name, tmp_path):
+    _, take, file = FILES[name]
+    made = take(tmp_path / "some/where" / file)
+    if isinstance(made, keras.callbacks.Callback):
+        return  # which writes when `fit` begins
+    assert (tmp_path / "some/where" / file).is_file()
