@@ -658,6 +658,14 @@ def test_images_at_any_other_depth_have_no_labels(tmp_path, names):
         datasets.load(tmp_path, 2, labels=True)
 
 
+def test_splits_with_classes_are_noted_with_the_one_to_read(tmp_path):
+    for name in ("train/cats/1.png", "train/cats/2.png", "train/dogs/1.png", "test/cats/1.png"):
+        write(tmp_path / name, colour(1, 2, 3))
+    (note,) = datasets.read(tmp_path).notes
+    assert note.startswith("no classes: these are in sub-folders of sub-folders; read one, e.g. ")
+    assert datasets.read(note.split("'")[1]).class_names == ("cats", "dogs")
+
+
 def test_sub_folders_that_are_no_classes_are_noted(tmp_path):
     for name in ("cats/1.png", "dogs/1.png"):
         write(tmp_path / name, colour(1, 2, 3))

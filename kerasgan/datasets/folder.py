@@ -195,6 +195,10 @@ def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | N
         loose = [str(path.relative_to(root)) for path in paths if len(path.relative_to(root).parts) != 2]
         if all(path.parent == root for path in paths):
             return []
+        parts = [path.relative_to(root).parts for path in paths]
+        if all(len(names) == 3 for names in parts):  # splits, of which each has the classes
+            (largest, _), *_ = collections.Counter(names[0] for names in parts).most_common()
+            return [f"no classes: these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
         return [f"no classes: images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
     folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     empty = [name for name in folders if name not in class_names]
