@@ -307,7 +307,7 @@ def test_pictures_of_which_none_can_be_read_make_no_sheet(tmp_path):
     ],
 )
 def test_numbers_out_of_their_range_are_refused(callback, arguments, tmp_path):
-    first = () if callback == "Progress" else (tmp_path,)
+    first = () if callback == "Progress" else (tmp_path / "new",)
     with pytest.raises(ValueError, match=rf"`{next(iter(arguments))}`. Expected (a positive integer|an integer >= 0)"):
         getattr(kg.callbacks, callback)(*first, **arguments)
 

@@ -1050,6 +1050,18 @@ def test_a_class_that_is_not_there_is_refused_with_those_that_are(worded, run, c
     assert classes.grid_options(range(17), ["x"] * 17) == {"columns": None, "captions": None}
 
 
+def test_an_export_tells_nobody_where_the_data_were(labelled, tmp_path):
+    path = shutil.copytree(labelled, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    config = json.loads((path / "config.json").read_text())
+    config |= {"dataset": "/home/me/secret/photos", "data_dir": "/home/me/secret", "from": "/home/me/secret/runs/old"}
+    (path / "config.json").write_text(json.dumps(config))
+    assert main(["export", str(path), f"--to={tmp_path / 'shared'}"]) == 0
+    files = [file for file in (tmp_path / "shared").rglob("*") if file.is_file()]
+    assert [file.name for file in files if b"secret" in file.read_bytes() or bytes(tmp_path) in file.read_bytes()] == []
+    training = json.loads((tmp_path / "shared/1/model_card.json").read_text())["training"]
+    assert (training["dataset"], training["from"], training["data_dir"]) == ("photos", "old", None)
+
+
 def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_path, capsys):
     capsys.readouterr()
     assert main(["export", str(labelled), f"--to={tmp_path / 'm'}", "--license=CC-BY-4.0", "--noscore", "--json"]) == 0

@@ -1,5 +1,6 @@
 """`kerasgan export`: the model of a run directory, for TF Serving."""
 
+import dataclasses
 import pathlib
 import typing
 
@@ -22,11 +23,11 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     step = int(model.step.numpy())
     if step < configuration.steps:
         print(f"stopped    the run is at step {step:,} of {configuration.steps:,}")
-    summary = path / "metrics.json"
+    shared, summary = _without_places(configuration), path / "metrics.json"
     card = {
         "license": flags["license"],
-        "data": {"dataset": configuration.dataset, **written.get("data", {})},
-        "training": {**configuration.to_json(), "versions": written.get("versions")},
+        "data": {"dataset": shared.dataset, **written.get("data", {})},
+        "training": {**shared.to_json(), "versions": written.get("versions")},
         "metrics": read_json(summary) if summary.is_file() else None,
     }
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
@@ -39,3 +40,10 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         print(f"picture    {version / 'samples.png'}")
     print(f"more       kerasgan generate {to}; the documentation, page Serve, says how to serve it")
     return {"version": str(version), "weights_sha256": serving.card_of(version)["weights_sha256"]}
+
+
+def _without_places(configuration):
+    """The configuration without directories of this machine: who gets the model has no use for them."""
+    name = lambda path: path and pathlib.Path(path).name
+    places = {"dataset": name(configuration.dataset), "from_": name(configuration.from_), "data_dir": None}
+    return dataclasses.replace(configuration, **places)
