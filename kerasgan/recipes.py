@@ -20,7 +20,7 @@ class Recipe:
     Args:
         filters: Filters of the layer next to the image.
         blur: Whether the generator blurs what it upsamples.
-        skips: Whether each of its resolutions adds to the image.
+        skips: Whether each of its resolutions adds to the image, if that has several channels.
         latent_dim: Size of a latent vector.
         gamma: Float >= 0, weight of R1 and R2.
         learning_rate: Float > 0, of both Adam optimizers; it decays linearly to zero in `steps`.
@@ -46,6 +46,10 @@ class Recipe:
     steps: int = 24_000
     augment_below: int = 2_500
     most_classes: int = 100
+
+    def upsampling(self, channels: int) -> dict[str, bool]:
+        """How the generator goes from one resolution to the next: arguments of `dcgan_generator`."""
+        return {"blur": self.blur, "skips": self.skips and channels > 1}
 
     def by_class(self, num_classes: int | None) -> bool:
         """Whether to generate by class, which makes the task easier."""
@@ -91,7 +95,7 @@ def gan(
     num_images, steps = errors.checked_integer("num_images", num_images), errors.checked_integer("steps", steps)
     keras.utils.set_random_seed(errors.checked_integer("seed", seed, 0))
     sizes: dict[str, Any] = {"filters": filters, "num_classes": num_classes}
-    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, "blur": IMAGES.blur, "skips": IMAGES.skips}
+    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, **IMAGES.upsampling(image_shape[-1])}
     generator = dcgan.dcgan_generator(image_shape, **own, **sizes)
     discriminator = dcgan.dcgan_discriminator(image_shape, **sizes)
     policy = IMAGES.policy(num_images, image_shape[-1])
