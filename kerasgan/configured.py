@@ -167,8 +167,7 @@ def _observe_constructor(cls):
 
 def _is_silent(name, value, default):
     """Whether an argument has a default that need not be told."""
-    plain = value is None or isinstance(value, int | float | str | tuple | list)
-    return plain and value == default and (name == "name" or value in (None, 0, 1, (), []))
+    return _is_plain(value) and value == default and (name == "name" or value in (None, 0, 1, (), []))
 
 
 def _told(name, value):
@@ -177,7 +176,21 @@ def _told(name, value):
     if inputs:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
         return f"{name} {shapes} -> {tuple(value.outputs[0].shape)}"
-    return f"{name}={textwrap.shorten(repr(value), _LONGEST)}"
+    return f"{name}={textwrap.shorten(_described(value), _LONGEST)}"
+
+
+def _described(value):
+    """The `repr` of a value; of Keras's losses their class and what they compute, which theirs does not tell."""
+    if not isinstance(value, keras.losses.Loss):
+        return repr(value)
+    names = list(inspect.signature(type(value).__init__).parameters)[1:]
+    config = {name: setting for name, setting in value.get_config().items() if name in names and _is_plain(setting)}
+    told = [f"{name}={setting!r}" for name, setting in config.items() if name not in ("name", "dtype", "reduction")]
+    return f"{type(value).__name__}({', '.join(told)})"
+
+
+def _is_plain(value):
+    return value is None or isinstance(value, int | float | str | tuple | list)
 
 
 def same(attribute: Any, value: Any) -> bool:

@@ -32,6 +32,13 @@ class Unfinished(kg.penalties.Penalty):
         (kg.augmentations.DiffAugment("flip", 0.5), "DiffAugment(policy=['flip'], probability=0.5)"),
         (Margin(2.0), "Margin(margin=2.0)"),
         (Margin(2.0, 3, a="b"), "Margin(margin=2.0, more=[3], a='b')"),
+        (
+            kg.losses.Paired(keras.losses.BinaryCrossentropy(from_logits=True), real=0.9),
+            "Paired(loss=BinaryCrossentropy(from_logits=True, label_smoothing=0.0, axis=-1), real=0.9)",
+        ),
+        (kg.callbacks.Health(patience=3), "Health(patience=3)"),
+        (kg.callbacks.SampleGrid("grids", inline=False), "SampleGrid(directory='grids', inline=False)"),
+        (kg.callbacks.Checkpoint("run", every=5), "Checkpoint(directory='run', every=5)"),
         (kg.datasets.Source("x", np.zeros((9, 4, 4, 1), "uint8")), "Source('x', 9 images (4, 4, 1) uint8)"),
         (
             kg.datasets.Source("x", np.zeros((2, 4, 4, 1), "uint8"), np.array([0, 1]), ("cat", "dog")),

@@ -1,6 +1,8 @@
 """What `fit` asks of a callback beyond Keras's hooks."""
 
 import contextlib
+import inspect
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -26,6 +28,15 @@ class Callback(keras.callbacks.Callback):
     chief_only = False
     finds_nan = False
     saves_run = False
+
+    def __repr__(self) -> str:
+        """Returns one line: the class, and the arguments that are not the defaults."""
+        told = []
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            value = getattr(self, name, parameter.default)
+            if isinstance(value, bool | int | float | str | pathlib.Path) and value != parameter.default:
+                told.append(f"{name}={(str(value) if isinstance(value, pathlib.Path) else value)!r}")
+        return f"{type(self).__name__}({', '.join(told)})"
 
     @property
     def original(self) -> keras.callbacks.Callback:
