@@ -755,6 +755,16 @@ def test_inspect_describes_a_dataset(tmp_path, monkeypatch, capsys):
     assert picture.size == (548, 548)  # 8 cells of 64, 9 paddings of 4
 
 
+def test_inspect_counts_images_that_are_repeated(tmp_path, capsys):
+    images = np.zeros((40, 8, 8, 1), "uint8")
+    images[:3, 0, 0] = [[1], [2], [3]]
+    np.savez(tmp_path / "images.npz", images=images)
+    assert main(["inspect", str(tmp_path / "images.npz"), f"--out={tmp_path / 'grid.png'}"]) == 0
+    assert "\nrepeated   36 are copies of another" in capsys.readouterr().out
+    assert main(["inspect", "ring", f"--out={tmp_path / 'points.png'}"]) == 0
+    assert "repeated" not in capsys.readouterr().out
+
+
 def test_inspect_lists_every_file_that_cannot_be_read(tmp_path, rng, capsys):
     root = tmp_path / "photos"
     root.mkdir()

@@ -1,5 +1,6 @@
 """`kerasgan inspect`: what a dataset holds, before any training."""
 
+import hashlib
 import pathlib
 import re
 import typing
@@ -25,7 +26,8 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     given = {name: flags[name] for name in names if flags[name] is not None}
     with announced(f"reading {dataset}"):
         source = datasets.read(dataset, on_bad_file="skip", **given)
-    _report(source, sizes, bad)
+        repeated = _repeated(source)
+    _report(source, sizes, bad, repeated)
     out = flags["out"] or f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
     rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
@@ -38,12 +40,18 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         "num_classes": source.num_classes,
         "class_names": source.class_names,
         "unreadable": bad,
+        "repeated": repeated,
         "picture": str(out),
         "exit_code": 1 if bad else 0,
     }
 
 
-def _report(source, sizes, bad):
+def _repeated(source):
+    """The number of examples that are copies of one before, bit for bit."""
+    return source.num_examples - len({hashlib.blake2b(example.tobytes()).digest() for example in source.images})
+
+
+def _report(source, sizes, bad, repeated):
     points = source.images.ndim == 2
     lines = [("dataset", source.name), ("points" if points else "images", f"{source.num_examples:,}")]
     if sizes:
@@ -59,6 +67,7 @@ def _report(source, sizes, bad):
     low, high, mean = source.images.min(), source.images.max(), source.images.mean()
     lines.append(("range", f"{low:.4g} to {high:.4g}, mean {mean:.4g}, {source.images.dtype}"))
     lines.append(("classes", _classes(source)))
+    lines += [("repeated", f"{repeated:,} are copies of another, as the model sees them")] if repeated else []
     notes = [note for note in source.notes if not note.startswith("files that cannot be read")]  # they are listed
     lines += [("notes" if i == 0 else "", note) for i, note in enumerate(notes)]
     lines += [("unreadable", f"{len(bad):,} files, listed above")] if bad else []
