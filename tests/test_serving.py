@@ -673,13 +673,6 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path, argume
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_is_not_taken_for_a_directory(tmp_path):
-    (tmp_path / "model").write_text("mine")
-    with pytest.raises(ValueError, match=r"`filepath`. Expected a directory, new or not. Received: the file"):
-        small().export(tmp_path / "model")
-    assert (tmp_path / "model").read_text() == "mine"
-
-
 def test_a_package_that_is_not_there_is_named_before_anything_is_written(tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else find(name))

@@ -177,9 +177,13 @@ def test_however_often_somebody_interrupts_the_end_no_thread_is_left(tmp_path, m
             one.write((3, 1), arrays(), {})
             pressing.start()
 
-    with pytest.raises(KeyboardInterrupt):
-        ended()
-    pressing.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # xdist's workers ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ended()
+        pressing.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert later.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
 
