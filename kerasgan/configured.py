@@ -43,16 +43,18 @@ class Configured:
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute, of our parts to what the constructor makes of it; where it refuses, the old one stays."""
+        """Sets an attribute; of our parts, refuses what their constructor would, and converts arguments as it does."""
         known, before = name in vars(self), vars(self).get(name)
         super().__setattr__(name, value)
         if known and is_ours(type(self)) and not isinstance(self, keras.Layer):
+            arguments = self._arguments()
             try:
-                made = type(self)(**self._arguments())
+                made = type(self)(**arguments)
             except Exception:
                 super().__setattr__(name, before)
                 raise
-            super().__setattr__(name, getattr(made, name, value))
+            if name in arguments:  # not what a subclass keeps for itself
+                super().__setattr__(name, getattr(made, name))
 
     def _arguments(self):
         """The constructor's arguments by name, read from attributes where these are up to date."""

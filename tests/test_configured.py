@@ -592,3 +592,17 @@ def test_an_adaptive_probability_is_the_models():
     augment = kg.augmentations.AdaptiveAugment()
     with pytest.raises(ValueError, match=r"`probability`.*gan\.augment_probability\.assign"):
         augment.probability = 0.5
+
+
+def test_what_a_subclass_counts_is_not_reset():
+    class Counting(kg.penalties.GradientPenalty):
+        calls = 0
+
+        def penalty(self, norm):
+            self.calls += 1
+            return super().penalty(norm)
+
+    counting = Counting()
+    for _ in range(3):
+        counting.penalty(tf.ones(2))
+    assert counting.calls == 3
