@@ -42,11 +42,10 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     if not os.fspath(value) or (not directory and not path.name):
         raise invalid(argument, expected, f"{argument}={str(value)!r}")
     existing = next((one for one in (path, *path.parents) if os.path.exists(one)), pathlib.Path())
-    if existing.is_dir() and existing == path and not directory:
-        raise invalid(argument, expected, f"{argument}={str(value)!r}, a directory")
-    if not existing.is_dir() and (existing != path or directory):
+    if existing.is_dir() != (directory or existing != path):
         where = "" if existing == path else f", in {str(existing)!r}"
-        raise invalid(argument, expected, f"{argument}={str(value)!r}{where}, which is a file")
+        what = ", a directory" if existing.is_dir() else f"{where}, which is a file"
+        raise invalid(argument, expected, f"{argument}={str(value)!r}{what}")
     return path
 
 

@@ -46,6 +46,13 @@ def test_what_cannot_be_a_directory_is_refused(name, tmp_path):
     assert (tmp_path / "file").read_text() == "precious"
 
 
+def test_what_cannot_be_a_directory_of_classifiers_is_refused(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    for path in (tmp_path / "file", tmp_path / "file/within"):
+        with pytest.raises(ValueError, match=r"`directory`.*which is a file"):
+            kg.metrics.train_classifier(np.zeros((4, 8, 8, 1)), np.arange(4) % 2, directory=path)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_what_cannot_be_a_file_is_refused(name, tmp_path):
     argument, take, file = FILES[name]

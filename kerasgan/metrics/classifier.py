@@ -1,7 +1,6 @@
 """A small classifier of the user's data, whose features measure generated images of the same classes."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Self
 
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasgan import saving
+from kerasgan import files, saving
 from kerasgan._version import __version__
 from kerasgan.datasets.pipeline import fingerprint, scale, untuned
 from kerasgan.errors import checked_integer, checked_number, invalid
@@ -97,7 +96,10 @@ def train_classifier(
     seed = checked_integer("seed", seed, 0)
     epochs = None if epochs is None else checked_integer("epochs", epochs, 1, ", or None")
     options = (__version__, epochs, held_out, filters, seed)
-    file = None if directory is None else _checked_directory(directory) / _name(images, labels, options)
+    file = None
+    if directory is not None:
+        expected = "a directory, new or not, or None"
+        file = files.checked_path("directory", directory, expected, True) / _name(images, labels, options)
     order = np.random.default_rng(seed).permutation(len(images))
     count = max(1, int(held_out * len(images)))
     test, train = order[:count], order[count:]
@@ -120,14 +122,6 @@ def _check(images, labels):
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")
     if not len(images) or labels.min() < 0 or len(np.unique(labels)) < 2:
         raise invalid("labels", "at least two classes, numbered from 0", f"{np.unique(labels)[:5].tolist()}")
-
-
-def _checked_directory(directory):
-    if not isinstance(directory, str | os.PathLike) or (
-        pathlib.Path(directory).exists() and not os.path.isdir(directory)
-    ):
-        raise invalid("directory", "a directory, new or not, or None", f"directory={directory!r}")
-    return pathlib.Path(directory)
 
 
 def _name(images, labels, options):

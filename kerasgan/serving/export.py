@@ -64,7 +64,8 @@ def export(
             f"TensorFlow reads {pattern!r} in {str(base)!r} as a pattern and may not find the model "
             "there. kerasgan.serving.Served does; for a server, move it to a path without this character.",
         )
-    _check_directory(base)
+    if not base.name or base.name.isdecimal():
+        raise invalid("filepath", expected, str(base))
     _check_formats(also, model)
     _check_model(model)
     networks = [model.sampler, *([model.discriminator] if "discriminator" in model.networks else [])]
@@ -101,11 +102,6 @@ def _checked_bounds(model, bounds):
         expected = "the lowest and the highest pixel of the generator, because its last activation does not bound them"
         raise invalid("bounds", f"{expected}, e.g. bounds=(-1, 1)", "bounds=None")
     return known
-
-
-def _check_directory(base):
-    if not base.name or base.name.isdecimal():
-        raise invalid("filepath", "the directory of the model, in which its versions are numbered", str(base))
 
 
 def _check_formats(also, model):

@@ -5,10 +5,12 @@ Reference: Hugging Face Hub, "Model Cards".
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 FILE = "README.md"
+_WIDTH = 120  # of paragraphs
 # The names that the hub has for datasets of the same content.
 _DATASETS = {
     "mnist": "ylecun/mnist",
@@ -68,7 +70,7 @@ def _summary(card):
     what = f"images of {shape} (height, width, channels)" if card["range"] is not None else f"points of shape {shape}"
     classes = f", one of {card['num_classes']} classes each" if card["num_classes"] else ""
     average = " The weights are an average over training." if card["averaged_weights"] else ""
-    return (
+    return _wrapped(
         f"A `{card['model']}` of kerasgan, trained for {card['steps']:,} steps. "
         f"It generates {what}{classes}, from {card['latent_dim']} latent numbers, with {card['parameters']:,} "
         f"parameters.{average}"
@@ -81,8 +83,10 @@ def _use(card, title, also):
         "One seed per image; the same seed always gives the same image.",
         f"```python\nimport kerasgan as kg\n\nimages = kg.serving.Served({json.dumps(title)})"
         f".generate([1, 2, 3]{labels})\n```",
-        "Without kerasgan: it is a TensorFlow SavedModel, with the signatures "
-        f"{', '.join(f'`{name}`' for name in card['signatures'])}.",
+        _wrapped(
+            "Without kerasgan: it is a TensorFlow SavedModel, with the signatures "
+            f"{', '.join(f'`{name}`' for name in card['signatures'])}."
+        ),
     ]
     if "onnx" in also:
         parts.append(
@@ -92,6 +96,10 @@ def _use(card, title, also):
     if "web" in also:
         parts.append("`web/index.html` draws in the browser.")
     return "\n\n".join(parts)
+
+
+def _wrapped(paragraph):
+    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(values):
