@@ -107,6 +107,8 @@ class Checkpoint(ModelCallback):
         self._signals = Signals(self._strategy, self._may_end, self._say_stopped, self._explain)
         self._best = _Best(self.monitor, self.mode, training)
         self._writer = Writer(self.directory, self.keep, self.on_error, self.background and self._writes)
+        # Position of the newest checkpoint that was read or, written or not, tried: the same on all workers.
+        self._tried: tuple[int, int] | None = None
         self._names: set[str] = set()
         self._warned = False
         with contextlib.ExitStack() as stack:
@@ -117,12 +119,11 @@ class Checkpoint(ModelCallback):
             stack.enter_context(self._writer)
             self._restore()
             self._last = training.step
-            if self._writer.saved is None:
+            if self._tried is None:
                 self._write()
                 self._writer.settle(strict=True)
                 if self._writes:  # what cannot be read is found before hours are spent
                     checkpoint.verify(checkpoint.checkpoints(self.directory)[0])
-            self._tried = self._writer.saved
             if self.restored:
                 self._say(_where(training, self.restored))
             self._end_if_signalled()
@@ -219,14 +220,13 @@ class Checkpoint(ModelCallback):
         broken = snapshot.first_non_finite(arrays)
         if broken:
             reason = f"{broken} holds NaN or infinity at step {training.step}"
-            if self._writer.saved is None:
+            if self._tried is None:
                 raise NonFiniteError(f"{reason}, before the training: build the model anew, or load other weights.")
             warn(f"No checkpoint was written: {reason}. Resume from the one before.")
             return
         self._check_names(arrays)
         self._tried = training.position
         if not self._writes:
-            self._writer.saved = training.position
             return
         arrays, values, kind = snapshot.contents(training, arrays, self._best.value)
         inexact = snapshot.inexact(kind, training.reader.too_large)
@@ -249,7 +249,8 @@ class Checkpoint(ModelCallback):
         snapshot.check_agreement(self.directory, path, self._strategy)
         if path is not None:
             self._best.value, kind = snapshot.restore(path, self._training)
-            self._writer.saved, self.restored = self._training.position, path
+            self._tried = self._writer.saved = self._training.position
+            self.restored = path
             self._warned = kind != EXACT
 
 
