@@ -50,10 +50,12 @@ class Recipe:
     skips: bool = False
     by_class: bool = False
     batch: int = 64
+    precision: str = "float32"
 
 
 _R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
 _HINGE = _with(kg.losses.Hinge())
+_DEFAULT = Recipe(_r3gan, blur=True, skips=True, by_class=True, batch=16)  # that of `kg.recipes` for colour images
 RECIPES = {
     "wgan_gp": Recipe(kg.WGANGP, rate=1e-4),
     "wgan_gp 5e-4": Recipe(kg.WGANGP),
@@ -66,8 +68,9 @@ RECIPES = {
     "r3gan augmented": Recipe(_r3gan, policy=ALL),
     "r3gan blurred by class": Recipe(_r3gan, blur=True, by_class=True),
     "r3gan blurred by class batch 16": Recipe(_r3gan, blur=True, by_class=True, batch=16),
-    "r3gan blurred skips by class batch 16": Recipe(_r3gan, blur=True, skips=True, by_class=True, batch=16),
-    "r3gan blurred augmented": Recipe(_r3gan, blur=True, policy=ALL),
+    "default": _DEFAULT,
+    "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
+    "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }
 
@@ -160,6 +163,7 @@ def model(name, recipe, seed, steps):
     """A compiled model whose rate decays to zero in this many steps."""
     source, recipe = read(name), RECIPES[recipe]
     keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(recipe.precision)
     labels = {"num_classes": source.num_classes} if recipe.by_class else {}
     shape = source.example_shape
     networks = (
