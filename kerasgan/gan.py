@@ -1,6 +1,7 @@
 """The adversarial training step, and the `keras.Model` around it."""
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from kerasgan.losses import AdversarialLoss
 from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
 from kerasgan.objectives import Objectives
-from kerasgan.penalties import Penalty
+from kerasgan.penalties import Penalty, Recorded
 from kerasgan.updates import Update, average
 
 
@@ -252,13 +253,13 @@ class GAN(Objectives, GenerativeModel):
 
     def _discriminator_loss(self, real, labels, latents, augmentations, noises, penalties, training=True):
         """What the discriminator minimises with these penalties, and its parts by name."""
-        judge = objectives.judge(self.discriminator, labels, training)
+        judge = Recorded(objectives.judge(self.discriminator, labels, training), operator.attrgetter("logits"))
         shown = self._shown([real, self._generated(latents, labels, training)], augmentations)
         real, fake = map(judge, shown)
         loss, values = objectives.checked(self.discriminator_objective, real, fake, labels)
         terms, norms = [loss], []
         for penalty, noise in zip(penalties, noises, strict=True):
-            values[penalty.name], norm = penalty(lambda images: judge(images).logits, *shown, noise)
+            values[penalty.name], norm = penalty(judge, *shown, noise)
             terms.append(penalty.every * values[penalty.name])
             norms.append(tf.reduce_mean(norm))
         if norms:

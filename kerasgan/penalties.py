@@ -19,7 +19,35 @@ from kerasgan.errors import checked_integer, checked_number
 from kerasgan.stateless import Stream
 
 
-def gradient_norm(discriminate: Callable[[tf.Tensor], tf.Tensor], points: tf.Tensor) -> tf.Tensor:
+class Recorded:
+    """The discriminator, and its gradient at images that it has judged: a penalty there takes no further pass.
+
+    Args:
+        discriminate: Images `(batch, ...)` -> logits `(batch, 1)`, each a function of its own image alone, or what has
+            such logits.
+        logits: From what `discriminate` returns to its logits. Defaults to the identity.
+    """
+
+    def __init__(self, discriminate: Callable, logits: Callable = lambda outputs: outputs) -> None:
+        self.discriminate, self.logits = discriminate, logits
+        self._passes: list[tuple] = []
+
+    def __call__(self, images: tf.Tensor) -> Any:
+        """What `discriminate` returns."""
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            outputs = self.discriminate(images)
+        self._passes.append((images, self.logits(outputs), tape))
+        return outputs
+
+    def gradient(self, images: tf.Tensor) -> tf.Tensor:
+        """That of the logits, of the pass of this very tensor if there was one."""
+        if not any(judged is images for judged, _, _ in self._passes):
+            self(images)
+        return next(tape.gradient(logits, judged) for judged, logits, tape in self._passes if judged is images)
+
+
+def gradient_norm(discriminate: Callable, points: tf.Tensor) -> tf.Tensor:
     """Euclidean norm of the discriminator's gradient at each point, float32 `(batch,)`.
 
         norm = sqrt(sum(grad D(x)**2) + 1e-12)
@@ -28,13 +56,12 @@ def gradient_norm(discriminate: Callable[[tf.Tensor], tf.Tensor], points: tf.Ten
     derivative of the square root finite where the gradient is zero.
 
     Args:
-        discriminate: Images `(batch, ...)` -> logits `(batch, 1)`, each a function of its own image alone.
+        discriminate: Images `(batch, ...)` -> logits `(batch, 1)`, each a function of its own image alone; or a
+            `Recorded` one.
         points: Float32 `(batch, ...)`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(points)
-        logits = discriminate(points)
-    gradient = ops.cast(tape.gradient(logits, points), "float32")
+    recorded = discriminate if isinstance(discriminate, Recorded) else Recorded(discriminate)
+    gradient = ops.cast(recorded.gradient(points), "float32")
     return ops.sqrt(ops.sum(ops.square(gradient), axis=range(1, len(points.shape))) + 1e-12)
 
 
@@ -77,12 +104,12 @@ class Penalty(Configured):
         raise NotImplementedError(f"{type(self).__name__} must override `penalty(norm)`.")
 
     def __call__(
-        self, discriminate: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, noise: Any = None
+        self, discriminate: Callable, real: tf.Tensor, fake: tf.Tensor, noise: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the weighted penalty, a float32 scalar, and the gradient's norm at each point, `(batch,)`.
 
         Args:
-            discriminate: Images `(batch, ...)` -> logits `(batch, 1)`.
+            discriminate: As for `gradient_norm`.
             real, fake: Float32 tensors of one shape `(batch, ...)`.
             noise: What `sample` returned.
         """

@@ -214,6 +214,36 @@ def test_every_loss_with_every_penalty_trains_and_logs_by_name(loss, penalty, nu
     assert all(np.isfinite(w).all() for w in weights(model).values())
 
 
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ([], 3),  # real and generated images, and the generator's
+        ([penalties.R1(), penalties.R2()], 3),
+        ([penalties.GradientPenalty()], 4),
+        ([penalties.R1(), penalties.GradientPenalty()], 4),
+    ],
+    ids=["none", "R1 and R2", "between", "R1 and between"],
+)
+def test_a_step_has_no_pass_of_the_discriminator_twice(chosen, expected):
+    passes = []
+
+    @keras.saving.register_keras_serializable("tests")
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            passes.append(x)
+            return x
+
+    generator, discriminator = networks()
+    inputs = keras.Input(discriminator.input_shape[1:])
+    counted = keras.Model(inputs, discriminator(Counted()(inputs)))
+    model = kg.GAN(generator, counted, penalties=chosen)
+    model.compile(run_eagerly=True)
+    model.fit(images(8), batch_size=4, verbose=0)  # builds
+    passes.clear()
+    model.train_on_batch(images(4))
+    assert len(passes) == expected
+
+
 def test_the_battery_holds_every_loss_and_every_penalty():
     def public(module, base):
         classes = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, base) and c is not base]

@@ -207,6 +207,35 @@ def test_dragan_takes_the_deviation_of_the_global_batch(mirrored):
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
 
 
+# Passes of the discriminator
+
+
+def test_a_penalty_at_images_that_were_judged_takes_no_further_pass_and_equals_one_that_does():
+    weight, passes = tf.Variable([[0.3], [-0.7]]), []
+
+    def critic(x):
+        passes.append(x)
+        return tf.tanh(tf.matmul(tf.square(x), weight))
+
+    real, fake = tf.constant(REAL), tf.constant(FAKE)
+    results = []
+    for judge in (penalties.Recorded(critic), critic):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(judge(real)) - tf.reduce_sum(judge(fake))
+            for penalty in (penalties.R1(3.0), penalties.R2(5.0), penalties.R1(2.0)):
+                value += penalty(judge, real, fake)[0]
+        results.append((value, tape.gradient(value, weight)))
+    assert len(passes) == 2 + (2 + 3)
+    for once, again in zip(*results, strict=True):
+        np.testing.assert_allclose(once, again, rtol=1e-6)
+
+
+def test_a_recorded_critic_is_judged_where_it_was_not_yet():
+    recorded = penalties.Recorded(quadratic)
+    recorded(tf.constant(REAL))
+    np.testing.assert_allclose(recorded.gradient(tf.constant(FAKE)), FAKE, rtol=1e-6)
+
+
 # What must not go wrong
 
 
