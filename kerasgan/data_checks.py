@@ -263,8 +263,8 @@ def _check_pixels(batches, later, output, of_bytes, form):
         above = not any(float(tf.reduce_min(images)) < 0 for images in later)
     if above and low > _NARROW * bounds[1]:  # pictures in [0, 1] have something that is nearly black
         warn(
-            f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}: are "
-            f"they bright, or in another range? If so, scale them with {fix()}.",
+            f"The pixels go from {low:.3g} to {high:.3g}{where}, but the generator makes {shown_range(bounds)}. If "
+            f"they are in another range and not just bright, scale them with {fix()}.",
         )
         above = False
     if beyond or above:

@@ -28,6 +28,8 @@ _LONGEST = 60  # characters at the end of a file's name that are in that of the 
 def checked_path(argument: str, value: Any, expected: str, directory: bool = False) -> pathlib.Path:
     """Returns the path of a file to write, or of a directory to write in; either may be new, with its parents.
 
+    A `~` at its beginning is the home directory.
+
     Args:
         argument: Its name.
         expected: What it is to be, in words.
@@ -38,13 +40,14 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     """
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise invalid(argument, expected, f"{argument}={value!r}", TypeError)
-    path = pathlib.Path(value)
+    path = pathlib.Path(os.path.expanduser(value))
     if not os.fspath(value) or (not directory and not path.name):
         raise invalid(argument, expected, f"{argument}={str(value)!r}")
-    existing = next((one for one in (path, *path.parents) if os.path.exists(one)), pathlib.Path())
+    existing = next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
     if existing.is_dir() != (directory or existing != path):
         where = "" if existing == path else f", in {str(existing)!r}"
-        what = ", a directory" if existing.is_dir() else f"{where}, which is a file"
+        is_what = "a file" if existing.exists() else "a link to what does not exist"
+        what = ", a directory" if existing.is_dir() else f"{where}, which is {is_what}"
         raise invalid(argument, expected, f"{argument}={str(value)!r}{what}")
     return path
 

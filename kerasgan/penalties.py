@@ -221,6 +221,10 @@ class R1(Penalty):
     def gamma(self) -> float:
         return 2.0 * self.weight
 
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        self.weight = checked_number("gamma", gamma) / 2.0
+
     def points(self, real: tf.Tensor, fake: tf.Tensor, noise: None) -> tf.Tensor:
         return real
 

@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import pathlib
 import typing
 from collections.abc import Sequence
 
@@ -172,8 +171,9 @@ def _figure(width, height):
 
 
 def _save(figure, path):
-    suffix, known = pathlib.Path(path).suffix, figure.canvas.get_supported_filetypes()
-    if suffix[1:].lower() not in known:
+    path = files.checked_path("path", path, "the name of a picture, e.g. 'curves.png'")
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
         raise invalid("path", f"a name that ends in one of .{', .'.join(sorted(known))}", path)
     with files.replacing(path) as temporary:
         figure.savefig(temporary)

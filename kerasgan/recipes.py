@@ -90,15 +90,16 @@ def gan(
     import keras
 
     from kerasgan import augmentations, errors, optimization, variants
-    from kerasgan.networks import dcgan
+    from kerasgan.networks import blocks, dcgan
 
+    channels = blocks.checked_shape(image_shape, None)[-1]
     num_images, steps = errors.checked_integer("num_images", num_images), errors.checked_integer("steps", steps)
     keras.utils.set_random_seed(errors.checked_integer("seed", seed, 0))
     sizes: dict[str, Any] = {"filters": filters, "num_classes": num_classes}
-    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, **IMAGES.upsampling(image_shape[-1])}
+    own: dict[str, Any] = {"latent_dim": IMAGES.latent_dim, **IMAGES.upsampling(channels)}
     generator = dcgan.dcgan_generator(image_shape, **own, **sizes)
     discriminator = dcgan.dcgan_discriminator(image_shape, **sizes)
-    policy = IMAGES.policy(num_images, image_shape[-1])
+    policy = IMAGES.policy(num_images, channels)
     model = variants.R3GAN(
         generator,
         discriminator,

@@ -44,7 +44,7 @@ def save_whole(save: Callable, whole: bool, filepath: str | os.PathLike, overwri
     if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
         save(filepath, overwrite=overwrite, **kwargs)
         return
-    files.checked_path("filepath", filepath, "the name of a file, e.g. 'model.keras'")
+    filepath = files.checked_path("filepath", filepath, "the name of a file, e.g. 'model.keras'")
     with replacing(filepath) as temporary:
         save(temporary, overwrite=True, **kwargs)
 

@@ -19,6 +19,7 @@ _HANDLED = (signal.SIGTERM, signal.SIGINT)
 # Seconds in which signals are one: `timeout`, for instance, sends each to the process and again to its group.
 _ONE = 0.3
 _ENDS_WITHIN = 0.3  # seconds: a process that ends so soon only says that it has
+_TOLD_WITHIN = 0.02  # seconds in which the thread that watches has seen a signal
 
 
 class Signals:
@@ -48,7 +49,6 @@ class Signals:
         self._may_end = may_end
         self._announce = announce
         self._explain = explain
-        self._noted_at = 0.0
         self._insisted = False  # whether there was a second signal, of which Python may not have told yet
         self._leaving = threading.Event()
         self._ending: int | None = None  # the signal that ends the process
@@ -85,7 +85,8 @@ class Signals:
     def end(self, number: int) -> NoReturn:
         """Ends the process with the exit status of the signal."""
         self._leaving.set()
-        self._announce(signal.Signals(number).name)
+        if self._ending is None:
+            self._announce(signal.Signals(number).name)
         self._ending = number
         _end(number)
 
@@ -125,10 +126,10 @@ class Signals:
             self._explain(name, first)
 
     def _handle(self, number, frame):
-        now = time.monotonic()
-        self._noted_at = now if self.received is None else self._noted_at
-        again, self.received = self._insisted or now - self._noted_at > _ONE, number
-        if again or self._may_end():
+        if self.received is not None:  # only the thread that watches knows when signals came, not when Python heard
+            time.sleep(_TOLD_WITHIN)
+        self.received = number
+        if self._insisted or self._may_end():
             self.end(number)
 
 

@@ -27,6 +27,7 @@ import time
 import steps
 import studies
 
+_CONFIGS = studies.ROOT / "scripts/target_configs"
 # Opcodes that a host serves.
 _HOST = ("infeed", "outfeed", "send", "recv")
 _COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
@@ -83,7 +84,7 @@ def _check(parser, arguments):
     config = arguments.target_config
     if config and not config.is_file():
         parser.error(f"expected a file for --target_config; received {str(config)!r}")
-    known = sorted(path.stem for path in (studies.ROOT / "scripts/target_configs").glob("*.txtpb"))
+    known = sorted(path.stem for path in _CONFIGS.glob("*.txtpb"))
     for target in arguments.target:
         platform, _, name = target.partition(":")
         if platform not in ("tpu", "cuda") or not name:
@@ -178,12 +179,24 @@ def _version(package):
         return None
 
 
+def _target_config(target, path):
+    """Text of XLA's GpuTargetConfigProto; None for a TPU."""
+    platform, _, name = target.partition(":")
+    if platform != "cuda":
+        return None
+    return (path or _CONFIGS / f"{name}.txtpb").read_text()
+
+
+def _digest(config):
+    """What tells rows of one configuration from those of another."""
+    return [] if config is None else [hashlib.sha256(config.encode()).hexdigest()[:12]]
+
+
 def main():
     arguments = options()
-    config = arguments.target_config and arguments.target_config.read_text()
-    named = [hashlib.sha256(config.encode()).hexdigest()[:12]] if config else []
+    configs = {target: _target_config(target, arguments.target_config) for target in arguments.target}
     tasks = {
-        " ".join(map(str, (*task, *named))): task
+        " ".join(map(str, (*task, *_digest(configs[target])))): task
         for model in arguments.model
         for precision in arguments.precision
         for replicas in arguments.replicas
@@ -193,7 +206,7 @@ def main():
     }
     versions = {package: _version(package) for package in _PACKAGES}
     results = studies.Results(arguments.out or studies.ROOT / "runs/compile_for", {"versions": versions})
-    values = results.all(row, {name: (*task, config) for name, task in tasks.items()}, arguments.processes)
+    values = results.all(row, {name: (*task, configs[task[0]]) for name, task in tasks.items()}, arguments.processes)
     print(", ".join(f"{package} {version}" for package, version in versions.items() if version), end="\n\n")
     print(table({tasks[name]: value for name, value in values.items()}))
 

@@ -23,7 +23,6 @@ os.environ.update(
 )
 
 import contextlib
-import pathlib
 
 import jax
 import jax.export
@@ -37,7 +36,6 @@ from jax.experimental import topologies
 
 jax.config.update("jax_enable_x64", True)  # TensorFlow counts steps in int64
 
-TARGET_CONFIGS = pathlib.Path(__file__).parent / "target_configs"
 _PRODUCTS = ("stablehlo.dot", "stablehlo.dot_general", "stablehlo.convolution")
 _DTYPES = ("bool", "int8", "int32", "int64", "uint8", "uint32", "uint64", "bfloat16", "float16", "float32", "float64")
 # Hints of TensorFlow to its own runtime.
@@ -48,15 +46,14 @@ def devices(target, count, target_config=None):
     """The first `count` devices of a target such as `tpu:v5e:2x2` or `cuda:h100`; none has to be there.
 
     Args:
-        target_config: Text of XLA's GpuTargetConfigProto. By default that of `target_configs/`.
+        target_config: Text of XLA's GpuTargetConfigProto for a `cuda:` target.
     """
     platform, _, name = target.partition(":")
     if platform == "tpu":
         topology = topologies.get_topology_desc(topology_name=name, platform=platform)
     else:
-        config = target_config or (TARGET_CONFIGS / f"{name}.txtpb").read_text()
         topology = topologies.get_topology_desc(
-            topology_name=name, platform=platform, target_config=config, topology=f"1x1x{count}"
+            topology_name=name, platform=platform, target_config=target_config, topology=f"1x1x{count}"
         )
     return topology.devices[:count]
 

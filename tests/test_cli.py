@@ -24,7 +24,7 @@ import kerasgan
 from kerasgan import callbacks, checkpoint, datasets, metrics, serving
 from kerasgan import images as kerasgan_images
 from kerasgan.callbacks import health
-from kerasgan.cli import classes, kinds, main, run_directory, settings, waiting
+from kerasgan.cli import classes, export, kinds, main, run_directory, settings, waiting
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli.build import build
@@ -1058,6 +1058,36 @@ def test_a_class_that_is_not_there_is_refused_with_those_that_are(worded, run, c
         classes.numbers(["x"], [f"class{k}" for k in range(100)])
     assert classes.numbers(None, WORDS) is None
     assert classes.grid_options(range(17), ["x"] * 17) == {"columns": None, "captions": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (None, None),
+        ("mnist", "mnist"),
+        ("imagenet_resized/64x64", "imagenet_resized/64x64"),  # of TensorFlow Datasets
+        ("mnist:3.0.1", "mnist:3.0.1"),
+        ("/home/me/secret/photos/", "photos"),
+        ("~/secret/photos.npz", "photos.npz"),
+        ("../secret/photos", "photos"),
+        ("mine/photos", "photos"),
+        (".", "here"),
+        ("/", "data"),
+    ],
+)
+def test_only_the_last_part_of_a_place_is_told(name, told, tmp_path, monkeypatch):
+    (tmp_path / "here/mine/photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert export.without_place(name) == told
+
+
+def test_what_cannot_be_written_is_refused_with_the_flag_before_anything_is_read(tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "a.png").mkdir()
+    assert main(["inspect", "nowhere", f"--out={tmp_path / 'a.png'}"]) == 2
+    assert "`--out`. Expected the name of a picture" in capsys.readouterr().err
+    assert main(["train", f"--workdir={tmp_path / 'file/within'}"]) == 2
+    assert f"is in {tmp_path / 'file'}, which is a file" in capsys.readouterr().err
 
 
 def test_an_export_tells_nobody_where_the_data_were(labelled, tmp_path):

@@ -51,7 +51,7 @@ def test_a_generator_that_collapses():
 
 def collapse_in(fake, real):
     """The sign of collapse in generated examples, or None."""
-    signs = illnesses.Signs(kg.GAN(*networks((8,))))
+    signs = illnesses.Signs(kg.GAN(*networks((8,))), {})
     fake, real = (images.reshape(len(images), -1) for images in (fake, real))
     illnesses.of_the_generator(signs, fake, real, illnesses.spread(real), copies.duplicate_distance(real))
     return signs["collapse"]
@@ -227,7 +227,33 @@ ILL = {
         lambda: at_rate(kg.WGANGP(*networks()), 1e-7),
         100,
         "learning rate",
-        "1,000 times smaller than that of the paper. Raise the learning rate to 0.0001",
+        "1,000 times smaller than that of the paper. Raise the learning rate from 1e-07 to 0.0001",
+    ),
+    "WGAN-GP, slow generator": (
+        lambda: compiled(kg.WGANGP(*networks()), None, keras.optimizers.Adam(1e-7, 0.0, 0.9)),
+        100,
+        "learning rate",
+        "Raise the learning rate of the generator from 1e-07 to 0.0001",
+    ),
+    "WGAN-GP, slow and heavy": (
+        lambda: at_rate(kg.WGANGP(*networks(), 1e5), 1e-7),
+        100,
+        "learning rate",
+        "Raise the learning rate from",
+    ),
+    "WGAN-GP, fast critic and slow generator": (
+        lambda: compiled(
+            kg.WGANGP(*networks()), keras.optimizers.Adam(0.05, 0.0, 0.9), keras.optimizers.Adam(1e-7, 0.0, 0.9)
+        ),
+        100,
+        "learning rate",
+        "500 times that of the paper. Lower the learning rate of the discriminator from 0.05 to 0.0001",
+    ),
+    "R3GAN, heavy": (
+        lambda: compiled(kg.R3GAN(*networks(), 300.0)),
+        100,
+        "penalty weight",
+        "6,000 times that of the paper. Lower gamma from 300 to 0.05",
     ),
     "WGAN-GP, heavy": (
         lambda: compiled(kg.WGANGP(*networks(), 1e5)),
@@ -262,6 +288,40 @@ def test_a_short_run_that_is_ill_is_named_by_its_end_with_advice_for_the_cause(n
     finding = next((findings[one] for one in illness.split(" or ") if one in findings), "")
     assert advice in finding, findings
     assert told.count(finding) == 1
+
+
+class Decayed(keras.callbacks.Callback):
+    """Rates of a thousandth of the paper's from the third epoch on."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for optimizer in self.model.optimizers.values():
+            optimizer.learning_rate = 1e-4 if epoch < 2 else 1e-7
+
+
+def test_a_rate_that_has_decayed_is_not_slow_after_a_resume(tmp_path):
+    for epochs in (2, 5):
+        gan = kg.WGANGP(*networks((8,)), n_critic=1)
+        gan.compile(*(keras.optimizers.Adam(1e-4, 0.0, 0.9) for _ in range(2)))
+        callbacks = [Decayed(), kg.callbacks.Checkpoint(tmp_path)]
+        findings, _ = fit(gan, 10 * epochs, 10, epochs=epochs, callbacks=callbacks, compiled=True, patience=2)
+    assert int(gan.step) == 50
+    assert "learning rate" not in findings
+
+
+@pytest.mark.parametrize("schedule", [keras.optimizers.schedules.PiecewiseConstantDecay, None])
+def test_the_rate_of_a_schedule_is_not_slow_at_its_end(schedule):
+    class Own(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 1e-7
+
+        def get_config(self):
+            return {}
+
+    gan = kg.WGANGP(*networks((8,)))
+    rate = Own() if schedule is None else schedule([1], [1e-4, 1e-7])
+    gan.compile(*(keras.optimizers.Adam(rate, 0.0, 0.9) for _ in range(2)))
+    fit(gan, 10, 10, compiled=True)
+    assert "learning rate" not in fit(gan, 20, 10, compiled=True, patience=1)[0]
 
 
 HEALTHY = {

@@ -89,7 +89,7 @@ def test_the_onnx_model_answers_as_generate_does(tmp_path, networks):
     check_config((tmp_path / "model/config.pbtxt").read_text(), version / "generate.onnx", gan.image_shape)
 
 
-def test_a_configuration_of_triton_is_replaced_only_by_its_writer_and_after_the_model(tmp_path):
+def test_a_configuration_of_triton_is_replaced_only_by_its_writer(tmp_path):
     described = types.SimpleNamespace(conditional=False, image_shape=(4, 4, 1), are_images=True, max_batch_size=8)
     triton.write(tmp_path, described)
     path = tmp_path / triton.CONFIG
@@ -98,7 +98,7 @@ def test_a_configuration_of_triton_is_replaced_only_by_its_writer_and_after_the_
     assert "max_batch_size: 16" in path.read_text()
     own = path.read_text().split("\n", 1)[1] + "instance_group [ { count: 4 } ]\n"
     path.write_text(own)
-    with pytest.warns(UserWarning, match=r"config\.pbtxt was left as it is"):
+    with pytest.warns(UserWarning, match=r"config\.pbtxt is left as it is"):
         triton.write(tmp_path, described)
     assert path.read_text() == own
 

@@ -1,12 +1,17 @@
 """Every path that something is written to: what cannot be one is refused before there is anything to lose."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
 
 import kerasgan as kg
+from kerasgan import metrics
+from kerasgan.serving import client as served
 
 PICTURE = np.zeros((8, 8, 3), "uint8")
+CLASSIFIER = types.SimpleNamespace(save=lambda path: metrics.Classifier.save(types.SimpleNamespace(whole=gan()), path))
 
 
 def gan():
@@ -16,12 +21,19 @@ def gan():
     return model
 
 
+def history():
+    made = keras.callbacks.History()
+    made.epoch, made.history = [0, 1], {"d_loss": [1.0, 2.0], "g_loss": [1.0, 2.0]}
+    return made
+
+
 # Name of the argument, and what takes it.
 DIRECTORIES = {
     "SampleGrid": ("directory", kg.callbacks.SampleGrid),
     "Checkpoint": ("directory", kg.callbacks.Checkpoint),
     "TensorBoard": ("log_dir", kg.callbacks.TensorBoard),
     "export": ("filepath", lambda path: gan().export(path)),
+    "write_page": ("directory", lambda path: served.Served.write_page(types.SimpleNamespace(card={}), path)),
 }
 FILES = {
     "MetricsLog": ("path", kg.callbacks.MetricsLog, "metrics.csv"),
@@ -29,6 +41,8 @@ FILES = {
     "save_weights": ("filepath", lambda path: gan().save_weights(path), "model.weights.h5"),
     "save_picture": ("path", lambda path: kg.images.save_picture(path, PICTURE), "picture.png"),
     "save_grid": ("path", lambda path: kg.images.save_grid(path, PICTURE[None]), "grid.png"),
+    "curves": ("path", lambda path: kg.plots.curves(history(), path), "curves.png"),
+    "classifier": ("path", lambda path: CLASSIFIER.save(path), "classifier.keras"),
     "save_gif": ("path", lambda path: kg.images.save_gif(path, [PICTURE]), "pictures.gif"),
 }
 
@@ -71,6 +85,25 @@ def test_what_is_no_path_is_refused(name, nothing, error):
     argument, take, _ = FILES[name]
     with pytest.raises(error, match=rf"`{argument}`"):
         take(nothing)
+
+
+def test_a_link_to_nothing_is_no_directory(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"`directory`.*which is a link to what does not exist"):
+        kg.callbacks.SampleGrid(tmp_path / "link")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_tilde_is_the_home_directory(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    _, take, file = FILES[name]
+    made = take(f"~/{file}")
+    if isinstance(made, keras.callbacks.Callback):
+        assert made.path == tmp_path / "home" / file
+    else:
+        assert (tmp_path / "home" / file).is_file()
+    assert not (tmp_path / "~").exists()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -207,6 +207,14 @@ def test_dragan_takes_the_deviation_of_the_global_batch(mirrored):
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
 
 
+def test_gamma_may_change_and_is_saved():
+    penalty = penalties.R1(3.0)
+    penalty.gamma = 5
+    assert (penalty.weight, penalty.get_config()["gamma"]) == (2.5, 5.0)
+    with pytest.raises(ValueError, match="gamma=-1"):
+        penalty.gamma = -1
+
+
 # Passes of the discriminator
 
 

@@ -25,6 +25,12 @@ def unnamed(configuration):
     return [unnamed(value) for value in configuration] if isinstance(configuration, list) else configuration
 
 
+@pytest.mark.parametrize("shape", [28, (), (28, 28), (28, 28, "3"), None])
+def test_what_is_no_shape_of_images_is_refused(shape):
+    with pytest.raises(ValueError, match=r"`image_shape`. Expected positive integers, e\.g\. \(28, 28, 1\)"):
+        kg.recipes.gan(shape, num_images=100)
+
+
 @pytest.mark.parametrize(
     ("num_images", "shape", "policy"),
     [

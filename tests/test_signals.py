@@ -93,6 +93,34 @@ def test_a_second_signal_counts_even_if_python_hears_of_both_at_once(monkeypatch
     assert announced == ["SIGTERM"]
 
 
+def test_a_second_signal_counts_soon_after_python_has_heard_of_the_first(monkeypatch):
+    monkeypatch.setattr("kerasgan.signals._ONE", 0.05)
+    noted, announced = signals()
+
+    def run():
+        with noted.handled():
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000)
+            assert noted.received
+            os.kill(os.getpid(), signal.SIGTERM)  # long after the first was sent
+            time.sleep(0.1)
+
+    with pytest.raises(SystemExit):
+        run()
+    assert announced == ["SIGTERM"]
+
+
+def test_the_end_is_announced_once(monkeypatch):
+    monkeypatch.setattr("kerasgan.signals._ONE", 0.01)
+    noted, announced = signals(may_end=True)
+    with noted.handled():
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.02)
+    assert announced == ["SIGTERM"]
+
+
 def test_a_signal_ends_at_once_where_everything_is_saved():
     noted, announced = signals(may_end=True)
     with pytest.raises(SystemExit), noted.handled():

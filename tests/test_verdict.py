@@ -92,7 +92,7 @@ def test_the_advice_is_that_of_the_problem_in_training_then_time_then_that_of_th
     values = {"coverage": 0.1}
     advice = "Lower the learning rate from 0.05 to 0.0001"
     _, bad, to_try = judged(values, steps=160, problems={"collapse": advice})
-    assert bad.startswith("the training had a problem: collapse, only 10%")
+    assert bad.startswith("the training had a problem (collapse), only 10%")
     assert to_try == "lower the learning rate from 0.05 to 0.0001"
     assert judged(values, steps=160)[2] == "train longer, because 160 steps are few"
     assert (
@@ -106,8 +106,8 @@ def test_the_advice_is_that_of_the_problem_in_training_then_time_then_that_of_th
 def test_problems_in_training_are_listed_and_so_is_all_that_is_not_good():
     values = {"coverage": 0.0, "density": 0.1, "recall": 0.0, "duplicates": 0.9}
     _, bad, _ = judged(values, problems={"learning rate": "Lower it", "collapse": "", "gradient norm": ""})
-    assert bad.startswith("the training had problems: learning rate, collapse and gradient norm, 90% of generated")
-    assert bad.count("hardly any of real examples") == 2
+    assert bad.startswith("the training had problems (learning rate, collapse, gradient norm), 90% of generated")
+    assert bad.count("hardly any real examples") == 2
 
 
 def test_few_examples_are_given_the_benefit_of_chance():
@@ -168,7 +168,7 @@ def test_the_command_ends_with_the_verdict_and_says_that_pixels_flatter_noise(ca
         "problems": {"collapse": "Rest"},
     }
     assert verdicts.of_training(summary)[1:] == [
-        "Not good: the training had a problem: collapse, only 20% of real examples have a generated one near them "
+        "Not good: the training had a problem (collapse), only 20% of real examples have a generated one near them "
         "(coverage; 97% for perfect ones).",
         "Next: rest.",
     ]

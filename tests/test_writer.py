@@ -154,6 +154,38 @@ def test_a_signal_during_a_write_ends_without_a_wait_for_what_nobody_writes(tmp_
     assert one.saved == ((3, 1) if threaded else None)
 
 
+def test_the_error_of_a_write_whose_wait_was_interrupted_is_a_warning(tmp_path, monkeypatch):
+    begun, pressed = threading.Event(), threading.Event()
+
+    def fail(*args):
+        begun.set()
+        assert pressed.wait(60)
+        time.sleep(0.1)
+        raise CheckpointWriteError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    def press():
+        assert begun.wait(60)
+        time.sleep(0.1)
+        pressed.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(checkpoint, "write", fail)
+    pressing = threading.Thread(target=press)
+
+    def ended():
+        with writer(tmp_path) as one:
+            one.write((3, 1), arrays(), {})
+            pressing.start()
+
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.warns(UserWarning, match="No space left"), pytest.raises(KeyboardInterrupt):
+            ended()
+    finally:
+        pressing.join()
+        signal.signal(signal.SIGINT, previous)
+
+
 def test_however_often_somebody_interrupts_the_end_no_thread_is_left(tmp_path, monkeypatch):
     """Whoever holds the directory next would lose checkpoints to it."""
     later = threading.Event()
@@ -315,7 +347,7 @@ def too_large(monkeypatch):
 def test_a_best_generator_that_cannot_be_written_is_an_error_after_which_the_run_resumes(tmp_path, too_large):
     with pytest.raises(CheckpointWriteError, match=r"best\.keras cannot be written: No space left"):
         trained(tmp_path, Seen(), monitor="d_loss")
-    assert names(tmp_path)[0] == "step-00000003-epoch-0000"
+    assert names(tmp_path)[0] == "step-00000005-epoch-0001"  # the epoch is not lost
 
 
 def test_a_best_generator_that_cannot_be_written_is_a_warning_where_that_is_wanted(tmp_path, too_large):

@@ -30,7 +30,7 @@ class Callback(keras.callbacks.Callback):
     saves_run = False
 
     def __repr__(self) -> str:
-        """Returns one line: the class, and the arguments that are not the defaults."""
+        """Returns one line: the class, and the plain arguments that are not the defaults."""
         told = []
         for name, parameter in inspect.signature(type(self).__init__).parameters.items():
             value = getattr(self, name, parameter.default)

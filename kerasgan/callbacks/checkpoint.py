@@ -115,9 +115,9 @@ class Checkpoint(ModelCallback):
             if self._writes:
                 stack.enter_context(checkpoint.locked(self.directory))
                 checkpoint.sweep(self.directory)
+            self._restore()  # nothing to save yet: a signal ends it at once
             stack.enter_context(self._signals.handled())
             stack.enter_context(self._writer)
-            self._restore()
             self._last = training.step
             if self._tried is None:
                 self._write()
@@ -146,23 +146,28 @@ class Checkpoint(ModelCallback):
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._writes:
-            self._keep_best(logs or {})
-        if self._agreed_signal() or self.every is None or self._due():
+        failed = self._keep_best(logs or {}) if self._writes else None
+        if self._agreed_signal() or self.every is None or self._due() or (failed and not self._workers):
             self._save()
+        if failed:
+            raise failed
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._save(last=True)
 
     def _keep_best(self, logs):
+        """Returns the error that is to be raised once the epoch is saved."""
         path = self.directory / "best.keras"
         try:
             self._best.update(logs, path)
         except OSError as error:
             reason = f"{path} cannot be written: {error.strerror or error}. The one before it is untouched"
             if self.on_error == "raise":
-                raise CheckpointWriteError(f"{reason}.") from error
+                failed = CheckpointWriteError(f"{reason}.")
+                failed.__cause__ = error
+                return failed
             warn(f"{reason}. The run continues.")
+        return None
 
     def _due(self):
         return self.every is not None and self._training.step // self.every > self._last // self.every
@@ -188,14 +193,21 @@ class Checkpoint(ModelCallback):
             print(f"\n{line}", flush=True)
 
     def _say_stopped(self, signal_name):
-        saved = f"saved in {self.directory}" if self._writer.saved == self._training.position else "not saved"
-        self._say(f"Stopped by {signal_name} at step {self._training.step:,}, {saved}. Call `fit` again to resume.")
+        name, step, where = _name(signal_name), self._training.step, f"saved in {self.directory}"
+        if self._writer.is_writing(self._training.position):
+            where = f"which is being {where}"
+        elif self._writer.saved != self._training.position:
+            where = "not saved"
+        self._say(f"Stopped by {name} at step {step:,}, {where}. Call `fit` again to resume.")
 
     def _explain(self, signal_name, first):
         """Answers a signal that has to wait; whatever `verbose` is, because somebody may have pressed Ctrl-C."""
         if self._writes:
             waits, saved = first and not self._may_end(), self._writer.saved or (0, 0)
-            answer = _answer(signal_name, waits, self._training.step, saved[0], self.directory)
+            name, step = _name(signal_name), self._training.step
+            answer = _answer(name, waits, step, saved[0], self.directory)
+            if not first and self._writer.is_writing(self._training.position):
+                answer = f"{name}: ending as soon as step {step:,} is saved in {self.directory}."
             print(f"\n{answer}", file=sys.stderr, flush=True)
 
     # Saving and restoring
@@ -296,9 +308,12 @@ def _where(training, path):
     return f"Resuming: {where}"
 
 
-def _answer(signal_name, waits, step, saved, directory):
+def _name(signal_name):
+    return {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
+
+
+def _answer(name, waits, step, saved, directory):
     """Says what a signal leads to, which the process waits for or leaves out."""
-    name = {"SIGINT": "Ctrl-C"}.get(signal_name, signal_name)
     newest = f"the newest checkpoint is that of step {saved:,}"
     if not waits:
         return f"{name}: ending without saving, after the current operation: {newest}, in {directory}."

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasgan import batching, distribution
-from kerasgan.callbacks import illnesses, snapshot
+from kerasgan.callbacks import illnesses, snapshot, unusual
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
 from kerasgan.metrics import copies
@@ -22,8 +22,8 @@ class Health(ModelCallback):
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves. Dropping some
       modes but not others is a matter for `kerasgan.metrics`.
-    - a learning rate that is hundreds of times the paper's, or a hundredth of it and less; a penalty thousands of times
-      as heavy.
+    - a learning rate that is hundreds of times the paper's, or a two-hundredth of it and less; a penalty thousands of
+      times as heavy.
     - a saturated generator: nearly all its values are at the edge of their range.
     - a dead discriminator: it gives all images the same score, and the generator no gradient.
     - a discriminator that wins too easily: its loss is near 0, and gives the generator little to learn from.
@@ -76,6 +76,7 @@ class Health(ModelCallback):
         self.num_images = checked_integer("num_images", num_images, 16)
         self.on_non_finite = on_non_finite
         self.file = file
+        self._rates: dict[str, float] = {}  # the largest since the training began
         self.findings: dict[str, str] = {}
         self.present: dict[str, str] = {}
 
@@ -102,8 +103,15 @@ class Health(ModelCallback):
         self._latest: dict[str, float] = {}  # the means of the last look
         self._counted = 0
         self._looked = self._training.step
-        self._rates: dict[str, float] = {}  # the largest so far
+        self._rates = {}
         self._left_out = 0  # updates in a row
+
+    def get_state(self) -> dict[str, Any]:
+        """The largest learning rates so far, which a resumed run no longer has."""
+        return {"rates": self._rates}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._rates = dict(state["rates"])
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
@@ -124,7 +132,7 @@ class Health(ModelCallback):
         held_out = logs.get(f"val_{distance}")
         if distance is None or held_out is None:
             return
-        signs = illnesses.Signs(self.model)
+        signs = illnesses.Signs(self.model, self._rates)
         # The mean of the epoch may be far away, where the epoch began.
         illnesses.of_held_out(signs, self._latest.get(distance, logs.get(distance, held_out)), held_out)
         self._count(signs)
@@ -162,14 +170,14 @@ class Health(ModelCallback):
 
     def _signs_while_training(self, means):
         """`Signs` of each illness that can be looked for."""
-        signs = illnesses.Signs(self.model)
+        signs = illnesses.Signs(self.model, self._rates)
         fake = self.model.generate(len(self._real), self._labels, seed=0, batch_size=len(self._real))
         if not np.isfinite(fake).all():
             self._not_finite(["generated examples"])
             return signs
-        for name, rate in illnesses.largest_rates(self.model).items():
+        for name, rate in unusual.largest_rates(self.model).items():
             self._rates[name] = max(rate, self._rates.get(name, 0.0))
-        illnesses.of_the_settings(signs, self._rates)
+        illnesses.of_the_settings(signs)
         if self._real_spread:
             flat = fake.reshape(len(fake), -1)
             illnesses.of_the_generator(signs, flat, self._real, self._real_spread, self._duplicate_distance)
@@ -202,7 +210,7 @@ class Health(ModelCallback):
             self._say_once("non-finite values", f"{sentence}. The update was left out, as others after it will be")
             return
         if self.on_non_finite == "raise":
-            slower = illnesses.slower(self.model) or "Lower the learning rates"
+            slower = unusual.slower(self.model) or "Lower the learning rates"
             advice = f"{slower}, look at the data, or pass on_non_finite='skip'"
         elif broken:
             advice = "Leaving out gradients cannot mend weights: lower the learning rates, and resume from a checkpoint"

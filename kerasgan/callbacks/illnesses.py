@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, batching, metrics, optimization
+from kerasgan import batching, metrics
+from kerasgan.callbacks import unusual
 from kerasgan.constraints import Clip
 from kerasgan.losses import Minimax
 
@@ -31,14 +32,6 @@ _SATURATED = 0.9
 # Of the values that are not at the edge in real examples, those that are in generated ones; and how near that is.
 _AT_EDGE, _EDGE = 0.5, 1e-3
 _OVERFITTED = 0.5
-# A step of these is about as long as the rate, whatever the gradient.
-_ADAPTIVE = (keras.optimizers.Adam, keras.optimizers.RMSprop, keras.optimizers.Adamax, keras.optimizers.Nadam)
-# A learning rate that is so many times the paper's is the likely cause, whatever shows.
-_FAST = 10.0
-# And one that is named even where nothing else shows yet.
-_FAR_TOO_FAST = 200.0
-# The weight of a penalty that is so many times the paper's is the likely cause; R3GAN's authors go up to 3,000 times.
-_FAR_TOO_HEAVY = 5_000.0
 # Examples of either kind whose scores are compared.
 _SCORED = 64
 
@@ -49,20 +42,20 @@ class Illness(NamedTuple):
     Attributes:
         evidence: What shows it, with the names of what is measured in braces.
         advice: What helps.
-        of_rate: Whether a learning rate that is far too high causes it; then the advice is to lower the rate.
+        of_rate: Whether a learning rate that is far from the paper's causes it; then the advice is about the rate.
+        of_weight: Whether the weight of a penalty that is far too heavy causes it.
     """
 
     evidence: str
     advice: str
     of_rate: bool = True
+    of_weight: bool = True
 
 
 ILLNESSES = {
     "learning rate": Illness("the learning rate is {times:.0f} times that of the paper", "Lower it"),
     "slow learning rate": Illness(
-        "the learning rate is {times:,.0f} times smaller than that of the paper",
-        "Raise the learning rate to {rate:g}",
-        of_rate=False,
+        "the learning rate{whose} is {times:,.0f} times smaller than that of the paper", "Raise it"
     ),
     "penalty weight": Illness(
         "the weight of the penalty is {times:,.0f} times that of the paper", "Lower it", of_rate=False
@@ -115,6 +108,7 @@ ILLNESSES = {
         "{held_out:.3g} on held-out ones",
         "Use more images, augmentation (flip), or a smaller critic",
         of_rate=False,
+        of_weight=False,
     ),
 }
 # Names under which several rows are reported: they are of one quantity.
@@ -135,11 +129,17 @@ class Sign:
 
 
 class Signs(dict[str, Sign | None]):
-    """Signs by the names of the illnesses that were looked for, None for one that does not show."""
+    """Signs by the names of the illnesses that were looked for, None for one that does not show.
 
-    def __init__(self, model: keras.Model):
+    Args:
+        model: Is looked at.
+        largest: The `unusual.largest_rates` since the training began.
+    """
+
+    def __init__(self, model: keras.Model, largest: dict[str, float]):
         super().__init__()
         self.model = model
+        self.largest = largest
 
     def look(self, illness: str, shows: bool, **measured: Any) -> None:
         """Adds an illness.
@@ -153,69 +153,25 @@ class Signs(dict[str, Sign | None]):
         if not shows:
             self.setdefault(name, None)
             return
-        slower_or_none = slower(self.model) if row.of_rate else None
-        advice = slower_or_none or lighter(self.model) or row.advice.format(**measured)
-        self[name] = Sign(row.evidence.format(**measured), advice)
+        of_rate = unusual.slower(self.model) or unusual.faster(self.model, self.largest)
+        advice = (row.of_rate and of_rate) or (row.of_weight and unusual.lighter(self.model)) or row.advice
+        self[name] = Sign(row.evidence.format(**measured), advice.format(**measured))
 
 
-def slower(model: keras.Model) -> str | None:
-    """Returns the advice to lower the learning rates, where they are far above the paper's; else None."""
-    fast = {which: rate for which, rate in _rates(model).items() if rate >= _FAST * model.paper.learning_rate}
-    if not fast:
-        return None
-    whose = {"d": " of the discriminator", "g": " of the generator"}.get("".join(fast), "")
-    return f"Lower the learning rate{whose} from {max(fast.values()):g} to {model.paper.learning_rate:g}"
-
-
-def lighter(model: keras.Model) -> str | None:
-    """Returns the advice to lower the weight of a penalty, where it is far above the paper's; else None."""
-    weight = _heaviest(model)
-    if not weight or weight < _FAR_TOO_HEAVY * model.paper.penalty:
-        return None
-    return f"Lower the weight of the penalty from {weight:g} to {model.paper.penalty:g}"
-
-
-def _heaviest(model):
-    """The largest weight that can be compared with a paper's; 0 without one."""
-    known = "discriminator" in model.networks and model.paper.penalty
-    return max((penalty.weight for penalty in model.penalties), default=0.0) if known else 0.0
-
-
-def largest_rates(model: keras.Model) -> dict[str, float]:
-    """As `_rates`, of a schedule the largest of the rates that it names."""
-    largest = _rates(model)
-    for name, optimizer in model.optimizers.items():
-        schedule = _keras.rate_of(optimization.without_loss_scale(optimizer))
-        named = [getattr(schedule, which, None) or 0.0 for which in ("initial_learning_rate", "warmup_target")]
-        if name[0] in largest and optimization.has_schedule(optimizer):
-            largest[name[0]] = max(largest[name[0]], *map(float, named))
-    return largest
-
-
-def _rates(model):
-    """Learning rates that can be compared with a paper's, by the first letter of the optimizer's name."""
-    return {
-        name[0]: optimization.learning_rate(optimizer)
-        for name, optimizer in model.optimizers.items()
-        if isinstance(optimization.without_loss_scale(optimizer), _ADAPTIVE)
-    }
-
-
-def of_the_settings(signs: Signs, largest: dict[str, float]) -> None:
+def of_the_settings(signs: Signs) -> None:
     """Looks at the learning rates and at the weight of a penalty.
 
     Args:
         signs: Are added to.
-        largest: `largest_rates` since the training began.
     """
-    model, paper = signs.model, signs.model.paper
-    times = max(_rates(model).values(), default=0.0) / paper.learning_rate
-    signs.look("learning rate", times >= _FAR_TOO_FAST, times=times)
-    slowest = min((rate for rate in largest.values() if rate > 0), default=paper.learning_rate)
-    times = paper.learning_rate / slowest
-    signs.look("slow learning rate", times >= _FAR_TOO_FAST, times=times, rate=paper.learning_rate)
-    weight = _heaviest(model)
-    signs.look("penalty weight", lighter(model) is not None, times=weight / (paper.penalty or 1.0))
+    model, rate = signs.model, signs.model.paper.learning_rate
+    times = max(unusual.rates(model).values(), default=0.0) / rate
+    slow, fast = unusual.too_slow(model, signs.largest), times >= unusual.FAR
+    signs.look("learning rate", fast, times=times)
+    times, whose = rate / min(slow.values(), default=rate), unusual.whose(slow)
+    signs.look("slow learning rate", bool(slow) and not fast, times=times, whose=whose)
+    times = unusual.heaviest(model)[1] / (model.paper.penalty or 1.0)
+    signs.look("penalty weight", unusual.lighter(model) is not None, times=times)
 
 
 def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spread: float, duplicate: float) -> None:

@@ -35,7 +35,7 @@ class Writer:
         self._on_error = on_error
         self._executor = concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if threaded else None
         self._writing: concurrent.futures.Future[None] | None = None
-        self._step = 0  # of the checkpoint that is being written
+        self._position = 0, 0  # of the run at the checkpoint that is being written
 
     def write(self, position: tuple[int, int], arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
         """Begins to write a checkpoint, and then removes old ones; the one before has to be settled.
@@ -44,7 +44,7 @@ class Writer:
             position: (step, epoch) of the run.
             arrays, values: As in `checkpoint.write`; they must not change any more.
         """
-        self._step = position[0]
+        self._position = position
         if self._executor is not None:
             self._writing = self._executor.submit(self._write, position, arrays, values)
             return
@@ -60,6 +60,10 @@ class Writer:
         path = checkpoint.write(self._directory, step, epoch, arrays, values)
         checkpoint.prune(path, self._keep)
         self.saved = position
+
+    def is_writing(self, position: tuple[int, int]) -> bool:
+        """Whether a thread is writing the checkpoint of this position."""
+        return self._writing is not None and not self._writing.done() and self._position == position
 
     @property
     def has_failed(self) -> bool:
@@ -83,7 +87,8 @@ class Writer:
         if self._writing is None:
             return
         if not concurrent.futures.wait([self._writing], _SILENT).done:
-            print(f"Waiting for the checkpoint of step {self._step:,} to be written.", file=sys.stderr, flush=True)
+            step = self._position[0]
+            print(f"Waiting for the checkpoint of step {step:,} to be written.", file=sys.stderr, flush=True)
             concurrent.futures.wait([self._writing])
         writing, self._writing = self._writing, None  # only now: a signal may interrupt a wait
         writing.result()
@@ -114,6 +119,8 @@ class Writer:
                 concurrent.futures.wait([self._writing])
             except BaseException as error:  # KeyboardInterrupt, or what a handler raises
                 interrupt = error
+        if self.has_failed and self._writing is not None:  # what interrupted the wait is raised, not this
+            warn(str(self._writing.exception()))
         if self._executor is not None:
             self._executor.shutdown()
         if interrupt is not None:

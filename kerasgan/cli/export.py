@@ -1,10 +1,11 @@
 """`kerasgan export`: the model of a run directory, for TF Serving."""
 
 import dataclasses
+import os
 import pathlib
 import typing
 
-from kerasgan import serving
+from kerasgan import files, serving
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import name_of, read_json, trained
 from kerasgan.serving import readme
@@ -15,7 +16,8 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     path, model = trained(workdir)
     written = read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
-    to = pathlib.Path(flags["to"] or f"saved_models/{name_of(configuration.dataset)}").expanduser()
+    expected = "the directory of a model, e.g. 'saved_models/mnist'"
+    to = files.checked_path("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
     if (to / "config.json").is_file():
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."
@@ -44,6 +46,13 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 def _without_places(configuration):
     """The configuration without directories of this machine: who gets the model has no use for them."""
-    name = lambda path: path and pathlib.Path(path).name
-    places = {"dataset": name(configuration.dataset), "from_": name(configuration.from_), "data_dir": None}
-    return dataclasses.replace(configuration, **places)
+    dataset, from_ = map(without_place, (configuration.dataset, configuration.from_))
+    return dataclasses.replace(configuration, dataset=dataset, from_=from_, data_dir=None)
+
+
+def without_place(name: str | None) -> str | None:
+    """The last part of what is a path; other names, such as those of TensorFlow Datasets, as they are."""
+    path = pathlib.Path(os.path.expanduser(name or ""))
+    if not name or not (path.is_absolute() or name[0] == "." or path.exists()):
+        return name
+    return path.resolve().name or "data"

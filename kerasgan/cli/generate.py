@@ -14,10 +14,12 @@ from kerasgan.cli.run_directory import opened
 def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Generates images with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
-    out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
+    out = pathlib.Path(path / "generated.png" if flags["out"] is None else flags["out"])
+    write = _writer(out)
+    expected = "the name of a picture, 'grid.png', of an array, 'images.npz', or of a folder for pictures"
+    out = files.checked_path("--out", out, expected, write is _write_folder)
     names = classes.names_in(source, model)
     given = classes.numbers(flags["labels"], names)
-    write = _writer(out)
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
         raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from kerasgan import datasets, images
+from kerasgan import datasets, files, images
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets import folder
 
@@ -19,6 +19,8 @@ _CLASSES_LISTED = 20
 def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Describes a dataset; the exit code is 1 if there are files that cannot be read."""
     path = pathlib.Path(dataset).expanduser()
+    default = f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
+    out = files.checked_path("--out", flags["out"] or default, "the name of a picture, e.g. 'grid.png'")
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")
@@ -28,7 +30,6 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         source = datasets.read(dataset, on_bad_file="skip", **given)
         repeated = _repeated(source)
     _report(source, sizes, bad, repeated)
-    out = flags["out"] or f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
     rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
     images.save_picture(out, images.picture(source.images[rows]))

@@ -1,11 +1,10 @@
 """`kerasgan interpolate`: images that turn into others, as a GIF."""
 
-import pathlib
 import typing
 
 import numpy as np
 
-from kerasgan import images
+from kerasgan import files, images
 from kerasgan.cli import classes
 from kerasgan.cli.run_directory import opened
 
@@ -15,7 +14,8 @@ _SECONDS_PER_FRAME = 0.08
 def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Interpolates with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
-    out = path / "interpolation.gif" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
+    out = path / "interpolation.gif" if flags["out"] is None else flags["out"]
+    out = files.checked_path("--out", out, "the name of an animation, e.g. 'walk.gif'")
     if out.suffix.lower() != ".gif":
         raise ValueError(f"--out={out}: expected a name that ends in .gif.")
     cells, stops, frames = flags["num_images"], flags["stops"], flags["frames"]

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -77,8 +78,10 @@ def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
     Raises:
         RunDirError: The path is a file, or a directory that holds something not to be replaced.
     """
-    if path.exists() and not path.is_dir():
-        raise RunDirError(f"--workdir={path} is a file. Name a directory, new or empty.")
+    existing = next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
+    if not existing.is_dir():
+        where = "is a file" if existing == path else f"is in {existing}, which is a file"
+        raise RunDirError(f"--workdir={path} {where}. Name a directory, new or empty.")
     if not chief or not path.is_dir() or not any(path.iterdir()):
         return
     message = f"--workdir={path} is not empty. Name another, or leave it out for a new one in runs/"

@@ -44,6 +44,7 @@ class Classifier(NetworkFeatures):
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes a `.keras` file, which appears whole or not at all."""
+        path = files.checked_path("path", path, "the name of a file, e.g. 'classifier.keras'")
         with saving.replacing(path) as temporary:
             self.whole.save(temporary)
 

@@ -104,8 +104,7 @@ def verdict(
 
 def _listed(problems):
     """The names of problems, as the object of a sentence."""
-    *others, last = problems
-    return f"problems: {', '.join(others)} and {last}" if others else f"a problem: {last}"
+    return f"{'problems' if len(problems) > 1 else 'a problem'} ({', '.join(problems)})"
 
 
 def _next(bad, ill, steps):
@@ -149,12 +148,12 @@ def _coverage(name, value, floor, n):
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
     good = value >= floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
     near = f"have a generated one near them ({name}; {floor:.0%} for perfect ones)"
-    return _Found(good, f"{_share(value, good)} of real examples {near}", "" if good else _COVERAGE_ADVICE)
+    return _Found(good, f"{_share(value, good)} real examples {near}", "" if good else _COVERAGE_ADVICE)
 
 
 def _share(value, good=False):
     """A share in words; one that is not good, as what it is."""
-    return f"{value:.0%}" if good else f"only {value:.0%}" if value >= 0.005 else "hardly any"
+    return f"{value:.0%} of" if good else f"only {value:.0%} of" if value >= 0.005 else "hardly any"
 
 
 def _density(name, value, floor, n):
@@ -183,9 +182,7 @@ def _recall(name, value, floor, n):
     if value >= least - _margin(least, n):
         return None
     theirs = "" if floor is None else f"; {floor:.0%} for perfect ones"
-    return _Found(
-        False, f"{_share(value)} of real examples lie among generated ones ({name}{theirs})", _COVERAGE_ADVICE
-    )
+    return _Found(False, f"{_share(value)} real examples lie among generated ones ({name}{theirs})", _COVERAGE_ADVICE)
 
 
 def _frechet(name, value, floor, n):

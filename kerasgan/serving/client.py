@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasgan import inference
+from kerasgan import files, inference
 from kerasgan.errors import checked_integer, invalid
 
 CARD = "model_card.json"
@@ -104,18 +104,18 @@ class Served:
         def images(latents, labels):
             return served(latents=latents, **({} if labels is None else {"labels": labels}))["images"]
 
+        to = files.checked_path("directory", directory, "a directory for the page, new or not", True)
         if "range" not in self.card:
             raise invalid("path", f"an export with its {CARD}, which has the range of pixels", str(self.path))
         formats.check_packages("web")
         web.check(self.image_shape, self.conditional, self.num_classes)
         web.runtime()
-        directory = pathlib.Path(directory).expanduser()
-        directory.mkdir(parents=True, exist_ok=True)
+        to.mkdir(parents=True, exist_ok=True)
         served = self._signatures["serving_default"]
         latent_dim = served.structured_input_signature[1]["latents"].shape[-1]
         generator = seeded.Seeded(images, latent_dim, tuple(self.card["range"]), self.conditional)
-        web.write(directory, generator.onnx(generator.walk), self.card, self.path.absolute().parent.name)
-        return directory / "index.html"
+        web.write(to, generator.onnx(generator.walk), self.card, self.path.absolute().parent.name)
+        return to / "index.html"
 
     def _request(self, signature, inputs, labels, batch_size):
         count = len(inputs["seed"])

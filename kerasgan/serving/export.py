@@ -53,7 +53,7 @@ def export(
         OSError: The version cannot be written.
     """
     expected = "the directory of the model, new or not, in which its versions are numbered"
-    base = files.checked_path("filepath", filepath, expected, True).expanduser()
+    base = files.checked_path("filepath", filepath, expected, True)
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:

@@ -21,7 +21,7 @@ def write(directory: pathlib.Path, signatures: Signatures) -> None:
     """Writes `config.pbtxt` for the newest version of a model, unless there is one that the user has made their own."""
     path = directory / CONFIG
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_OURS):
-        warn(f"{path} was left as it is, because its first line is not kerasgan's. Compare it with the new version.")
+        warn(f"{path} is left as it is, because its first line is not kerasgan's. Remove it and export for a new one.")
         return
     with files.replacing(path) as temporary:
         temporary.write_text(config(signatures), encoding="utf-8")
