@@ -55,7 +55,7 @@ class Recipe:
 
 _R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
 _HINGE = _with(kg.losses.Hinge())
-_DEFAULT = Recipe(_r3gan, blur=True, skips=True, by_class=True, batch=16)  # that of `kg.recipes` for colour images
+_DEFAULT = Recipe(_r3gan, blur=True, by_class=True, batch=16)  # that of `kg.recipes`
 RECIPES = {
     "wgan_gp": Recipe(kg.WGANGP, rate=1e-4),
     "wgan_gp 5e-4": Recipe(kg.WGANGP),
@@ -67,8 +67,8 @@ RECIPES = {
     "r3gan by class": Recipe(_r3gan, by_class=True),
     "r3gan augmented": Recipe(_r3gan, policy=ALL),
     "r3gan blurred by class": Recipe(_r3gan, blur=True, by_class=True),
-    "r3gan blurred by class batch 16": Recipe(_r3gan, blur=True, by_class=True, batch=16),
     "default": _DEFAULT,
+    "default skips": dataclasses.replace(_DEFAULT, skips=True),
     "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
     "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),

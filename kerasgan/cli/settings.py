@@ -149,8 +149,7 @@ class Configuration:
     )
     skips: bool = _setting(
         BOOLEAN,
-        "Every resolution of the generator adds to the image, for dcgan. By default for r3gan on images above 16 "
-        "pixels with several channels.",
+        "Every resolution of the generator adds to the image, for dcgan.",
         False,
     )
     generator_normalization: str | None = _setting(
