@@ -457,7 +457,7 @@ def test_a_directory_that_is_in_use_or_cannot_be_is_refused(tmp_path, capsys, mo
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     assert "is a file. Name a directory" in said(capsys, *SMALL, "--workdir=file")
-    assert "file/run: Not a directory" in said(capsys, *SMALL, "--workdir=file/run")
+    assert "--workdir=file/run is in file, which is a file" in said(capsys, *SMALL, "--workdir=file/run")
     message = said(capsys, *SMALL, "--workdir=full")
     assert "is not empty. Name another" in message
     assert "--overwrite" in message

@@ -438,7 +438,10 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
         (["train", "--batch_size=5000"], "`batch_size` of at most"),
         (["train", "--model=wgangp"], "--model=wgangp: expected one of wgan_gp, wgan, "),
         (["train", "--network=foo"], "--network=foo: expected one of mlp, dcgan, resnet, r3gan, or auto"),
-        (["train", "--workdir=/dev/null/run"], "/dev/null/run: Not a directory"),
+        (
+            ["train", "--workdir=/dev/null/run"],
+            "--workdir=/dev/null/run is in /dev/null, which is a file. Name a directory",
+        ),
         (["generate"], "expected SOURCE"),
         (["generate", "nowhere"], "no such directory: nowhere"),
         (["generate", "."], "holds no model.keras"),

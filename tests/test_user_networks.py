@@ -176,7 +176,7 @@ def test_clipping_is_no_range_of_images():
 def test_bright_arrays_are_warned_about_and_may_be_right():
     gan = kg.GAN(generator(), discriminator())
     gan.compile(run_eagerly=True)
-    with pytest.warns(UserWarning, match="are they bright, or in another range"):
+    with pytest.warns(UserWarning, match="If they are in another range and not just bright, scale them with"):
         gan.fit(0.6 + 0.4 * IMAGES, batch_size=16, verbose=0)
 
 
