@@ -88,7 +88,8 @@ def refuse_weights(**weights: Any) -> None:
             fix = "leave it out"
             if name == "sample_weight":
                 p = "np.asarray(sample_weight) / np.sum(sample_weight)"
-                fix = f"draw more often what counts more, as in `x[np.random.choice(len(x), len(x), p={p})]`"
+                fix = f"draw more often what counts more, `rows = np.random.choice(len(x), len(x), p={p})`, and pass "
+                fix += "`x[rows]`, with labels `y[rows]`, too"
             expected = f"None, because the losses weigh all images alike: {fix}"
             raise invalid(name, expected, f"{name} of type {type(value).__name__}")
 

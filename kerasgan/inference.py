@@ -157,7 +157,7 @@ def checked_labels(
         raise invalid("labels", expected, f"{labels.dtype} of shape {labels.shape}")
     if labels.min() < 0 or labels.max() >= num_classes:
         raise invalid("labels", expected, f"labels from {labels.min()} to {labels.max()}")
-    return labels
+    return labels.reshape(count)
 
 
 # The generator in float32

@@ -1084,6 +1084,13 @@ def test_only_the_last_part_of_a_place_is_told(name, told, tmp_path, monkeypatch
     assert export.without_place(name) == told
 
 
+@pytest.mark.parametrize(("given", "number"), [(1, 0), (10, 1), ("2", 2)])
+def test_a_number_is_the_name_of_a_class_where_names_are_numbers(given, number):
+    assert classes.numbers([given], ("1", "10", "2")) == [number]
+    with pytest.raises(ValueError, match=r"--labels=0: no such class. Expected some of 1, 10, 2"):
+        classes.numbers([0], ("1", "10", "2"))
+
+
 def test_what_cannot_be_written_is_refused_with_the_flag_before_anything_is_read(tmp_path, capsys):
     (tmp_path / "file").write_text("precious")
     (tmp_path / "a.png").mkdir()

@@ -202,3 +202,8 @@ def test_labels_are_integers_in_their_range_one_an_image(labels):
 
 def test_a_batch_of_nothing_is_nothing(gan):
     assert gan.generate(0).shape == gan.generate(seeds=[]).shape == gan.interpolate([], [], []).shape == (0, 4, 4, 1)
+
+
+def test_a_column_of_labels_is_a_row_of_them():
+    labels = inference.checked_labels(np.array([[0], [2], [1]]), 3, True, 3)
+    np.testing.assert_array_equal(labels, [0, 2, 1])

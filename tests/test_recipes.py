@@ -48,6 +48,11 @@ def test_the_command_and_python_make_the_same_model(num_images, shape, policy):
     assert (in_python.augment and in_python.augment.policy) == policy
 
 
+def test_one_image_is_refused_before_the_training():
+    with pytest.raises(ValueError, match="some holds one example.* Give it two or more"):
+        configurations.resolve("some", source=source(1))
+
+
 @pytest.mark.slow
 def test_it_trains_and_its_rate_ends_at_zero():
     model = kg.recipes.gan((18, 18, 1), num_images=64, num_classes=2, steps=4, filters=4)

@@ -140,6 +140,14 @@ def test_what_it_does_not_take():
             metrics.verdict({}, {}, **{"num_examples": 10, name: value})
 
 
+@pytest.mark.parametrize("values", [{"coverage": 0.0}, {"density": 0.0}])
+@pytest.mark.parametrize("n", [2, 12])
+def test_nothing_is_not_good_however_few_there_are(values, n):
+    good, bad, *_ = metrics.verdict(values, {"coverage": 0.67}, n)
+    assert good == "Good: nothing yet."
+    assert "real examples" in bad
+
+
 def test_every_row_of_the_table_of_illnesses_has_evidence_and_advice():
     for row in illnesses.ILLNESSES.values():
         assert row.evidence[0].islower() or row.evidence[0] == "{"

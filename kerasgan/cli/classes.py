@@ -27,13 +27,16 @@ def numbers(given: Sequence[int | str] | None, names: Sequence[str] | None) -> l
     """Returns the numbers of the classes in `--labels`.
 
     Args:
-        given: Numbers and names; None where the flag was left out.
+        given: Numbers and names; None where the flag was left out. Where names are other numbers, they are names.
         names: Those of all classes, in the order of their numbers.
 
     Raises:
         ValueError: A name is not one of them.
     """
-    return None if given is None else [one if isinstance(one, int) else _number(one, names) for one in given]
+    if given is None:
+        return None
+    numeric = any(name.isdecimal() and name != str(i) for i, name in enumerate(names or ()))  # then a number is a name
+    return [one if isinstance(one, int) and not numeric else _number(str(one), names) for one in given]
 
 
 def grid_options(labels: Sequence[int], names: Sequence[str] | None) -> dict[str, typing.Any]:

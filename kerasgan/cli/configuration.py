@@ -94,6 +94,8 @@ def _steps_per_part(steps):
 
 
 def _check(given, epochs, model, network, source):
+    if source.num_examples < 2:
+        raise ValueError(f"{source.name} holds one example, with which no other can be compared. Give it two or more.")
     if epochs is not None and "steps" in given:
         raise ValueError("Give --epochs or --steps, not both: an epoch is as many steps as the data hold.")
     if "units" in given and network != "mlp":

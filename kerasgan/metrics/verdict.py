@@ -27,6 +27,8 @@ _NEIGHBOURS = 5
 # Of the generator; `kerasgan train` makes 3,000 on digits, its quickest task.
 _FEW_STEPS = 3_000
 _SAID = 3
+# Of the coverage and the density of real examples: less is not good, however few there are to tell by.
+_LEAST_OF_FEW = 0.1
 
 
 class _Found(NamedTuple):
@@ -146,7 +148,8 @@ def _repeats(value, floor, n, allowed, what, advice):
 
 def _coverage(name, value, floor, n):
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
-    good = value >= floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
+    least = floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
+    good = value >= max(least, _LEAST_OF_FEW * floor)
     near = f"have a generated one near them ({name}; {floor:.0%} for perfect ones)"
     return _Found(good, f"{_share(value, good)} real examples {near}", "" if good else _COVERAGE_ADVICE)
 
@@ -165,7 +168,7 @@ def _density(name, value, floor, n):
             f"generated examples crowd among real examples {where}, as blurred ones and noise do",
             _CROWDED_ADVICE,
         )
-    if value < floor - max(chance, (1.0 - _GOOD_DENSITY) * floor):
+    if value < max(floor - max(chance, (1.0 - _GOOD_DENSITY) * floor), _LEAST_OF_FEW * floor):
         return _Found(False, f"many generated examples lie apart from real examples {where}", _DENSITY_ADVICE)
     return _Found(True, f"generated examples lie among real ones {where}")
 
