@@ -295,7 +295,11 @@ def test_weights_are_replaced_by_drawing_more_often():
     for call in (gan.fit, gan.evaluate):
         with pytest.raises(ValueError, match=r"`sample_weight`. Expected None") as raised:
             call(IMAGES, sample_weight=weights)
-        call(advised(str(raised.value), x=IMAGES, sample_weight=weights), batch_size=4, verbose=0)
+        names = {"np": np, "x": IMAGES, "sample_weight": weights}
+        exec(re.search(r"`(rows = .*?)`", str(raised.value))[1], names)
+        assert not np.any(names["rows"] == 0)  # whose weight is 0
+        assert "`x[rows]`, with labels `y[rows]`, too" in str(raised.value)
+        call(IMAGES[names["rows"]], batch_size=4, verbose=0)
 
 
 @pytest.mark.parametrize(("low", "high", "dtype"), [(0, 65_535, "uint16"), (-1000, 2999, "int16"), (0, 1, "int64")])

@@ -49,7 +49,7 @@ def test_the_command_and_python_make_the_same_model(num_images, shape, policy):
 
 
 def test_one_image_is_refused_before_the_training():
-    with pytest.raises(ValueError, match="some holds one example.* Give it two or more"):
+    with pytest.raises(ValueError, match=r"some holds one example.* Give it two or more"):
         configurations.resolve("some", source=source(1))
 
 
