@@ -339,6 +339,7 @@ class GenerativeModel(SamplingModel):
             ValueError: The file and the model do not fit: other weights, or optimizers that only one of them has. With
                 `skip_mismatch` what fits is loaded.
         """
+        filepath = os.path.expanduser(filepath)  # as `save_weights` does
         load = functools.partial(super().load_weights, filepath, skip_mismatch=skip_mismatch, **kwargs)
         if skip_mismatch:
             load()

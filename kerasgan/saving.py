@@ -40,12 +40,14 @@ def replacing(filepath: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 def save_whole(save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any) -> None:
     """Calls `save` of Keras so that the file, if `whole`, appears whole or not at all."""
-    # Keras asks before it overwrites, and handles directories and remote paths itself.
-    if not whole or "://" in str(filepath) or (not overwrite and os.path.exists(filepath)):
+    if not whole or "://" in str(filepath):  # Keras handles directories and remote paths itself
         save(filepath, overwrite=overwrite, **kwargs)
         return
-    filepath = files.checked_path("filepath", filepath, "the name of a file, e.g. 'model.keras'")
-    with replacing(filepath) as temporary:
+    path = files.checked_path("filepath", filepath, "the name of a file, e.g. 'model.keras'")
+    if not overwrite and path.exists():  # Keras asks
+        save(path, overwrite=False, **kwargs)
+        return
+    with replacing(path) as temporary:
         save(temporary, overwrite=True, **kwargs)
 
 

@@ -113,3 +113,25 @@ def test_directories_that_are_missing_are_made(name, tmp_path):
     if isinstance(made, keras.callbacks.Callback):
         return  # which writes when `fit` begins
     assert (tmp_path / "some/where" / file).is_file()
+
+
+def test_what_was_saved_in_the_home_directory_is_asked_about_and_read_from_there(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("builtins.input", lambda *text: asked.append(text) or "n")
+    model = gan()
+    for save, file in ((model.save, "model.keras"), (model.save_weights, "model.weights.h5")):
+        save(f"~/{file}", overwrite=False)
+        before = (tmp_path / file).read_bytes()
+        save(f"~/{file}", overwrite=False)
+        assert (tmp_path / file).read_bytes() == before
+    assert len(asked) == 2
+    model.load_weights("~/model.weights.h5")
+
+
+def test_a_classifier_is_read_from_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    images = np.random.default_rng(0).random((16, 8, 8, 1), "float32") * 2 - 1
+    classifier = metrics.train_classifier(images, np.arange(16) % 2, epochs=1, filters=2)
+    classifier.save("~/classifier.keras")
+    assert metrics.Classifier.load("~/classifier.keras").identifier == classifier.identifier

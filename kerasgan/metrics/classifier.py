@@ -51,7 +51,7 @@ class Classifier(NetworkFeatures):
     @classmethod
     def load(cls, path: str | os.PathLike, accuracy: float = float("nan")) -> Self:
         """Loads a file that `save` wrote."""
-        return cls(keras.models.load_model(path), accuracy)
+        return cls(keras.models.load_model(os.path.expanduser(path)), accuracy)
 
 
 def train_classifier(
