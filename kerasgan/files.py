@@ -43,13 +43,18 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     path = pathlib.Path(os.path.expanduser(value))
     if not os.fspath(value) or (not directory and not path.name):
         raise invalid(argument, expected, f"{argument}={str(value)!r}")
-    existing = next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
+    existing = nearest_existing(path)
     if existing.is_dir() != (directory or existing != path):
         where = "" if existing == path else f", in {str(existing)!r}"
         is_what = "a file" if existing.exists() else "a link to what does not exist"
         what = ", a directory" if existing.is_dir() else f"{where}, which is {is_what}"
         raise invalid(argument, expected, f"{argument}={str(value)!r}{what}")
     return path
+
+
+def nearest_existing(path: pathlib.Path) -> pathlib.Path:
+    """The path, or the nearest of its parents that there is; a link counts, whatever it leads to."""
+    return next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
 
 
 @contextlib.contextmanager

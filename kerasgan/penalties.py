@@ -42,9 +42,11 @@ class Recorded:
 
     def gradient(self, images: tf.Tensor) -> tf.Tensor:
         """That of the logits, of the pass of this very tensor if there was one."""
-        if not any(judged is images for judged, _, _ in self._passes):
-            self(images)
-        return next(tape.gradient(logits, judged) for judged, logits, tape in self._passes if judged is images)
+        for judged, logits, tape in self._passes:
+            if judged is images:
+                return tape.gradient(logits, images)
+        self(images)
+        return self.gradient(images)
 
 
 def gradient_norm(discriminate: Callable, points: tf.Tensor) -> tf.Tensor:

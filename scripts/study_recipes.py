@@ -55,7 +55,8 @@ class Recipe:
 
 _R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
 _HINGE = _with(kg.losses.Hinge())
-_DEFAULT = Recipe(_r3gan, blur=True, by_class=True, batch=16)  # that of `kg.recipes`
+_IMAGES = kg.recipes.IMAGES
+_DEFAULT = Recipe(_r3gan, rate=_IMAGES.learning_rate, blur=_IMAGES.blur, by_class=True, batch=_IMAGES.batch_size)
 RECIPES = {
     "wgan_gp": Recipe(kg.WGANGP, rate=1e-4),
     "wgan_gp 5e-4": Recipe(kg.WGANGP),

@@ -205,9 +205,10 @@ class Checkpoint(ModelCallback):
         if self._writes:
             waits, saved = first and not self._may_end(), self._writer.saved or (0, 0)
             name, step = _name(signal_name), self._training.step
-            answer = _answer(name, waits, step, saved[0], self.directory)
             if not first and self._writer.is_writing(self._training.position):
                 answer = f"{name}: ending as soon as step {step:,} is saved in {self.directory}."
+            else:
+                answer = _answer(name, waits, step, saved[0], self.directory)
             print(f"\n{answer}", file=sys.stderr, flush=True)
 
     # Saving and restoring

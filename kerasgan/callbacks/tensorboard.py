@@ -64,7 +64,7 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
         **kwargs: Any,
     ):
         files.checked_path("log_dir", log_dir, "a directory for logs, e.g. 'logs'", True)
-        super().__init__(os.path.expanduser(log_dir), *args, **kwargs)
+        super().__init__(os.path.expanduser(log_dir), *args, **kwargs)  # no path: it may be remote
         self.num_images = checked_integer("num_images", num_images, 0)
         self.class_names = class_names
 

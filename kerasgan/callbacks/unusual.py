@@ -81,6 +81,6 @@ def too_slow(model: keras.Model, largest: dict[str, float]) -> dict[str, float]:
     return {which: rate for which, rate in largest.items() if 0 < rate * FAR <= model.paper.learning_rate}
 
 
-def whose(rates: dict[str, float]) -> str:
-    """Names the optimizer, where it is one of two."""
-    return {"d": " of the discriminator", "g": " of the generator"}.get("".join(rates), "")
+def whose(named: dict[str, float]) -> str:
+    """Names the network of the only rate among these, where a model has two."""
+    return {"d": " of the discriminator", "g": " of the generator"}.get("".join(named), "")

@@ -87,8 +87,8 @@ class Writer:
         if self._writing is None:
             return
         if not concurrent.futures.wait([self._writing], _SILENT).done:
-            step = self._position[0]
-            print(f"Waiting for the checkpoint of step {step:,} to be written.", file=sys.stderr, flush=True)
+            waits = f"Waiting for the checkpoint of step {self._position[0]:,} to be written."
+            print(waits, file=sys.stderr, flush=True)
             concurrent.futures.wait([self._writing])
         writing, self._writing = self._writing, None  # only now: a signal may interrupt a wait
         writing.result()

@@ -3,7 +3,6 @@
 import contextlib
 import glob
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -78,7 +77,7 @@ def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
     Raises:
         RunDirError: The path is a file, or a directory that holds something not to be replaced.
     """
-    existing = next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
+    existing = files.nearest_existing(path)
     if not existing.is_dir():
         where = "is a file" if existing == path else f"is in {existing}, which is a file"
         raise RunDirError(f"--workdir={path} {where}. Name a directory, new or empty.")
