@@ -9,11 +9,11 @@ import keras
 import tensorflow as tf
 
 from kerasgan import (
+    averages,
     batching,
     construction,
     contract,
     distribution,
-    inference,
     losses,
     objectives,
     optimization,
@@ -29,7 +29,7 @@ from kerasgan.metrics.quality import QualityMetric
 from kerasgan.model import GenerativeModel
 from kerasgan.objectives import Objectives
 from kerasgan.penalties import Penalty, Recorded
-from kerasgan.updates import Update, average
+from kerasgan.updates import Update
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -58,7 +58,7 @@ class GAN(Objectives, GenerativeModel):
             then easy to tell from the data. Defaults to `1`.
         ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
             and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)). It
-            may be set to another number later.
+            may be set to another number later. Weights given to the generator before the first step start it.
         seed: Integer >= 0. With the step it determines every random number of a run.
         augment: `kerasgan.augmentations.DiffAugment` of what the discriminator sees, real and generated, before packing
             and penalties; None for none. With an `AdaptiveAugment` the logs have `augment_probability`, too.
@@ -111,7 +111,7 @@ class GAN(Objectives, GenerativeModel):
         self.updates = self._state("updates", "int64")  # of both networks together: it numbers the random draws
         self.constraint: Any = construction.checked_constraint(constraint)
         self.ema_momentum: Any = construction.checked_momentum(ema_momentum)
-        self.ema_generator = None if ema_momentum is None else inference.frozen_copy(generator)
+        self.ema_generator = None if ema_momentum is None else averages.of(generator)
         self.augment = construction.checked_augmentation(augment, self.image_shape, self.loss)
         self.augment_probability: Any = None  # a variable where training moves it
         if isinstance(augment, AdaptiveAugment):
@@ -150,6 +150,7 @@ class GAN(Objectives, GenerativeModel):
     @property
     def sampler(self) -> keras.Model:
         """The averaged generator if there is one, else the generator."""
+        averages.start(self)
         return self.generator if self.ema_generator is None else self.ema_generator
 
     # Compilation
@@ -227,8 +228,7 @@ class GAN(Objectives, GenerativeModel):
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
         if self.augment_probability is not None:
             values["augment_probability"] = self._adapted(values, batching.size(batches[-1][0]))
-        if self.ema_generator is not None:
-            average(self.ema_generator, self.generator, self.ema_momentum, self.step)
+        averages.move(self)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 

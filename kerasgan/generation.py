@@ -158,8 +158,9 @@ class SamplingModel(Configured, keras.Model):
         batch_size = checked_integer("batch_size", batch_size)
         labels = inference.checked_labels(labels, len(latents), self.conditional, self.num_classes)
         labels = None if labels is None else tf.convert_to_tensor(labels)
+        network = self.sampler
         if self._float32_sampler is None:
-            self._float32_sampler = inference.Sampler(self.sampler)
+            self._float32_sampler = inference.Sampler(network)
         images = [np.zeros((0, *self.image_shape), "float32")]
         for start in range(0, len(latents), batch_size):
             part = slice(start, start + batch_size)
@@ -169,6 +170,7 @@ class SamplingModel(Configured, keras.Model):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
+        _ = self.sampler  # an average starts here: in Keras's graph it cannot
         latents = x[0] if isinstance(x, list | tuple) else x
         shape = getattr(latents, "shape", None)  # Keras takes datasets and generators, too
         if shape is not None and tuple(shape[1:]) != (self.latent_dim,):

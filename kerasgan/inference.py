@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasgan import _keras, stateless
-from kerasgan.errors import ModelContractError, invalid
+from kerasgan.errors import invalid
 
 UNTRUNCATED = 50.0  # a truncation, in standard deviations, that changes nothing
 
@@ -192,28 +192,6 @@ def finalize(network: keras.Model) -> None:
         for layer in _keras.layers_of(network):
             if hasattr(layer, "finalize_state"):  # of preprocessing layers only
                 layer.finalize_state()
-
-
-def frozen_copy(network: keras.Model) -> keras.Model:
-    """A copy of a network with its own weights, not trainable, from which an average starts.
-
-    Raises:
-        ModelContractError: Keras cannot copy it.
-    """
-
-    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
-        return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
-
-    try:
-        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
-    except Exception as error:
-        expected = "None, or a generator that Keras can copy: give your own layers a `get_config` and `**kwargs`"
-        raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
-    copy.name = f"ema_{network.name}"
-    copy.set_weights(network.get_weights())
-    finalize(copy)
-    copy.trainable = False
-    return copy
 
 
 class Sampler:

@@ -326,11 +326,12 @@ class GenerativeModel(SamplingModel):
                 "Call `compile()` after freezing.",
             )
         whole = str(filepath).endswith(".keras") and zipped is not False
-        saving.save_whole(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
+        saving.save_whole(self, super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`, but a `.weights.h5` file appears whole or not at all."""
-        saving.save_whole(super().save_weights, str(filepath).endswith(".weights.h5"), filepath, overwrite, **kwargs)
+        whole = str(filepath).endswith(".weights.h5")
+        saving.save_whole(self, super().save_weights, whole, filepath, overwrite, **kwargs)
 
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`, but optimizers are not dropped, and nothing is half loaded.

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import keras
 
-from kerasgan import _keras, files
+from kerasgan import _keras, averages, files
 from kerasgan.compilation import own_optimizers
 
 _COUNTED = re.compile(r"(_\d+)+$")
@@ -38,8 +38,11 @@ def replacing(filepath: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield temporary
 
 
-def save_whole(save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any) -> None:
-    """Calls `save` of Keras so that the file, if `whole`, appears whole or not at all."""
+def save_whole(
+    model: keras.Model, save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any
+) -> None:
+    """Calls `save` of Keras so that the file of the model, if `whole`, appears whole or not at all."""
+    averages.start(model)
     if not whole or "://" in str(filepath):  # Keras handles directories and remote paths itself
         save(filepath, overwrite=overwrite, **kwargs)
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasgan import _keras, distribution
+from kerasgan import _keras, averages, distribution
 from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
 from kerasgan.data import Batches
@@ -87,6 +87,7 @@ class Training:
 
     def run(self) -> keras.callbacks.History:
         """Trains; returns the history."""
+        averages.start(self.model)
         # Callbacks may give the model metrics and variables in `set_model`: before a checkpoint is read or written.
         callbacks = keras.callbacks.CallbackList(
             [callback.original for callback in self.callbacks],

@@ -79,21 +79,3 @@ class Update:
         gradients = optimization.gradients(tape, loss, variables)
         self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]
-
-
-def average(averaged: keras.Model, network: keras.Model, momentum: float, step: keras.Variable) -> None:
-    """Moves an average of a network's weights by one step: averaged += (1 - m) (weight - averaged).
-
-    Args:
-        averaged, network: Keras models of the same architecture.
-        momentum: Float in [0, 1).
-        step: Integer variable, the number of steps so far. The first steps average faster, with
-            m = min(momentum, (1 + step) / (10 + step)).
-    """
-    done = tf.cast(step.value, tf.float32)
-    momentum = tf.minimum(momentum, (1.0 + done) / (10.0 + done))
-    for mean, variable in zip(averaged.weights, network.weights, strict=True):
-        if variable.trainable:
-            mean.assign(mean + (1.0 - tf.cast(momentum, mean.dtype)) * (variable - mean))
-        else:  # moving statistics are averages already
-            mean.assign(variable)

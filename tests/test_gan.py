@@ -276,9 +276,72 @@ def test_the_average_follows_the_generator_by_its_formula():
     np.testing.assert_allclose(model.ema_generator.get_weights()[0], average, rtol=1e-5)
 
 
+def given_weights(model):
+    model.generator.set_weights([array + 0.1 for array in model.generator.get_weights()])
+    return model
+
+
+def latents(n):
+    return tf.random.stateless_normal((n, 3), [7, 0], alg="philox")
+
+
+def saved_and_loaded(model, path):
+    model.save(path / "model.keras")
+    return keras.models.load_model(path / "model.keras")
+
+
+def with_saved_weights(model, path):
+    model.save_weights(path / "model.weights.h5")
+    other = wgan_gp()
+    other.load_weights(path / "model.weights.h5")
+    return other
+
+
+def fitted_for_no_epoch(model, path):
+    model.compile(**sgd())
+    model.fit(images(8), batch_size=4, epochs=0, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, path: model.generate(2),
+        lambda model, path: model.interpolate(1, 2, 0.5),
+        lambda model, path: model(latents(2)),
+        lambda model, path: model.predict(latents(2), verbose=0),
+        lambda model, path: model.export(path / "exported"),
+        saved_and_loaded,
+        with_saved_weights,
+        fitted_for_no_epoch,
+    ],
+    ids=["generate", "interpolate", "call", "predict", "export", "save", "save_weights", "fit"],
+)
+@pytest.mark.parametrize("used_before", [False, True])
+def test_the_average_starts_from_weights_that_the_generator_is_given(use, used_before, tmp_path):
+    model = wgan_gp()
+    if used_before:
+        model.generate(1)
+        model.predict(latents(1), verbose=0)
+    expected = given_weights(model).generator.get_weights()
+    used = use(model, tmp_path)
+    averaged = (used if isinstance(used, kg.GAN) else model).ema_generator
+    for mean, array in zip(averaged.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(mean, array)
+
+
+def test_an_average_that_was_given_weights_of_its_own_keeps_them():
+    model = wgan_gp()
+    own = [array - 0.1 for array in model.ema_generator.get_weights()]
+    model.ema_generator.set_weights(own)
+    fitted_for_no_epoch(given_weights(model), None).generate(1)
+    for mean, array in zip(model.ema_generator.get_weights(), own, strict=True):
+        np.testing.assert_array_equal(mean, array)
+
+
 def test_generate_uses_the_average():
     model = trained(wgan_gp)
-    expected = model.ema_generator(tf.random.stateless_normal((2, 3), [7, 0], alg="philox"))
+    expected = model.ema_generator(latents(2))
     np.testing.assert_allclose(model.generate(2, seed=7), expected, atol=1e-6)
 
 

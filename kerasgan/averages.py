@@ -1,0 +1,70 @@
+"""The average of a generator's weights (EMA), which images come from: how it starts, and how it moves."""
+
+import zlib
+
+import keras
+import tensorflow as tf
+
+from kerasgan import inference
+from kerasgan.errors import ModelContractError, invalid
+
+
+def of(network: keras.Model) -> keras.Model:
+    """A copy of a network with its own weights, not trainable, from which an average starts.
+
+    Raises:
+        ModelContractError: Keras cannot copy it.
+    """
+
+    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
+        return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
+
+    try:
+        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+    except Exception as error:
+        expected = "None, or a generator that Keras can copy: give your own layers a `get_config` and `**kwargs`"
+        raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
+    copy.name = f"ema_{network.name}"
+    copy.set_weights(network.get_weights())
+    inference.finalize(copy)
+    copy.trainable = False
+    copy.started_from = _checksum(copy)
+    return copy
+
+
+def start(model: keras.Model) -> None:
+    """Starts a model's average anew where its generator, but not the average, was given weights before the first step.
+
+    Graphs and replicas only read it: call this before.
+    """
+    averaged = model.networks.get("ema_generator")
+    outside = model.num_replicas == 1 or tf.distribute.in_cross_replica_context()
+    if averaged is None or not outside or not tf.executing_eagerly() or int(model.step.numpy()):
+        return
+    if averaged.started_from == _checksum(averaged) != _checksum(model.generator):
+        averaged.set_weights(model.generator.get_weights())
+        inference.finalize(averaged)
+        averaged.started_from = _checksum(averaged)
+
+
+def move(model: keras.Model) -> None:
+    """Moves a model's average, if it keeps one, by one step: averaged += (1 - m) (weight - averaged).
+
+    The first steps average faster: m = min(ema_momentum, (1 + step) / (10 + step)), with `step` the steps before.
+    """
+    if model.ema_generator is None:
+        return
+    done = tf.cast(model.step.value, tf.float32)
+    momentum = tf.minimum(model.ema_momentum, (1.0 + done) / (10.0 + done))
+    for mean, variable in zip(model.ema_generator.weights, model.generator.weights, strict=True):
+        if variable.trainable:
+            mean.assign(mean + (1.0 - tf.cast(momentum, mean.dtype)) * (variable - mean))
+        else:  # moving statistics are averages already
+            mean.assign(variable)
+
+
+def _checksum(network):
+    checksum = 0
+    for variable in network.weights:
+        checksum = zlib.crc32(variable.numpy().tobytes(), checksum)
+    return checksum
