@@ -1,10 +1,11 @@
-"""SIGTERM and Ctrl-C while a model trains: noted, so that the run can be saved before the process ends."""
+"""Signals that end a process while a model trains: noted, so that the run can be saved before."""
 
 import contextlib
 import math
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ import tensorflow as tf
 from kerasgan import distribution
 
 _AGREED_EVERY = 10  # steps after which several workers tell one another of signals
-_HANDLED = (signal.SIGTERM, signal.SIGINT)
+_HANGUP = getattr(signal, "SIGHUP", None)  # the terminal is gone; not on Windows
+_HANDLED = tuple(number for number in (signal.SIGTERM, signal.SIGINT, _HANGUP) if number is not None)
 # Seconds in which signals are one: `timeout`, for instance, sends each to the process and again to its group.
 _ONE = 0.3
 _ENDS_WITHIN = 0.3  # seconds: a process that ends so soon only says that it has
@@ -59,7 +61,8 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        handled = [one for one in _HANDLED if one != _HANGUP or signal.getsignal(one) != signal.SIG_IGN]  # by `nohup`
+        before = {number: signal.signal(number, self._handle) for number in handled}
         try:
             with self._watched():
                 yield
@@ -116,7 +119,7 @@ class Signals:
             now = time.monotonic()
             if received[0] in _HANDLED and now - answered > _ONE:
                 first, answered = answered == -math.inf, now
-                self._insisted = not first
+                self._insisted = not first and received[0] != _HANGUP  # which nobody sends in haste
                 answer = threading.Timer(_ENDS_WITHIN, self._answer, (signal.Signals(received[0]).name, first))
                 answer.daemon = True
                 answer.start()
@@ -129,8 +132,23 @@ class Signals:
         if self.received is not None:  # only the thread that watches knows when signals came, not when Python heard
             time.sleep(_TOLD_WITHIN)
         self.received = number
+        if number == _HANGUP:
+            _mute()
         if self._insisted or self._may_end():
             self.end(number)
+
+
+def _mute():
+    """Standard output and error lead nowhere from now on, if they were a terminal that is gone, or a pipe."""
+    with open(os.devnull, "wb") as nowhere:
+        for descriptor in (1, 2):
+            try:
+                os.write(descriptor, b"")  # fails if the terminal is gone
+                gone = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+            except OSError:
+                gone = True
+            if gone:
+                os.dup2(nowhere.fileno(), descriptor)
 
 
 def _end(number: int) -> NoReturn:

@@ -1,8 +1,12 @@
 """SIGTERM and Ctrl-C while a model trains, without a model."""
 
+import fcntl
 import hashlib
 import os
 import signal
+import subprocess
+import sys
+import termios
 import threading
 import time
 
@@ -11,7 +15,7 @@ import tensorflow as tf
 
 from kerasgan.signals import Signals
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def signals(may_end=False):
@@ -49,6 +53,7 @@ def test_a_thread_has_no_handlers():
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
     monkeypatch.setattr("kerasgan.signals._ONE", 0.01)
+    monkeypatch.setattr("kerasgan.signals._mute", lambda: None)
     noted, announced = signals()
 
     def run():
@@ -63,10 +68,65 @@ def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             run()
         assert ended.value.code == 143
-    else:
+        assert announced == [number.name]
+    elif number == signal.SIGINT:
         with pytest.raises(KeyboardInterrupt):
             run()
-    assert announced == [number.name]
+        assert announced == [number.name]
+    else:  # a shell sends it again; nobody does who is in haste
+        run()
+        assert not announced
+
+
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals()[0].handled():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+_IN_A_TERMINAL = """
+import time
+import numpy as np
+import kerasgan as kg
+
+generator = kg.networks.mlp_generator((2,), latent_dim=2, units=(4,))
+gan = kg.GAN(generator, kg.networks.mlp_discriminator((2,), units=(4,)))
+gan.compile()
+saved = kg.callbacks.Checkpoint("run", every=10**6)
+gan.fit(np.zeros((8, 2), "float32"), batch_size=8, epochs=10**6, callbacks=[saved])
+"""
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_run_whose_terminal_is_closed_is_saved(piped, tmp_path):
+    terminal, of_process = os.openpty()
+    reader, writer = os.pipe() if piped else (None, of_process)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _IN_A_TERMINAL],
+        cwd=tmp_path,
+        stdin=of_process,
+        stdout=writer,
+        stderr=writer,
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(of_process, termios.TIOCSCTTY, 0)),
+    )
+    os.close(of_process)
+    if piped:
+        os.close(writer)
+    printed = b""
+    while b"Epoch 3/" not in printed:
+        try:
+            more = os.read(reader if piped else terminal, 1_000)
+        except OSError:  # as a terminal says that it has ended
+            more = b""
+        assert more, printed.decode()
+        printed += more
+    for descriptor in (terminal, reader) if piped else (terminal,):  # `| tee` ends with the terminal, too
+        os.close(descriptor)
+    assert process.wait(60) == 128 + signal.SIGHUP
+    assert len([path for path in (tmp_path / "run").iterdir() if path.name.startswith("step-")]) == 2
 
 
 def test_a_signal_that_is_delivered_twice_is_one():

@@ -31,7 +31,8 @@ class Checkpoint(ModelCallback):
     of floating-point sums.
 
     - Before the first step a checkpoint is written and read: what would fail at three in the morning fails now.
-    - SIGTERM and Ctrl-C save once and end the process with exit status 143 and 130.
+    - SIGTERM, Ctrl-C and a terminal that is closed (SIGHUP) save once and end the process with exit status 143, 130 and
+      129.
     - The arrays are copied at the step; a thread writes them while the training continues. The copy takes as much
       memory as a checkpoint. The next save waits for the one before, and so does the end of the run, however it ends.
     - An incomplete or changed checkpoint is passed over with a warning; the newest intact one is used.

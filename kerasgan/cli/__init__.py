@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: Its name and arguments. Defaults to those of the process.
 
     Returns: The exit code: 0, 1 where `inspect` finds files that cannot be read, 2 for a mistake, 75 where another
-        worker has ended, 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM while training.
+        worker has ended, 129 for a closed terminal while training, 130 for Ctrl-C, 141 for a closed pipe, 143 for
+        SIGTERM while training.
     """
     try:
         with _plain_warnings():

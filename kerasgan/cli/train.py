@@ -19,7 +19,7 @@ from kerasgan.errors import DataError
 
 # Below this, a discriminator may learn the images by heart in a long run.
 _FEW = 10_000
-_INTERRUPTED, _TERMINATED = 130, 143
+_INTERRUPTED = 130
 
 
 def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -114,7 +114,7 @@ def train(
         where = f"step {step:,} of {configuration.steps:,}"
         print(f"\nstopped at {where}; resume with: kerasgan resume {workdir}", flush=True)
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
-    if status == _TERMINATED:  # and soon killed
+    if status not in (0, _INTERRUPTED):  # and soon killed
         return report
     if status:
         print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
