@@ -264,6 +264,50 @@ def test_where_no_checkpoint_is_intact_nothing_is_trained(tmp_path):
     assert int(gan.step) == 0
 
 
+def moved(run):
+    run.rename(run.with_name("elsewhere"))
+
+
+def replaced(run):
+    """By the run that somebody begins under the name that has become free."""
+    moved(run)
+    train(run)
+
+
+@pytest.mark.parametrize("change", [moved, replaced, shutil.rmtree])
+def test_a_directory_that_is_moved_ends_the_training_and_nothing_is_written_in_its_place(tmp_path, change):
+    there = []
+
+    def move():
+        while not (tmp_path / "run/checkpoints/step-00000003-epoch-0000").exists():
+            time.sleep(0.01)
+        change(tmp_path / "run")
+        there.extend(sorted(tmp_path.rglob("*")))
+
+    samples = kg.callbacks.SampleGrid(tmp_path / "run" / "samples", num_images=4)
+    with pytest.raises(CheckpointWriteError, match=r"moved, removed or replaced.* that of step 3.* where it is now"):
+        train(tmp_path / "run", [At("on_train_batch_begin", 4, move), samples])
+    assert sorted(tmp_path.rglob("*")) == there
+    if change is not shutil.rmtree:
+        gan, history = train(tmp_path / "elsewhere")
+        whole, expected = train(tmp_path / "whole")
+        assert_same(gan, whole)
+        assert history.history == expected.history
+
+
+def test_a_directory_that_is_moved_is_warned_of_where_that_is_wanted(tmp_path):
+    gan, where = model(), tmp_path / "run"
+    saved = kg.callbacks.Checkpoint(where, every=3, on_error="warn")
+    with pytest.warns(UserWarning, match="moved, removed or replaced"):
+        gan.fit(
+            kg.datasets.load("digits", 128),
+            epochs=1,
+            verbose=0,
+            callbacks=[At("on_train_batch_begin", 1, lambda: moved(where)), saved],
+        )
+    assert not where.exists()
+
+
 def test_two_trainings_cannot_share_a_directory(tmp_path):
     def second():
         with pytest.raises(RunDirError, match=f"in use by process {os.getpid()}"):

@@ -136,6 +136,8 @@ class Checkpoint(ModelCallback):
         _check_built(own_optimizers(self._training.model))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.on_error == "raise":
+            self._writer.check_place()  # at once: other callbacks would make it anew
         # At the end of an epoch after its validation, in `on_epoch_end`.
         if self._agreed_signal() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()

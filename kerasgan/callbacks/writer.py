@@ -1,6 +1,9 @@
 """Checkpoints that are written beside the training: by a thread, one at a time."""
 
 import concurrent.futures
+import contextlib
+import errno
+import os
 import pathlib
 import sys
 import types
@@ -36,6 +39,7 @@ class Writer:
         self._executor = concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if threaded else None
         self._writing: concurrent.futures.Future[None] | None = None
         self._position = 0, 0  # of the run at the checkpoint that is being written
+        self._place: tuple[int, int] | None = None  # what the directory is to the system, whatever its name
 
     def write(self, position: tuple[int, int], arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
         """Begins to write a checkpoint, and then removes old ones; the one before has to be settled.
@@ -57,9 +61,23 @@ class Writer:
 
     def _write(self, position, arrays, values):
         step, epoch = position
-        path = checkpoint.write(self._directory, step, epoch, arrays, values)
+        self.check_place()
+        try:
+            path = checkpoint.write(self._directory, step, epoch, arrays, values)
+        except CheckpointWriteError:
+            self.check_place()  # it may have been moved just now
+            raise
         checkpoint.prune(path, self._keep)
         self.saved = position
+
+    def check_place(self) -> None:
+        """Raises a CheckpointWriteError if the directory was moved or removed: what is there now is no run's."""
+        if self._place in (None, _place(self._directory)):
+            return
+        step = self.saved[0] if self.saved else 0
+        reason = f"It was moved, removed or replaced; its newest checkpoint is that of step {step:,}"
+        advice = f"{reason}. Resume from where it is now, and leave it there while a run trains"
+        raise CheckpointWriteError(errno.ENOENT, advice, str(self._directory))
 
     def is_writing(self, position: tuple[int, int]) -> bool:
         """Whether a thread is writing the checkpoint of this position."""
@@ -94,6 +112,7 @@ class Writer:
         writing.result()
 
     def __enter__(self) -> "Writer":
+        self._place = _place(self._directory)
         return self
 
     def __exit__(
@@ -125,3 +144,11 @@ class Writer:
             self._executor.shutdown()
         if interrupt is not None:
             raise interrupt
+
+
+def _place(directory):
+    """Device and number of a directory; None where there is none, or where it cannot be told."""
+    with contextlib.suppress(OSError):
+        found = os.stat(directory)
+        return found.st_dev, found.st_ino
+    return None
