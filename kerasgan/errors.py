@@ -3,8 +3,11 @@
 import inspect
 import numbers
 import operator
+import textwrap
 import warnings
 from typing import Any
+
+_LONGEST = 400  # characters of what was received
 
 
 class DataError(ValueError):
@@ -67,7 +70,8 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
         expected: What would do, and one way to get there.
         received: What came.
     """
-    return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {received}")
+    shown = textwrap.shorten(str(received), _LONGEST)  # that of an array has many lines
+    return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {shown}")
 
 
 def warn(message: str) -> None:

@@ -1,5 +1,7 @@
 """What `evaluate` reports besides the means of a step: the metrics of a subclass, and those of image quality."""
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ import numpy as np
 from kerasgan import _keras, batching, distribution
 from kerasgan.data import Batches
 from kerasgan.datasets.pipeline import scale
-from kerasgan.errors import invalid, warn
+from kerasgan.errors import DataError, invalid, warn
 from kerasgan.images import to_uint8
 from kerasgan.metrics.quality import QualityMetric
 
@@ -29,6 +31,27 @@ _METRICS = (
 )
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
+
+
+def rehearse(model: "GenerativeModel", batches: Batches, steps: int | None) -> None:
+    """Computes the quality metrics of a few images: what would fail after the first epoch fails now.
+
+    Raises:
+        DataError: There are too few images for one of them.
+    """
+    if not model.quality:
+        return
+    most_wanting = max(model.quality, key=lambda metric: metric.fewest)
+    fewest, dataset = most_wanting.fewest, batches.dataset if steps is None else batches.dataset.take(steps)
+    few = dataset.unbatch().take(fewest).batch(fewest)
+    count = sum(len(batching.split(element)[0]) for element in few)
+    if count < fewest:
+        expected = f"{fewest} images or more, which metric {most_wanting.name!r} needs: give more, or leave it out"
+        raise invalid("validation_data", expected, f"{count} images", DataError)
+    with contextlib.ExitStack() as stack:
+        for metric in model.quality:
+            stack.enter_context(metric.set_aside())
+        measured(model, dataclasses.replace(batches, dataset=few, digest=None), None)
 
 
 def measured(model: "GenerativeModel", batches: Batches, steps: int | None) -> dict[str, float]:

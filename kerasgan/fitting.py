@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from kerasgan import _keras, arguments, batching, iterators
+from kerasgan import _keras, arguments, batching, evaluation, iterators
 from kerasgan.data import Batches
 from kerasgan.errors import (
     DataError,
@@ -65,6 +65,7 @@ def training_of(
     validate = None
     if validation_data is not None:
         held_out = _held_out(model, validation_data, validation_batch_size, batch_size, validation_steps)
+        evaluation.rehearse(model, *held_out)
 
         def validate(epoch, callbacks):
             if not _keras.validates_after(model, epoch, validation_freq):

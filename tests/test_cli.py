@@ -394,6 +394,56 @@ def test_a_run_without_its_checkpoints_is_not_trained_from_the_beginning(tmp_pat
     assert main(arguments) == 0
 
 
+def trained_on_a_folder(tmp_path, monkeypatch):
+    """A run of 6 steps, with paths relative to the directory it was started in."""
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        path = tmp_path / f"there/photos/{index:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), "uint8")).save(path)
+    monkeypatch.chdir(tmp_path / "there")
+    assert main(["train", "--dataset=photos", "--workdir=run", "--steps=6", "--batch_size=4", "--units=8"]) == 0
+    return tmp_path / "there"
+
+
+def test_a_run_resumes_from_another_directory_and_where_its_data_were_moved(tmp_path, monkeypatch, capsys):
+    there = trained_on_a_folder(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert main(["resume", "there/run", "--steps=8"]) == 0
+    assert main(["evaluate", "there/run", "--num_images=6"]) == 0
+    (there / "photos").rename(tmp_path / "elsewhere")
+    capsys.readouterr()
+    for command in (["evaluate", "there/run", "--num_images=6"], ["resume", "there/run", "--steps=10"]):
+        error = refused(capsys, *command)
+        assert "--dataset. Expected a path that exists" in error
+        assert "moved, pass --dataset with where they are" in error
+        assert main([*command, "--dataset=elsewhere"]) == 0
+    monkeypatch.chdir(there)
+    assert main(["resume", "run", "--steps=12"]) == 0  # it knows where they are now
+
+
+@pytest.mark.parametrize("change", ["fewer", "others", "none"])
+def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_path, monkeypatch, capsys, change):
+    there = trained_on_a_folder(tmp_path, monkeypatch)
+    first, second = sorted(there.glob("photos/*"))[:2]
+    if change == "others":
+        shutil.copy(first, second)
+    for path in sorted(there.glob("photos/*"))[: {"fewer": 10, "others": 0, "none": 12}[change]]:
+        path.unlink()
+    before = (there / "run/config.json").read_bytes()
+    capsys.readouterr()
+    error = refused(capsys, "resume", "run", "--steps=8")
+    if change == "none":
+        assert "photos" in error
+        assert "pass --dataset" in error
+    else:
+        assert "photos does not hold the examples that the run was begun with" in error
+        assert {"fewer": ": 2, and 12 then", "others": ": as many"}[change] in error
+        assert "--from=run" in error
+        assert main(["train", "--dataset=photos", "--from=run", "--steps=2", "--batch_size=2"]) == 0
+    assert (there / "run/config.json").read_bytes() == before
+
+
 def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
     assert "holds no run: config.json is missing" in refused(capsys, "resume", str(tmp_path))
 

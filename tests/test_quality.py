@@ -9,7 +9,7 @@ from trainings import model
 import kerasgan as kg
 from kerasgan import metrics
 from kerasgan.datasets import read
-from kerasgan.errors import NonFiniteError
+from kerasgan.errors import DataError, NonFiniteError
 
 DIGITS = read("digits")
 
@@ -366,6 +366,46 @@ def test_floats_on_another_scale_are_pointed_out(divisor, fix):
 def test_an_extractor_that_loses_images_is_refused():
     with pytest.raises(ValueError, match=r"one row of features per image.*\(3, 2\) for 64 images"):
         compiled(metrics.FrechetDistance(lambda images: np.ones((3, 2)))).evaluate(DIGITS.images[:64], verbose=0)
+
+
+def fails(images):
+    raise ZeroDivisionError("of the extractor")
+
+
+@pytest.mark.parametrize(
+    ("metric", "count", "kind", "message"),
+    [
+        (
+            metrics.PRDC(),
+            5,
+            DataError,
+            r"`validation_data`. Expected 6 images or more, which metric 'prdc' .*: 5 images",
+        ),
+        (metrics.KernelDistance(), 1, DataError, "2 images or more, which metric 'kernel_distance'"),
+        (metrics.FrechetDistance(lambda images: np.ones((3, 2))), 64, ValueError, "one row of features per image"),
+        (metrics.FrechetDistance(fails), 64, ZeroDivisionError, "of the extractor"),
+        (metrics.InceptionScore(lambda images: np.full((len(images), 0), 1.0)), 64, ValueError, "inception_score"),
+    ],
+    ids=["few", "one", "rows", "extractor", "logits"],
+)
+def test_a_metric_that_cannot_be_computed_is_known_before_the_first_step(metric, count, kind, message):
+    gan = compiled(metric)
+    with pytest.raises(kind, match=message):
+        gan.fit(DIGITS.images[:64], validation_data=DIGITS.images[:count], verbose=0)
+    assert gan.step.numpy() == 0
+
+
+def test_what_is_tried_before_the_first_step_is_in_no_value():
+    values = [
+        compiled(metrics.FrechetDistance())
+        .fit(DIGITS.images[:64], validation_data=DIGITS.images[64:192], epochs=epochs, verbose=0)
+        .history["val_frechet_distance"][0]
+        for epochs in (1, 2)
+    ]
+    gan = compiled(metrics.FrechetDistance())
+    gan.fit(DIGITS.images[:64], verbose=0)
+    expected = gan.evaluate(DIGITS.images[64:192], verbose=0, return_dict=True)["frechet_distance"]
+    assert values == [pytest.approx(expected, rel=1e-6)] * 2
 
 
 def test_an_error_names_the_metric():

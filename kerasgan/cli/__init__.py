@@ -139,6 +139,8 @@ def _explain(name, error, values):
 def _with_flags(message, values):
     """A message about arguments of `kerasgan.datasets.read`, with the flags of the command that set them."""
     names = "|".join(name for name in DATASET_OPTIONS if name in values) or "(?!)"
+    message = message.replace("argument `name_or_path`", "--dataset" if "dataset" in values else "DATASET")
+    message = re.sub(rf"argument `({names})`", r"--\1", message)
     advised = rf"((?:e\.g\.|with) )({names})="  # nothing in a path
     message = re.sub(rf"{advised}\(([^()]*)\)", lambda m: f"{m[1]}--{m[2]}={m[3].replace(' ', '')}", message)
     message = re.sub(rf"{advised}(\w+)", r"\1--\2=\3", message)

@@ -31,6 +31,9 @@ def _of_run(*settings: str) -> dict[str, Setting]:
     return {name: SETTINGS[name] for name in settings}
 
 
+_MOVED = {
+    "dataset": Setting(text(), "Where the data of the run are now, if they were moved. By default where they were."),
+}
 _DATA = _of_run("image_size", "fit", "data_dir", "value_range", "keep_depth")
 
 
@@ -98,6 +101,7 @@ COMMANDS = {
         "complete, says so and does nothing.",
         ("kerasgan resume runs/digits-wgan_gp-1", "kerasgan resume runs/digits-wgan_gp-1 --steps=6000"),
         {
+            "Data": _MOVED,
             "Training": {
                 "steps": Setting(
                     integer(), "Updates of the generator in all. By default as many as the run was started with."
@@ -114,6 +118,7 @@ COMMANDS = {
         "The documentation, page Measure quality, says what they mean.",
         ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-r3gan-1 --num_images=10000"),
         {
+            "Data": _MOVED,
             "Evaluation": {
                 "num_images": Setting(
                     integer(),

@@ -19,12 +19,14 @@ from kerasgan.cli.settings import (
     NORMALIZED,
     OF_DCGAN,
     OPTIONAL,
+    PATHS,
     PENALIZED,
     SETTINGS,
     WITH_ENCODERS,
     Configuration,
 )
 from kerasgan.datasets.pipeline import fingerprint
+from kerasgan.errors import DataError
 
 # A run is divided into about 20 to 40 parts ("epochs" for `fit`), of 50 steps or more where there are enough. A picture
 # and a checkpoint follow each.
@@ -168,7 +170,32 @@ def write(path: pathlib.Path, configuration: Configuration, source: datasets.Sou
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-    write_json(path, {**configuration.to_json(), "data": data, "versions": versions})
+    settings = configuration.to_json()
+    places = {name: _absolute(settings[name]) for name in PATHS}  # it may be resumed from another directory
+    write_json(path, {**settings, **places, "data": data, "versions": versions})
+
+
+def _absolute(name):
+    """The name as an absolute path, if there is something in that place."""
+    path = pathlib.Path(name or "").expanduser()
+    return name if name in (None, *datasets.NAMES) or not path.exists() else str(path.absolute())
+
+
+def check_data(path: pathlib.Path, source: datasets.Source) -> None:
+    """Compares the data of a run that resumes with those that `write` has described.
+
+    Raises:
+        DataError: They are others.
+    """
+    before = read_json(path).get("data", {}).get("fingerprint")
+    if before not in (None, fingerprint(source.images, source.labels, ())):
+        count = read_json(path)["data"].get("num_examples")
+        others = "as many" if count == source.num_examples else f"{source.num_examples:,}, and {count:,} then"
+        raise DataError(
+            f"{source.name} does not hold the examples that the run was begun with: {others}. Restore them, or pass "
+            "--dataset with another place where they are. To train on these, start a new run with `kerasgan train`; "
+            f"--from={path.parent} gives it the weights of a GAN that was stopped by Ctrl-C or has ended."
+        )
 
 
 def read(path: pathlib.Path) -> Configuration:

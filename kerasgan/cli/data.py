@@ -54,9 +54,16 @@ def _part(source, rows):
 
 
 def read_again(configuration: Configuration, num_test: int = _HELD_OUT) -> Data:
-    """Reads the dataset of a run as the run read it."""
+    """Reads the dataset of a run as the run read it.
+
+    Raises:
+        DataError: It cannot be read any more.
+    """
     options = {name: getattr(configuration, name) for name in DATASET_OPTIONS}
-    return read(configuration.dataset, num_test=num_test, **options)
+    try:
+        return read(configuration.dataset, num_test=num_test, **options)
+    except DataError as error:
+        raise DataError(f"{error}. If the data of this run were moved, pass --dataset with where they are.") from error
 
 
 def batches(source: datasets.Source, configuration: Configuration, training: bool = True) -> tf.data.Dataset:

@@ -1,5 +1,6 @@
 """`kerasgan evaluate`: how good what the model of a run directory generates is, beside what real examples have."""
 
+import dataclasses
 import math
 import sys
 import typing
@@ -39,6 +40,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     with announced(f"loading the model in {workdir}"):
         path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
+    configuration = dataclasses.replace(configuration, dataset=flags["dataset"] or configuration.dataset)
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))

@@ -42,11 +42,14 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         more = "" if configuration.learning_rate_decay else f" For more pass --steps with a number above {done}."
         print(f"{path} is complete: {done:,} steps.{more}")
         return {"workdir": str(path), "steps": done}
+    if flags["dataset"] is not None:
+        configuration = dataclasses.replace(configuration, dataset=flags["dataset"])
     data = data_.read_again(configuration)
+    configurations.check_data(path / "config.json", data.train)
     model, dataset = prepare(configuration, data, strategy)
     if configuration.from_ is not None and not checkpoint.checkpoints(path / "checkpoints"):
         pretrained.read(configuration.from_).start(model)
-    if flags["steps"] is not None and distribution.is_chief(strategy):
+    if (flags["steps"], flags["dataset"]) != (None, None) and distribution.is_chief(strategy):
         configurations.write(path / "config.json", configuration, data.train)
     return train(model, dataset, configuration, data, path, begun)
 

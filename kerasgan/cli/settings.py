@@ -305,5 +305,7 @@ def _public(field):
 
 SETTINGS: dict[str, Setting] = {_public(f.name): f.metadata["setting"] for f in dataclasses.fields(Configuration)}
 OPTIONAL = {_public(f.name) for f in dataclasses.fields(Configuration) if type(None) in typing.get_args(f.type)}
+# Those that may be the path of something.
+PATHS = ("dataset", "from", "data_dir")
 # Those that say how a dataset is read.
 DATASET_OPTIONS = ("image_size", "fit", "channels", "data_dir", "on_bad_file", "value_range", "keep_depth")

@@ -4,7 +4,8 @@ They have the interface of a Keras metric but compare images, not predictions: `
 computed in NumPy, in float64, outside of the graph, when the model is evaluated.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -41,6 +42,7 @@ class QualityMetric(keras.metrics.Metric):
     published: str | None = None  # its name in papers, for features with `of_papers` only
     values: tuple[str, ...] = ()  # names of the results if there are several
     compares = True  # whether it uses real images, too
+    fewest = 1  # images that it needs
 
     def __init__(self, extractor: _Extractor = pixels, most: int | None = 10_000, name: str | None = None):
         super().__init__(name=name or self.default_name)
@@ -92,6 +94,15 @@ class QualityMetric(keras.metrics.Metric):
         """Declares the real images of this key complete, so that `begin` can keep them."""
         self._real_key = key
 
+    @contextlib.contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Sets aside the real images that are kept, for a computation with others."""
+        kept = self._real, self._real_key
+        try:
+            yield
+        finally:
+            self._fake, (self._real, self._real_key) = [], kept
+
     def reset_state(self) -> None:
         self.begin()
 
@@ -138,6 +149,7 @@ class FrechetDistance(QualityMetric):
     """`kerasgan.metrics.frechet_distance` of features; called FID with FID's features."""
 
     default_name, symbol, published = "frechet_distance", "FD", "FID"
+    fewest = 2
     function = staticmethod(frechet_distance)
 
 
@@ -145,6 +157,7 @@ class KernelDistance(QualityMetric):
     """`kerasgan.metrics.kernel_distance` of features; called KID with FID's features."""
 
     default_name, symbol, published = "kernel_distance", "KD", "KID"
+    fewest = 2
     function = staticmethod(kernel_distance)
 
 
@@ -161,6 +174,7 @@ class PRDC(QualityMetric):
     def __init__(self, extractor: _Extractor = pixels, most: int | None = 2_000, name: str | None = None, k: int = 5):
         super().__init__(extractor, most, name)
         self.k = checked_integer("k", k)
+        self.fewest = self.k + 1
         if self.most is not None and self.most <= self.k:
             raise invalid("most", f"more than k={self.k} images, or None", f"most={most}")
 
