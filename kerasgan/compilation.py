@@ -49,6 +49,7 @@ class Compilation:
         self.trainable = _trainable(model)
         self.optimizers: dict[str, Any] = {}  # their configurations, by name
         self.learning_rates: dict[str, float] = {}
+        self._compiled_with: dict[str, Any] = {}
         self._given: dict | None = None  # what the `compile` of a subclass was given
         self._more: dict[str, Any] = {}  # of that, what no argument of ours is
         self._made_from: dict | None = None
@@ -57,16 +58,29 @@ class Compilation:
         """Returns this, with the optimizers as they are when `compile` returns."""
         self.optimizers = _serialized_optimizers(model)
         self.learning_rates = _learning_rates(model)
+        self._compiled_with = self._optimizers_of(model)
         return self
+
+    @staticmethod
+    def _optimizers_of(model):
+        return {**model.optimizers, "optimizer": model.optimizer}
 
     def learning_rates_set(self, model: "GenerativeModel") -> dict[str, float]:
         """Learning rates that have been set since, by the names of their optimizers."""
         now = _learning_rates(model)
         return {name: rate for name, rate in now.items() if rate != self.learning_rates[name]}
 
-    def check_unfrozen(self, model: "GenerativeModel") -> None:
-        """Refuses layers that no optimizer moves, because they were unfrozen after `compile`."""
+    def check_unchanged(self, model: "GenerativeModel") -> None:
+        """Refuses what training would not follow: optimizers that were set, and layers that were frozen or set free."""
+        for name, optimizer in self._optimizers_of(model).items():
+            if optimizer is not self._compiled_with[name]:
+                own = "`d_optimizer` and `g_optimizer`" if name not in model.optimizers else f"`{name}`"
+                expected = f"the one that `compile` was given: call `compile` again, with another {own}"
+                raise invalid(name, expected, f"{name}={optimizer!r}, set since", ModelContractError)
         for role, network in model.networks.items():
+            if not network.trainable_variables and any(id(one) in self.trainable for one in network.weights):
+                expected = f"a network with something to train: set `{role}.trainable = True`"
+                raise invalid(role, expected, "one that was frozen after `compile`", ModelContractError)
             new = [one.path for one in network.trainable_variables if id(one) not in self.trainable]
             if new:
                 expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"

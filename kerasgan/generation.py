@@ -171,13 +171,24 @@ class SamplingModel(Configured, keras.Model):
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
         _ = self.sampler  # an average starts here: in Keras's graph it cannot
-        latents = x[0] if isinstance(x, list | tuple) else x
-        shape = getattr(latents, "shape", None)  # Keras takes datasets and generators, too
-        if shape is not None and tuple(shape[1:]) != (self.latent_dim,):
-            what = "images of " if tuple(shape[1:]) == self.image_shape else ""
-            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
-            raise invalid("x", expected, f"{what}shape {tuple(shape)}", ModelContractError)
+        parts = list(x) if isinstance(x, list | tuple) else [x]
+        if hasattr(parts[0], "shape"):  # Keras takes datasets, generators and dicts, too
+            x = self._checked_inputs(*parts)
         return super().predict(x, **kwargs)
+
+    def _checked_inputs(self, latents, *labels):
+        """What `predict` is given, as Keras takes it."""
+        shape = tuple(latents.shape)
+        if shape[1:] != (self.latent_dim,):
+            what = "images of " if shape[1:] == self.image_shape else ""
+            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
+            raise invalid("x", expected, f"{what}shape {shape}", ModelContractError)
+        if len(labels) != self.conditional:
+            expected = (
+                "`[latents, labels]`" if self.conditional else "latents alone, because the generator takes no labels"
+            )
+            raise invalid("x", expected, f"{1 + len(labels)} arrays", ModelContractError)
+        return [latents, *(inference.checked_labels(one, len(latents), True, self.num_classes) for one in labels)]
 
     def export(
         self,

@@ -108,7 +108,7 @@ class GenerativeModel(SamplingModel):
             DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit each other.
         """
         _keras.assert_compiled(self, "fit")
-        self.compilation.check_unfrozen(self)
+        self.compilation.check_unchanged(self)
         self._output_range = None  # layers may have been changed
         arguments.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self.training = fitting.training_of(

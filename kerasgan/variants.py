@@ -11,6 +11,11 @@ from kerasgan.gan import GAN
 
 # In prose about WGAN the discriminator, which does not classify, is the critic.
 _CRITIC = property(lambda self: self.discriminator, doc="The discriminator, by its name in the paper.")
+_WEIGHT = property(
+    lambda self: self.penalties[0].weight,
+    lambda self, weight: setattr(self.penalties[0], "weight", weight),
+    doc="`lambda` in the paper.",
+)
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -52,6 +57,10 @@ class WGAN(GAN):
         """`c` in the paper."""
         return self.constraint.clip
 
+    @clip.setter
+    def clip(self, clip: float) -> None:
+        self.constraint.clip = clip
+
     def critic_updates(self, step: int) -> int:
         """Updates of the critic in this step: `n_critic`; with `warmup` 100 in the first 25 steps and every 500th."""
         return 100 if self.warmup and (step < 25 or step % 500 == 0) else self.n_critic
@@ -72,6 +81,7 @@ class WGANGP(GAN):
     paper = papers.WGAN_GP
     penalty = penalties.GradientPenalty
     critic = _CRITIC
+    weight = _WEIGHT
 
     def __init__(
         self,
@@ -87,11 +97,6 @@ class WGANGP(GAN):
     ):
         objective = losses.Wasserstein(), [self.penalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
-
-    @property
-    def weight(self) -> float:
-        """`lambda` in the paper."""
-        return self.penalties[0].weight
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -120,6 +125,7 @@ class DRAGAN(GAN):
     """
 
     paper = papers.DRAGAN
+    weight = _WEIGHT
 
     def __init__(
         self,
@@ -135,11 +141,6 @@ class DRAGAN(GAN):
     ):
         objective = losses.NonSaturating(), [penalties.DRAGANPenalty(weight)], None
         super().__init__(generator, discriminator, *objective, n_critic, pack, ema_momentum, seed, augment, **kwargs)
-
-    @property
-    def weight(self) -> float:
-        """`lambda` in the paper."""
-        return self.penalties[0].weight
 
 
 @keras.saving.register_keras_serializable("kerasgan")
@@ -203,3 +204,7 @@ class R3GAN(GAN):
     def gamma(self) -> float:
         """The weight of both penalties."""
         return 2.0 * self.penalties[0].weight
+
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        self.penalties[0].weight = self.penalties[1].weight = penalties.R1(gamma).weight

@@ -46,6 +46,51 @@ def test_a_third_network_is_watched_like_ours():
     assert gan.train_function is not traced
 
 
+@pytest.mark.parametrize("name", ["optimizer", "d_optimizer", "g_optimizer"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_optimizer_that_is_set_after_compile_is_refused(name, trained):
+    gan = kg.WGANGP(*networks(), n_critic=1)
+    gan.compile()
+    if trained:
+        fit(gan)
+    setattr(gan, name, keras.optimizers.SGD(0.0))
+    with pytest.raises(
+        ModelContractError, match=f"`{name}`. Expected the one that `compile` was given: call `compile`"
+    ):
+        fit(gan)
+    gan.compile(d_optimizer=keras.optimizers.SGD(1e-30), g_optimizer=keras.optimizers.SGD(1e-30))
+    before = [variable.numpy() for network in gan.networks.values() for variable in network.weights]
+    fit(gan)
+    for variable, value in zip((v for n in gan.networks.values() for v in n.weights), before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_a_network_that_is_frozen_whole_after_compile_is_refused(name):
+    gan = kg.WGANGP(*networks(), n_critic=1)
+    gan.compile()
+    getattr(gan, name).trainable = False
+    with pytest.raises(ModelContractError, match=f"`{name}`. .*set `{name}.trainable = True`"):
+        fit(gan)
+    getattr(gan, name).trainable = True
+    fit(gan)
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "value"),
+    [(kg.WGANGP, "weight", 3.0), (kg.DRAGAN, "weight", 3.0), (kg.R3GAN, "gamma", 0.5), (kg.WGAN, "clip", 0.5)],
+    ids=["wgan_gp", "dragan", "r3gan", "wgan"],
+)
+def test_the_weight_that_a_paper_names_may_be_set(variant, name, value):
+    gan, other = variant(*networks()), variant(*networks(), **{name: value})
+    setattr(gan, name, value)
+    assert getattr(gan, name) == value
+    assert repr((gan.penalties, gan.constraint)) == repr((other.penalties, other.constraint))
+    assert getattr(variant.from_config(gan.get_config()), name) == value
+    with pytest.raises(ValueError, match=r"Received: .*-1\.0"):
+        setattr(gan, name, -1.0)
+
+
 def test_run_eagerly_may_be_set_after_compile():
     eagerly = []
 

@@ -1,6 +1,7 @@
 """Algorithm 1, its randomness, what it logs and what it refuses."""
 
 import inspect
+import re
 
 import keras
 import numpy as np
@@ -428,6 +429,34 @@ def test_validation_data_is_reported_beside_the_training_values():
     split = kg.GAN(*networks())
     split.compile()
     assert "val_d_loss" in split.fit(images(), batch_size=8, validation_split=0.25, verbose=0).history
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "parts", "message"),
+    [
+        (3, (), "`x`. Expected `[latents, labels]`. Received: 1 arrays"),
+        (3, (["rose"] * 4,), "`labels`. Expected integers in [0, 3), one per image. Received: <U4"),
+        (3, ([0, 1, 2],), "`labels`. Expected 4 labels, one per image. Received: 3 labels"),
+        (3, ([0, 1, 2, 7],), "`labels`. Expected integers in [0, 3), one per image. Received: labels from 0 to 7"),
+        (3, ([0, 1, 2, 0.5],), "`labels`. Expected integers in [0, 3), one per image. Received: float64"),
+        (None, ([0, 1, 2, 0],), "latents alone, because the generator takes no labels. Received: 2 arrays"),
+    ],
+    ids=["none", "names", "few", "range", "floats", "unconditional"],
+)
+def test_predict_says_what_labels_it_takes(num_classes, parts, message):
+    model = kg.GAN(*networks(num_classes=num_classes))
+    given = [latents(4), *parts] if parts else latents(4)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.predict(given, verbose=0)
+
+
+def test_predict_takes_labels_as_generate_does():
+    model = kg.GAN(*networks(num_classes=3))
+    expected = model.predict([latents(4), np.array([1, 1, 1, 1])], verbose=0)
+    for labels in (1, [1, 1, 1, 1], np.ones((4, 1), int)):
+        np.testing.assert_array_equal(model.predict([latents(4), labels], verbose=0), expected)
+    by_name = {"latents": latents(4), "labels": np.array([1, 1, 1, 1])}
+    np.testing.assert_array_equal(model.predict(by_name, verbose=0), expected)
 
 
 def test_predict_maps_latents_to_images():
