@@ -10,25 +10,31 @@ from kerasgan.errors import ModelContractError, invalid
 
 
 def of(network: keras.Model) -> keras.Model:
-    """A copy of a network with its own weights, not trainable, from which an average starts.
+    """A copy of a network, not trainable, from which an average starts; raises a ModelContractError as `copied`."""
+    average = copied(network, network)
+    average.name = f"ema_{network.name}"
+    average.trainable = False
+    average.started_from = _checksum(average)
+    return average
+
+
+def copied(network: keras.Model, averaged: keras.Model) -> keras.Model:
+    """A copy of a network with the weights of its average.
 
     Raises:
         ModelContractError: Keras cannot copy it.
     """
 
-    def copied(layer):  # Keras refuses to copy a Lambda, which has no variables
+    def same(layer):  # Keras refuses to copy a Lambda, which has no variables
         return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
 
     try:
-        copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+        copy = keras.models.clone_model(network, clone_function=same, recursive=True)
     except Exception as error:
         expected = "None, or a generator that Keras can copy: give your own layers a `get_config` and `**kwargs`"
         raise invalid("ema_momentum", expected, str(error), ModelContractError) from error
-    copy.name = f"ema_{network.name}"
-    copy.set_weights(network.get_weights())
+    copy.set_weights(averaged.get_weights())
     inference.finalize(copy)
-    copy.trainable = False
-    copy.started_from = _checksum(copy)
     return copy
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from kerasgan.errors import invalid
+from kerasgan.errors import invalid, warn
 
 # Prefix of directories that are not complete, and the age in seconds at which they count as left over.
 TEMPORARY = ".tmp-"
@@ -50,6 +50,15 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
         what = ", a directory" if existing.is_dir() else f"{where}, which is {is_what}"
         raise invalid(argument, expected, f"{argument}={str(value)!r}{what}")
     return path
+
+
+@contextlib.contextmanager
+def needless(path: pathlib.Path) -> Iterator[None]:
+    """Has a training go on where a file cannot be written that only shows how it goes: a warning says so."""
+    try:
+        yield
+    except OSError as error:
+        warn(f"{path} cannot be written: {error.strerror or error}. The run continues without it.")
 
 
 def nearest_existing(path: pathlib.Path) -> pathlib.Path:

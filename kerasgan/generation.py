@@ -111,6 +111,8 @@ class SamplingModel(Configured, keras.Model):
         num_images = checked_integer("num_images", num_images, 0)
         if seeds is None:
             seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed
+            if np.ndim(seed):
+                raise invalid("seed", "one integer for all images; pass one for each as `seeds`", f"seed={seed!r}")
             (seed,) = inference.checked_seeds("seed", [seed])
             keys = np.stack([np.full(num_images, seed), np.arange(num_images)], axis=1)
             latents = tf.random.stateless_normal((num_images, self.latent_dim), [seed, 0], alg="philox")

@@ -316,7 +316,7 @@ class GenerativeModel(SamplingModel):
         self, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
-        if str(filepath).endswith((".h5", ".hdf5")):
+        if zipped is not False and not str(filepath).endswith(".keras"):
             expected = "a name that ends in .keras, the format of Keras 3"
             raise invalid("filepath", expected, f"filepath={str(filepath)!r}")
         frozen = self.compilation.frozen_since(self) if self.compiled else []

@@ -80,6 +80,17 @@ def with_nan():
 
 # Row of the table: what is done, the class of the error, and what its message says.
 FIT = {
+    "no images": (lambda: fit(images(0)), DataError, "`x`. Expected at least one image. Received: 0 images"),
+    "no images held out": (
+        lambda: fit(images(64), validation_data=images(0)),
+        DataError,
+        "In `validation_data`.*at least one image. Received: 0 images",
+    ),
+    "images as targets": (
+        lambda: fit(images(64), images(64)),
+        DataError,
+        "`y`. Expected one integer label per image.*leave them out, if they are images: a GAN has no other targets",
+    ),
     "uint8 batches": (
         lambda: fit(batches(np.zeros((8, *SHAPE), "uint8"))),
         DataTypeError,
@@ -314,6 +325,21 @@ BUILD = {
         ValueError,
         "`n_critic`. Expected a positive integer.*n_critic=0",
     ),
+    "a seed an image": (
+        lambda: kg.WGANGP(generator(), critic()).generate(2, seed=np.arange(2)),
+        ValueError,
+        r"`seed`. Expected one integer for all images; pass one for each as `seeds`",
+    ),
+    "a file without a suffix": (
+        lambda: kg.WGANGP(generator(), critic()).save("model"),
+        ValueError,
+        "`filepath`. Expected a name that ends in .keras",
+    ),
+    "an array as a shape": (
+        lambda: kg.networks.mlp_generator(np.zeros((64, 8, 8, 1))),
+        ValueError,
+        r"`image_shape`. [^\n]{1,600}$",
+    ),
     "latents of another size": (
         lambda: kg.WGANGP(generator(), critic()).predict(np.zeros((2, 7), "float32")),
         ModelContractError,
@@ -418,7 +444,7 @@ BAD_FILES = {
 def test_bad_files_are_named_or_skipped_and_counted(kind, tmp_path):
     write_images(tmp_path / "photos")
     BAD_FILES[kind](tmp_path / "photos/bad.png")
-    with pytest.raises(DataError, match=r"on_bad_file=skip.*1 of 4 files.*bad.png: "):
+    with pytest.raises(DataError, match=r"on_bad_file='skip'.*1 of 4 files.*bad.png: "):
         kg.datasets.read(str(tmp_path / "photos"))
     source = kg.datasets.read(str(tmp_path / "photos"), on_bad_file="skip")
     assert source.num_examples == 3

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -1132,6 +1133,20 @@ def test_only_the_last_part_of_a_place_is_told(name, told, tmp_path, monkeypatch
     (tmp_path / "here/mine/photos").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     assert export.without_place(name) == told
+
+
+def test_a_class_whose_name_has_a_comma_is_chosen_as_the_error_writes_it():
+    names = ("rose, red", "daisy", '5" lily')
+    parse = kinds.classes().parse
+    assert classes.numbers(parse('"rose, red", daisy,5" lily'), names) == [0, 1, 2]
+    with pytest.raises(ValueError, match='Expected some of "rose, red", daisy, 5" lily'):
+        classes.numbers(parse("rose"), names)
+
+
+def test_a_command_that_is_printed_works_in_a_shell():
+    for path in ("runs/digits-gan-1", "my runs/cls ü", "it's", "$HOME/~x"):
+        assert shlex.split(run_directory.command("resume", pathlib.Path(path))) == ["kerasgan", "resume", path]
+    assert run_directory.command("resume", pathlib.Path("runs/digits-gan-1")) == "kerasgan resume runs/digits-gan-1"
 
 
 @pytest.mark.parametrize(("given", "number"), [(1, 0), (10, 1), ("2", 2)])

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import pathlib
+import resource
 import shutil
 import signal
 import threading
@@ -16,6 +18,7 @@ from selection import each
 from trainings import TerminatedAt, assert_same, model, train
 
 import kerasgan as kg
+from kerasgan.callbacks import metrics_log
 from kerasgan.errors import (
     CheckpointCorruptError,
     CheckpointMismatchError,
@@ -234,6 +237,44 @@ def test_a_disk_that_fills_up_ends_the_training_and_the_checkpoint_before_is_goo
     assert_same(fit(tmp_path), fit(tmp_path / "calm"))
 
 
+def test_pictures_and_rows_that_cannot_be_written_cost_no_training(tmp_path):
+    """As far as the system goes: no file may grow beyond 800 bytes for two of four epochs."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(most):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
+    limits = [
+        At("on_train_batch_begin", 5, lambda: limit(800)),
+        At("on_train_batch_begin", 15, lambda: limit(before[0])),
+    ]
+    gan = model()
+    samples = kg.callbacks.SampleGrid(tmp_path / "samples")
+    data = kg.datasets.load("digits", 128)
+    try:
+        with pytest.warns(UserWarning, match=r"cannot be written: File too large. The run continues") as caught:
+            history = gan.fit(data, epochs=4, steps_per_epoch=5, verbose=0, callbacks=[*limits, samples, log])
+    finally:
+        limit(before[0])
+    assert len(history.epoch) == 4
+    assert {pathlib.Path(str(one.message).split()[0]).name for one in caught} >= {"epoch_0002.png", "metrics.csv"}
+    kept = {path.name for path in (tmp_path / "samples").iterdir()}
+    assert kept == {"epoch_0000.png", "epoch_0001.png", "epoch_0004.png", "contact_sheet.png", "training.gif"}
+    assert [int(row["step"]) for row in metrics_log.read_rows(tmp_path / "metrics.csv")] == list(range(1, 21))
+
+
+def test_a_first_picture_that_cannot_be_written_ends_the_training_before_it_begins(tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(kg.images, "save_picture", fail)
+    gan = model()
+    with pytest.raises(PermissionError):
+        fit(tmp_path, [kg.callbacks.SampleGrid(tmp_path / "samples")], gan)
+    assert int(gan.step) == 0
+
+
 @pytest.mark.slow
 def test_a_disk_that_fills_up_is_warned_of_and_tried_again_where_that_is_wanted(tmp_path, disk):
     steps = [At("on_train_batch_end", 8, disk.fill), At("on_train_batch_end", 11, disk.clear)]
@@ -366,6 +407,18 @@ def test_the_generator_of_the_best_epoch_is_kept_over_a_stop(tmp_path, mode, bes
     best = {"min": 2, "max": 1}[mode]
     for ours, theirs in zip(kept.get_weights(), generators[best], strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_best_average_can_be_trained_further_and_a_frozen_layer_stays_frozen(tmp_path):
+    gan = model(ema_momentum=0.9)
+    gan.generator.layers[1].trainable = False
+    gan.compile()
+    fit(tmp_path, gan=gan, epochs=1, monitor="wasserstein")
+    best = keras.models.load_model(tmp_path / "checkpoints/best.keras")
+    assert [one.path for one in best.trainable_variables] == [one.path for one in gan.generator.trainable_variables]
+    assert not gan.ema_generator.trainable_variables
+    for array, expected in zip(best.get_weights(), gan.ema_generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_a_metric_that_is_not_logged_is_refused_with_those_that_are(tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasgan import checkpoint, distribution, files, saving
+from kerasgan import averages, checkpoint, distribution, files, saving
 from kerasgan.callbacks import snapshot
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.callbacks.writer import Writer
@@ -296,7 +296,9 @@ class _Best:
         if value is None or not np.isfinite(value):
             return
         if self.value is None or self._sign * value < self._sign * self.value:
-            generator = self._model.networks.get("ema_generator", self._model.generator)
+            generator, average = self._model.generator, self._model.networks.get("ema_generator")
+            if average is not None:  # which is not trainable; somebody may want to train what is loaded
+                generator = averages.copied(generator, average)
             with saving.replacing(path) as temporary:
                 generator.save(temporary)
             self.value = float(value)

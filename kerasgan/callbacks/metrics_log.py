@@ -94,8 +94,9 @@ class MetricsLog(ModelCallback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._counted:
             self._write({})
-        if self._file:
-            self._file.close()
+        with files.needless(self.path):
+            if self._file:
+                self._file.close()
 
     def _write(self, validation):
         means = {name: value / self._counted for name, value in self._sums.items()}
@@ -106,8 +107,9 @@ class MetricsLog(ModelCallback):
             self._columns += new
             self._rewrite(self._rows_until(math.inf))
         row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
-        self._writer.writerow(row)
-        self._file.flush()
+        with files.needless(self.path):  # the next row writes this one, too
+            self._writer.writerow(row)
+            self._file.flush()
         self._last = self._step
         self._sums, self._counted = {}, 0
 

@@ -143,7 +143,7 @@ def _with_flags(message, values):
     message = re.sub(rf"argument `({names})`", r"--\1", message)
     advised = rf"((?:e\.g\.|with) )({names})="  # nothing in a path
     message = re.sub(rf"{advised}\(([^()]*)\)", lambda m: f"{m[1]}--{m[2]}={m[3].replace(' ', '')}", message)
-    message = re.sub(rf"{advised}(\w+)", r"\1--\2=\3", message)
+    message = re.sub(rf"{advised}'?(\w+)'?", r"\1--\2=\3", message)
     return re.sub(rf"as `({names})`", r"as --\1", message)
 
 

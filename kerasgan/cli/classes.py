@@ -51,8 +51,9 @@ def _number(name, names):
             f"--labels={name}: this model has no classes with names. Give numbers, from 0 on, or leave it out."
         )
     if name not in names:
+        shown = ", ".join(f'"{one}"' if "," in one else one for one in names[:_LISTED])  # as `--labels` takes them
         more = f", and {len(names) - _LISTED} others" if len(names) > _LISTED else ""
         close = difflib.get_close_matches(name, names, n=1)
         meant = f" Did you mean {close[0]}?" if close else ""
-        raise ValueError(f"--labels={name}: no such class. Expected some of {', '.join(names[:_LISTED])}{more}.{meant}")
+        raise ValueError(f"--labels={name}: no such class. Expected some of {shown}{more}.{meant}")
     return names.index(name)

@@ -46,8 +46,8 @@ def _images(num_images: int) -> dict[str, Setting]:
         ),
         "labels": Setting(
             classes(),
-            "Classes, in turn, for a conditional model: numbers from 0, or names, such as daisy,tulips. By default all "
-            "of them.",
+            "Classes, in turn, for a conditional model: numbers from 0, or names, such as daisy,tulips; a name with a "
+            "comma in double quotes. By default all of them.",
         ),
     }
 

@@ -10,7 +10,7 @@ from PIL import Image
 from kerasgan import files, plots
 from kerasgan.cli import comparison
 from kerasgan.cli.comparison import beside, close, last, shown
-from kerasgan.cli.run_directory import directory
+from kerasgan.cli.run_directory import command, directory
 
 # The settings that are named where both have the same; the others are counted.
 _NAMED = (
@@ -116,7 +116,7 @@ def _print_notes(report, runs):
     for side, other, run in zip("ab", "ba", runs, strict=True):
         if how[other] and not how[side] and run.metrics is not None:
             options = f"--num_images={how[other].get('num_fake')} --seed={how[other].get('seed')}"
-            print(f"{side.upper()} has no evaluation. For one: kerasgan evaluate {run.path} {options}")
+            print(f"{side.upper()} has no evaluation. For one: {command('evaluate', run.path)} {options}")
     classifiers = [run.evaluation.get("classifier") for run in runs]
     if all(classifiers) and classifiers[0]["name"] != classifiers[1]["name"]:
         names = " and ".join(classifier["name"] for classifier in classifiers)

@@ -7,7 +7,7 @@ import typing
 
 from kerasgan import files, serving
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.run_directory import name_of, read_json, trained
+from kerasgan.cli.run_directory import command, name_of, read_json, trained
 from kerasgan.serving import readme
 
 
@@ -40,7 +40,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         print(f"{name:<10} {version / serving.FORMATS[name][0]}")
     if (version / "samples.png").is_file():
         print(f"picture    {version / 'samples.png'}")
-    print(f"more       kerasgan generate {to}; the documentation, page Serve, says how to serve it")
+    print(f"more       {command('generate', to)}; the documentation, page Serve, says how to serve it")
     return {"version": str(version), "weights_sha256": serving.card_of(version)["weights_sha256"]}
 
 

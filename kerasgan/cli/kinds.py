@@ -1,5 +1,6 @@
 """The kinds of values that settings have: how a flag is read, what `config.json` can hold, and how it is said."""
 
+import csv
 import dataclasses
 import json
 import math
@@ -89,7 +90,10 @@ def classes() -> Kind:
         known = lambda one: _is_integer(one, 0) or (isinstance(one, str) and bool(one))
         return isinstance(value, tuple) and bool(value) and all(map(known, value))
 
-    parse = lambda text: tuple(int(part) if part.isdecimal() else part for part in map(str.strip, text.split(",")))
+    def parse(text):
+        parts = next(csv.reader([text], skipinitialspace=True)) if text else [""]  # names in quotes
+        return tuple(int(part) if part.isdecimal() else part for part in map(str.strip, parts))
+
     return Kind("CLASS,...", "a list of classes, by number or by name, e.g. 0,3 or daisy,tulips", holds, parse)
 
 

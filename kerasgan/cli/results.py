@@ -109,5 +109,5 @@ def _print_result(workdir, quality, seconds):
     print(f"history    {workdir / 'contact_sheet.png'}, {workdir / 'training.gif'}")
     print(f"curves     {workdir / 'curves.png'}, {workdir / 'metrics.csv'}")
     print(f"model      {workdir / 'model.keras'}")
-    print(f"more       kerasgan generate {workdir}")
-    print(f"serve      kerasgan export {workdir}", flush=True)
+    print(f"more       {run_directory.command('generate', workdir)}")
+    print(f"serve      {run_directory.command('export', workdir)}", flush=True)

@@ -9,7 +9,7 @@ from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained
-from kerasgan.cli.run_directory import intact, read_json
+from kerasgan.cli.run_directory import command, intact, read_json
 from kerasgan.cli.train import prepare, train
 
 
@@ -19,7 +19,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     path = pathlib.Path(workdir).expanduser()
     if not (path / "config.json").is_file():
         raise ValueError(
-            f"{path} holds no run: config.json is missing. Start one with `kerasgan train --workdir={path}`."
+            f"{path} holds no run: config.json is missing. Start one with `{command('train', f'--workdir={path}')}`."
         )
     configuration = configurations.read(path / "config.json")
     if not checkpoint.checkpoints(path / "checkpoints") and _has_trained(path):
@@ -30,10 +30,11 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] not in (None, configuration.steps):
         if configuration.learning_rate_decay:
+            settings = {"dataset": configuration.dataset, "model": configuration.model, "steps": flags["steps"]}
+            again = command("train", *(f"--{name}={value}" for name, value in settings.items()))
             raise ValueError(
                 f"--steps={flags['steps']}: the learning rate of this run falls to zero at step "
-                f"{configuration.steps:,}, its last. Start a new run with `kerasgan train "
-                f"--dataset={configuration.dataset} --model={configuration.model} --steps={flags['steps']}`; with "
+                f"{configuration.steps:,}, its last. Start a new run with `{again}`; with "
                 "--nolearning_rate_decay it can be extended later."
             )
         configuration = dataclasses.replace(configuration, steps=flags["steps"])

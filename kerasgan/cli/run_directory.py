@@ -5,6 +5,7 @@ import glob
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import typing
 import zipfile
@@ -25,6 +26,11 @@ def default_workdir(dataset: str, model: str) -> pathlib.Path:
     stem = f"{name_of(dataset)}-{model}-"
     endings = [path.name.removeprefix(stem) for path in pathlib.Path("runs").glob(f"{glob.escape(stem)}*")]
     return pathlib.Path("runs", f"{stem}{1 + max((int(n) for n in endings if n.isdecimal()), default=0)}")
+
+
+def command(*words: object) -> str:
+    """A command line of kerasgan, as a shell takes it."""
+    return shlex.join(["kerasgan", *map(str, words)])
 
 
 def name_of(dataset: str) -> str:
@@ -88,7 +94,7 @@ def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
         raise RunDirError(f"{message}: it holds no run of kerasgan, and --overwrite replaces nothing else.")
     if not overwrite:
         raise RunDirError(
-            f"{message}, resume it with `kerasgan resume {path}`, or pass --overwrite to replace the run that is there."
+            f"{message}, resume it with `{command('resume', path)}`, or pass --overwrite to replace the run there."
         )
 
 
@@ -153,7 +159,7 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     if not intact(file):
         raise CheckpointCorruptError(
             f"{file} is damaged: its {file.stat().st_size:,} bytes are not what was written. Write it again from the "
-            f"last checkpoint with `kerasgan resume {workdir}`."
+            f"last checkpoint with `{command('resume', workdir)}`."
         )
     return path, keras.models.load_model(file)
 

@@ -112,7 +112,7 @@ def train(
     step = int(model.step.numpy())
     if status:
         where = f"step {step:,} of {configuration.steps:,}"
-        print(f"\nstopped at {where}; resume with: kerasgan resume {workdir}", flush=True)
+        print(f"\nstopped at {where}; resume with: {run_directory.command('resume', workdir)}", flush=True)
     report = {"workdir": str(workdir), "steps": step, "exit_code": status}
     if status not in (0, _INTERRUPTED):  # and soon killed
         return report

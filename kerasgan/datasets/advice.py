@@ -194,6 +194,8 @@ def _one_column(labels, form):
     if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all():
         integers = "y" if labels.dtype.kind != "b" or form.parts is None else "tf.cast(y, tf.int32)"
         return f"for one-hot labels use {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"
+    if labels.ndim > 2:
+        return "leave them out, if they are images: a GAN has no other targets"
     column = ", ".join([":", *"0" * (labels.ndim - 1)])
     return f"take one of these numbers, e.g. {form.of_labels(f'y[{column}]')}"
 

@@ -169,7 +169,7 @@ def _common_range(root: Path, extents: dict[Path, Extent], total: int) -> tuple[
 
 def _check_bad(root: Path, bad: dict[Path, str], total: int, on_bad_file: str) -> None:
     if bad and (on_bad_file == "raise" or len(bad) == total):
-        fix = "remove the others, or skip them with on_bad_file=skip" if len(bad) < total else "check what they are"
+        fix = "remove the others, or skip them with on_bad_file='skip'" if len(bad) < total else "check what they are"
         more = f"; and {len(bad) - BAD_FILES_LISTED} more" if len(bad) > BAD_FILES_LISTED else ""
         reasons = f"{_reasons(root, bad, BAD_FILES_LISTED)}{more}"
         received = f"{len(bad)} of {total} files in {str(root)!r} that cannot be read: {reasons}"

@@ -153,7 +153,7 @@ def checked_batch_size(batch_size: int, num_examples: int) -> int:
     """Refuses an epoch without one full batch: `fit` would do nothing and say nothing."""
     batch_size = checked_integer("batch_size", batch_size)
     if num_examples < batch_size:
-        most = f"a `batch_size` of at most {num_examples}, one full batch" if num_examples else "at least one example"
+        most = f"a `batch_size` of at most {num_examples}, one full batch"
         raise invalid("batch_size", most, f"{num_examples} examples, batch_size={batch_size}", DataError)
     return batch_size
 
@@ -177,6 +177,10 @@ def checked_images(
         DataError, DataTypeError: They cannot be trained on.
     """
     images = as_array(images, form.images)
+    if not len(images):
+        raise invalid(form.images, "at least one image", "0 images", DataError)
+    if images.dtype.name == "bfloat16":  # which is none of NumPy's own
+        images = images.astype(np.float32)
     if images.dtype.kind not in "biufc":
         _refuse_type(images, form, bounds)
     if images.ndim < 2:
@@ -207,8 +211,6 @@ def _refuse_type(images, form, bounds):
         fix = scaled(form, low, high, images.dtype, bounds, images.ndim, of)
         expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with {fix}"
         raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
-    if images.dtype.name == "bfloat16":
-        expected += f" that NumPy has: convert them with {form.of_images('x.astype(float)')}"
     if images.dtype.kind in "OSU":
         expected += f": {of_texts(form, images)}"
     raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)
