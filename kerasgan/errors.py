@@ -7,7 +7,7 @@ import textwrap
 import warnings
 from typing import Any
 
-_LONGEST = 400  # characters of what was received
+_LONGEST = 400  # characters that are shown of several lines
 
 
 class DataError(ValueError):
@@ -70,7 +70,9 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
         expected: What would do, and one way to get there.
         received: What came.
     """
-    shown = textwrap.shorten(str(received), _LONGEST)  # that of an array has many lines
+    shown = str(received)
+    if "\n" in shown:  # as an array has
+        shown = textwrap.shorten(shown, _LONGEST)
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {shown}")
 
 

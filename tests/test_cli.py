@@ -243,7 +243,7 @@ def test_only_a_run_is_replaced_and_only_on_demand(tmp_path):
         with pytest.raises(RunDirError, match="it holds no run of kerasgan"):
             run_directory.check_new(tmp_path, overwrite)
     (tmp_path / "config.json").write_text('{"dataset": "digits", "model": "gan", "steps": 1}')
-    with pytest.raises(RunDirError, match="pass --overwrite to replace the run that is there"):
+    with pytest.raises(RunDirError, match="pass --overwrite to replace the run there"):
         run_directory.check_new(tmp_path, overwrite=False)
     run_directory.check_new(tmp_path, overwrite=True)
     run_directory.clear(tmp_path)

@@ -192,7 +192,7 @@ def test_two_replicas_share_each_batch():
 def test_a_data_set_too_small_for_one_batch_is_refused_with_both_numbers():
     with pytest.raises(DataError, match=r"at most 8,.*8 examples, batch_size=16"):
         datasets.from_arrays(numbered(8), batch_size=16)
-    with pytest.raises(DataError, match=r"at least one example.*0 examples, batch_size=16"):
+    with pytest.raises(DataError, match=r"at least one image. Received: 0 images"):
         datasets.from_arrays(numbered(0), batch_size=16)
     with pytest.raises(DataError, match=r"at most 1797,.*1797 examples, batch_size=2000"):
         datasets.load("digits", 2000)
@@ -889,7 +889,7 @@ def test_files_that_cannot_be_read_are_listed_with_their_reasons(tmp_path):
         datasets.load(tmp_path, 1)
     message = str(raised.value)
     for reason in (
-        "remove the others, or skip them with on_bad_file=skip.",
+        "remove the others, or skip them with on_bad_file='skip'.",
         "5 of 6 files",
         "truncated.jpg: image file is truncated",
         "empty.png: empty file",

@@ -18,6 +18,14 @@ from kerasgan.signals import Signals
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+@pytest.fixture(autouse=True)
+def hangups():
+    """Those of a terminal, even if these tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def signals(may_end=False):
     announced = []
     return Signals(tf.distribute.get_strategy(), lambda: may_end, announced.append, lambda *_: None), announced
@@ -79,12 +87,9 @@ def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
 
 
 def test_nohup_is_respected():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with signals()[0].handled():
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with signals()[0].handled():
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 _IN_A_TERMINAL = """
