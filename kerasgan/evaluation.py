@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasgan import _keras, batching, distribution
 from kerasgan.data import Batches
@@ -29,8 +31,26 @@ _METRICS = (
     "[kerasgan.metrics.FrechetDistance()]. For one of your own subclass kerasgan.metrics.QualityMetric: set "
     "`default_name`, `symbol`, and `function`, of the features (n, d) of real and of generated images"
 )
+_LONG = 30.0  # seconds
+_MAY_BE_ENDLESS = (
+    f"An evaluation has not come to the end of its data in {_LONG:g} s. If they have none, stop, and pass "
+    "`validation_steps` to `fit`, or `steps` to `evaluate`."
+)
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
+
+
+@contextlib.contextmanager
+def reminded(batches: Batches, steps: int | None) -> Iterator[None]:
+    """Warns after a while of data that may have no end, which an evaluation would read for ever."""
+    timer = threading.Timer(_LONG, warn, [_MAY_BE_ENDLESS])
+    timer.daemon = True
+    if steps is None and batches.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def rehearse(model: "GenerativeModel", batches: Batches, steps: int | None) -> None:

@@ -165,7 +165,8 @@ class GenerativeModel(SamplingModel):
     def evaluate_batches(self, batches: Batches, steps: int | None, **kwargs: Any) -> dict[str, float]:
         """Keras's `evaluate` on what `Batches.for_evaluation` returned, and the quality metrics."""
         self.evaluated_batches.assign(0)
-        values = super().evaluate(batches.dataset, steps=steps, return_dict=True, **kwargs)
+        with evaluation.reminded(batches, steps):
+            values = super().evaluate(batches.dataset, steps=steps, return_dict=True, **kwargs)
         return {**values, **(evaluation.measured(self, batches, steps) if self.quality else {})}
 
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:

@@ -1,5 +1,8 @@
 """Metrics of `compile(metrics=[...])`, and feature extractors."""
 
+import time
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -406,6 +409,25 @@ def test_what_is_tried_before_the_first_step_is_in_no_value():
     gan.fit(DIGITS.images[:64], verbose=0)
     expected = gan.evaluate(DIGITS.images[64:192], verbose=0, return_dict=True)["frechet_distance"]
     assert values == [pytest.approx(expected, rel=1e-6)] * 2
+
+
+def test_data_that_may_have_no_end_are_spoken_of(monkeypatch):
+    monkeypatch.setattr("kerasgan.evaluation._LONG", 0.05)
+    gan = compiled()
+    gan.fit(DIGITS.images[:64], verbose=0)
+
+    def held_out():
+        for _ in range(2):
+            time.sleep(0.2)
+            yield DIGITS.images[:4] / np.float32(127.5) - 1
+
+    data = tf.data.Dataset.from_generator(held_out, output_signature=tf.TensorSpec((4, 8, 8, 1), tf.float32))
+    with pytest.warns(UserWarning, match="not come to the end of its data in .*`validation_steps`"):
+        gan.evaluate(data, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gan.evaluate(DIGITS.images[:64], verbose=0)
+        gan.evaluate(data, steps=2, verbose=0)
 
 
 def test_an_error_names_the_metric():
