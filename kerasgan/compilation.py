@@ -58,12 +58,8 @@ class Compilation:
         """Returns this, with the optimizers as they are when `compile` returns."""
         self.optimizers = _serialized_optimizers(model)
         self.learning_rates = _learning_rates(model)
-        self._compiled_with = self._optimizers_of(model)
+        self._compiled_with = _set_by_compile(model)
         return self
-
-    @staticmethod
-    def _optimizers_of(model):
-        return {**model.optimizers, "optimizer": model.optimizer}
 
     def learning_rates_set(self, model: "GenerativeModel") -> dict[str, float]:
         """Learning rates that have been set since, by the names of their optimizers."""
@@ -72,7 +68,7 @@ class Compilation:
 
     def check_unchanged(self, model: "GenerativeModel") -> None:
         """Refuses what training would not follow: optimizers that were set, and layers that were frozen or set free."""
-        for name, optimizer in self._optimizers_of(model).items():
+        for name, optimizer in _set_by_compile(model).items():
             if optimizer is not self._compiled_with[name]:
                 own = "`d_optimizer` and `g_optimizer`" if name not in model.optimizers else f"`{name}`"
                 expected = f"the one that `compile` was given: call `compile` again, with another {own}"
@@ -197,6 +193,11 @@ def _uses_xla(model, jit_compile):
 def _trainable(model):
     """Identities of the variables of the networks that may move."""
     return frozenset(id(one) for network in model.networks.values() for one in network.trainable_variables)
+
+
+def _set_by_compile(model):
+    """Optimizers by the names of the attributes that `compile` sets."""
+    return {**model.optimizers, "optimizer": model.optimizer}
 
 
 def _learning_rates(model):
