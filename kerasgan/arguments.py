@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets.advice import READING
+from kerasgan.datasets.source import Source
 from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
     elif hasattr(x, "__next__"):  # it is used up after one pass
         made = "make"
     elif not hasattr(x, "__iter__"):
-        raise invalid("x", "a tf.data.Dataset of batches, or an array", kind, DataTypeError)
+        expected = "a tf.data.Dataset of batches, or an array"
+        if isinstance(x, Source):
+            expected += ": pass `x.images, x.labels`" if model.conditional else ": pass `x.images`"
+        raise invalid("x", expected, kind, DataTypeError)
     signature = f"tf.TensorSpec({(None, *model.image_shape)}, tf.float32)"
     if model.conditional:
         signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"

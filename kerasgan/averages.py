@@ -44,13 +44,16 @@ def start(model: keras.Model) -> None:
     Graphs and replicas only read it: call this before.
     """
     averaged = model.networks.get("ema_generator")
-    outside = model.num_replicas == 1 or tf.distribute.in_cross_replica_context()
-    if averaged is None or not outside or not tf.executing_eagerly() or int(model.step.numpy()):
+    in_replica = tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
+    if averaged is None or in_replica or not tf.executing_eagerly() or int(model.step.numpy()):
         return
-    if averaged.started_from == _checksum(averaged) != _checksum(model.generator):
+    new, old = _checksum(model.generator), _checksum(averaged)
+    if averaged.started_from == old != new:
         averaged.set_weights(model.generator.get_weights())
         inference.finalize(averaged)
-        averaged.started_from = _checksum(averaged)
+        old = new
+    if old == new:
+        averaged.started_from = new
 
 
 def move(model: keras.Model) -> None:

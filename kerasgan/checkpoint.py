@@ -63,7 +63,7 @@ def write(
         CheckpointWriteError: It cannot be written; nothing of it is left.
     """
     directory = pathlib.Path(directory)
-    path = directory / f"step-{step:08d}-epoch-{epoch:04d}"
+    path = path_of(directory, step, epoch)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with files.temporary_directory(directory) as temporary:
@@ -117,6 +117,11 @@ def checkpoints(directory: str | os.PathLike) -> list[pathlib.Path]:
     directory = pathlib.Path(directory)
     found = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)] if directory.is_dir() else []
     return sorted(found, key=number, reverse=True)
+
+
+def path_of(directory: pathlib.Path, step: int, epoch: int) -> pathlib.Path:
+    """Returns the path of the checkpoint of this position."""
+    return directory / f"step-{step:08d}-epoch-{epoch:04d}"
 
 
 def number(path: pathlib.Path) -> tuple[int, int]:
@@ -304,6 +309,8 @@ def _write_error(error, path, needed=None):
     reason = f"{error.strerror or error}: a checkpoint{need} cannot be written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = f"{reason}, {shutil.disk_usage(parent).free:,} bytes are free. Make room, or name another directory"
+    elif error.errno == errno.EFBIG:
+        advice = f"{reason}. Raise the limit on the size of files (`ulimit -f unlimited`), or name another directory"
     else:
         advice = f"{reason}. Name a directory that can be written, or give this process the right to"
     return CheckpointWriteError(error.errno, advice, str(path))

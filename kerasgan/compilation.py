@@ -67,16 +67,17 @@ class Compilation:
         return {name: rate for name, rate in now.items() if rate != self.learning_rates[name]}
 
     def check_unchanged(self, model: "GenerativeModel") -> None:
-        """Refuses what training would not follow: optimizers that were set, and layers that were frozen or set free."""
+        """Refuses what training would not follow since `compile`: another optimizer, layers that were set free; and a
+        model that was frozen whole."""
         for name, optimizer in _set_by_compile(model).items():
             if optimizer is not self._compiled_with[name]:
                 own = "`d_optimizer` and `g_optimizer`" if name not in model.optimizers else f"`{name}`"
                 expected = f"the one that `compile` was given: call `compile` again, with another {own}"
                 raise invalid(name, expected, f"{name}={optimizer!r}, set since", ModelContractError)
+        if not _trainable(model):
+            expected = "True for a network that is to be trained: set `generator.trainable = True`, say"
+            raise invalid("trainable", expected, "False for all of them, set after `compile`", ModelContractError)
         for role, network in model.networks.items():
-            if not network.trainable_variables and any(id(one) in self.trainable for one in network.weights):
-                expected = f"a network with something to train: set `{role}.trainable = True`"
-                raise invalid(role, expected, "one that was frozen after `compile`", ModelContractError)
             new = [one.path for one in network.trainable_variables if id(one) not in self.trainable]
             if new:
                 expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"
@@ -152,6 +153,7 @@ def recorded(compile_method: Callable) -> Callable:
     @functools.wraps(compile_method)
     def compile_and_record(self, *args, **kwargs):
         compile_method(self, *args, **kwargs)
+        self.compilation.of(self)
         self.compilation.record(self, arguments_of(compile_method, self, *args, **kwargs))
 
     vars(compile_and_record)["records"] = True

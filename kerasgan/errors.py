@@ -3,11 +3,10 @@
 import inspect
 import numbers
 import operator
-import textwrap
 import warnings
 from typing import Any
 
-_LONGEST = 400  # characters that are shown of several lines
+_LONGEST = 1_000  # characters of what was received
 
 
 class DataError(ValueError):
@@ -71,8 +70,9 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
         received: What came.
     """
     shown = str(received)
-    if "\n" in shown:  # as an array has
-        shown = textwrap.shorten(shown, _LONGEST)
+    if "\n" in shown or len(shown) > _LONGEST:  # as an array has
+        shown = " ".join(shown.split())
+        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {shown}")
 
 

@@ -36,6 +36,7 @@ _MAY_BE_ENDLESS = (
     f"An evaluation has not come to the end of its data in {_LONG:g} s. If they have none, stop, and pass "
     "`validation_steps` to `fit`, or `steps` to `evaluate`."
 )
+_FEW = 64  # images that metrics are tried with
 # Images that are generated at a time for quality metrics.
 _GENERATED = 256
 
@@ -54,7 +55,9 @@ def reminded(batches: Batches, steps: int | None) -> Iterator[None]:
 
 
 def rehearse(model: "GenerativeModel", batches: Batches, steps: int | None) -> None:
-    """Computes the quality metrics of a few images: what would fail after the first epoch fails now.
+    """Takes the quality metrics through a few images: what would fail after the first epoch fails now.
+
+    Only values of our own metrics are computed: how many images those of a user need is not known.
 
     Raises:
         DataError: There are too few images for one of them.
@@ -62,20 +65,30 @@ def rehearse(model: "GenerativeModel", batches: Batches, steps: int | None) -> N
     if not model.quality:
         return
     most_wanting = max(model.quality, key=lambda metric: metric.fewest)
-    fewest, dataset = most_wanting.fewest, batches.dataset if steps is None else batches.dataset.take(steps)
-    few = dataset.unbatch().take(fewest).batch(fewest)
+    dataset, most = batches.dataset if steps is None else batches.dataset.take(steps), max(_FEW, most_wanting.fewest)
+    few = dataset.unbatch().take(most).batch(most)
     count = sum(len(batching.split(element)[0]) for element in few)
-    if count < fewest:
-        expected = f"{fewest} images or more, which metric {most_wanting.name!r} needs: give more, or leave it out"
-        raise invalid("validation_data", expected, f"{count} images", DataError)
+    if count < most_wanting.fewest:
+        expected = f"{most_wanting.fewest} images or more, which metric {most_wanting.name!r} needs: give more"
+        raise invalid("validation_data", f"{expected}, or leave it out", f"{count} images", DataError)
     with contextlib.ExitStack() as stack:
         for metric in model.quality:
             stack.enter_context(metric.set_aside())
-        measured(model, dataclasses.replace(batches, dataset=few, digest=None), None)
+        if _seen(model, dataclasses.replace(batches, dataset=few, digest=None), None):
+            for metric in model.quality:
+                if type(metric).__module__.startswith("kerasgan."):
+                    metric.results()
 
 
 def measured(model: "GenerativeModel", batches: Batches, steps: int | None) -> dict[str, float]:
     """The values of the quality metrics: as many generated images as there are real ones, always the same ones."""
+    if not _seen(model, batches, steps):
+        return {name: math.nan for metric in model.quality for name in metric.names}
+    return {name: value for metric in model.quality for name, value in metric.results().items()}
+
+
+def _seen(model, batches, steps):
+    """Shows the quality metrics real and generated images; returns whether these are finite."""
     # Real images that have been seen are not looked at again, where it is known that they are the same.
     bounds = model.output_range.bounds
     other = bounds if bounds != (-1.0, 1.0) and len(model.image_shape) == 3 else None
@@ -103,12 +116,12 @@ def measured(model: "GenerativeModel", batches: Batches, steps: int | None) -> d
             warn(_NOT_FINITE)
             for metric in model.quality:
                 metric.begin(digest)  # forgets what came before
-            return {name: math.nan for metric in model.quality for name in metric.names}
+            return False
         if bounds is not None and fake.ndim == 4:
             fake = scale(to_uint8(fake, bounds)).numpy()  # as a saved picture holds them
         for metric in model.quality:
             metric.update_state(fake=fake)
-    return {name: value for metric in model.quality for name, value in metric.results().items()}
+    return True
 
 
 def checked_quality(metrics: Any, trackers: Iterable[str]) -> list[QualityMetric]:

@@ -65,7 +65,8 @@ def training_of(
     validate = None
     if validation_data is not None:
         held_out = _held_out(model, validation_data, validation_batch_size, batch_size, validation_steps)
-        evaluation.rehearse(model, *held_out)
+        if any(_keras.validates_after(model, epoch, validation_freq) for epoch in range(initial_epoch, epochs)):
+            evaluation.rehearse(model, *held_out)
 
         def validate(epoch, callbacks):
             if not _keras.validates_after(model, epoch, validation_freq):

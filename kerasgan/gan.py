@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -96,7 +96,7 @@ class GAN(Objectives, GenerativeModel):
         contract.check_order(generator, discriminator)
         super().__init__(generator, seed, **kwargs)
         self.loss = losses.get(loss)
-        if isinstance(penalties, Penalty):
+        if isinstance(penalties, Penalty) or not isinstance(penalties, Iterable):
             raise invalid("penalties", "a sequence: put the penalty into a list", repr(penalties))
         self.penalties = tuple(penalties)
         construction.check_objective(self.loss, self.penalties, self.logged)

@@ -176,6 +176,8 @@ class SamplingModel(Configured, keras.Model):
         parts = list(x) if isinstance(x, list | tuple) else [x]
         if hasattr(parts[0], "shape"):  # Keras takes datasets, generators and dicts, too
             x = self._checked_inputs(*parts)
+            if not len(parts[0]):  # which Keras cannot
+                return np.zeros((0, *self.image_shape), "float32")
         return super().predict(x, **kwargs)
 
     def _checked_inputs(self, latents, *labels):
@@ -190,7 +192,12 @@ class SamplingModel(Configured, keras.Model):
                 "`[latents, labels]`" if self.conditional else "latents alone, because the generator takes no labels"
             )
             raise invalid("x", expected, f"{1 + len(labels)} arrays", ModelContractError)
-        return [latents, *(inference.checked_labels(one, len(latents), True, self.num_classes) for one in labels)]
+        if not labels:
+            return latents
+        numbers = np.asarray(labels[0])
+        if numbers.dtype.kind == "f" and (numbers == np.floor(numbers)).all():  # as Keras takes them
+            numbers = numbers.astype(np.int64)
+        return [latents, inference.checked_labels(numbers, len(latents), True, self.num_classes)]
 
     def export(
         self,

@@ -317,7 +317,8 @@ class GenerativeModel(SamplingModel):
         self, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
-        if zipped is not False and not str(filepath).endswith(".keras"):
+        name, remote = str(filepath), "://" in str(filepath)
+        if name.endswith((".h5", ".hdf5")) or not (remote or zipped is False or name.endswith(".keras")):
             expected = "a name that ends in .keras, the format of Keras 3"
             raise invalid("filepath", expected, f"filepath={str(filepath)!r}")
         frozen = self.compilation.frozen_since(self) if self.compiled else []

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ class Signals:
         self._may_end = may_end
         self._announce = announce
         self._explain = explain
+        self._asked = False  # whether there was a signal besides SIGHUP, which nobody sends in haste
+        self._muted = contextlib.ExitStack()  # what gives standard output and error back
         self._insisted = False  # whether there was a second signal, of which Python may not have told yet
         self._leaving = threading.Event()
         self._ending: int | None = None  # the signal that ends the process
@@ -61,10 +64,11 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handled = [one for one in _HANDLED if one != _HANGUP or signal.getsignal(one) != signal.SIG_IGN]  # by `nohup`
+        # `nohup` has it ignored, and a program may have a handler of its own.
+        handled = [one for one in _HANDLED if one != _HANGUP or signal.getsignal(one) == signal.SIG_DFL]
         before = {number: signal.signal(number, self._handle) for number in handled}
         try:
-            with self._watched():
+            with self._watched(), contextlib.ExitStack() as self._muted:
                 yield
         except Exception:
             if self._ending is not None:  # TensorFlow has wrapped what the handler raised in the middle of its own code
@@ -118,9 +122,11 @@ class Signals:
                     os.write(other, received)
             now = time.monotonic()
             if received[0] in _HANDLED and now - answered > _ONE:
-                first, answered = answered == -math.inf, now
-                self._insisted = not first and received[0] != _HANGUP  # which nobody sends in haste
-                answer = threading.Timer(_ENDS_WITHIN, self._answer, (signal.Signals(received[0]).name, first))
+                asks, answered = received[0] != _HANGUP, now
+                self._insisted = self._insisted or (asks and self._asked)
+                self._asked = self._asked or asks
+                name = signal.Signals(received[0]).name
+                answer = threading.Timer(_ENDS_WITHIN, self._answer, (name, not self._insisted))
                 answer.daemon = True
                 answer.start()
 
@@ -133,22 +139,33 @@ class Signals:
             time.sleep(_TOLD_WITHIN)
         self.received = number
         if number == _HANGUP:
-            _mute()
+            _mute(self._muted)
         if self._insisted or self._may_end():
             self.end(number)
 
 
-def _mute():
-    """Standard output and error lead nowhere from now on, if they were a terminal that is gone, or a pipe."""
-    with open(os.devnull, "wb") as nowhere:
-        for descriptor in (1, 2):
-            try:
-                os.write(descriptor, b"")  # fails if the terminal is gone
-                gone = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-            except OSError:
-                gone = True
-            if gone:
-                os.dup2(nowhere.fileno(), descriptor)
+def _mute(stack):
+    """Standard output and error lead nowhere from now on, if they were a terminal that is gone, or a pipe.
+
+    Who reads a pipe may end with the terminal; `stack` opens it again.
+    """
+    for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            os.write(descriptor, b"")  # fails if the terminal is gone
+            if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                continue
+            stack.callback(_restore, stream, descriptor, os.dup(descriptor))
+        except OSError:
+            pass
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), descriptor)
+
+
+def _restore(stream, descriptor, kept):
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()
+    os.dup2(kept, descriptor)
+    os.close(kept)
 
 
 def _end(number: int) -> NoReturn:

@@ -86,6 +86,12 @@ FIT = {
         DataError,
         "In `validation_data`.*at least one image. Received: 0 images",
     ),
+    "what was read": (
+        lambda: fit(kg.datasets.read("digits")),
+        DataTypeError,
+        "`x`. Expected a tf.data.Dataset of batches, or an array: pass `x.images`. Received: x of type Source",
+    ),
+    "no numbers": (lambda: fit(np.array(1.0)), DataError, r"Received: shape \(\)"),
     "images as targets": (
         lambda: fit(images(64), images(64)),
         DataError,
@@ -324,6 +330,11 @@ BUILD = {
         lambda: kg.WGANGP(generator(), critic(), n_critic=0),
         ValueError,
         "`n_critic`. Expected a positive integer.*n_critic=0",
+    ),
+    "a number as penalties": (
+        lambda: kg.GAN(generator(), critic(), penalties=5.0),
+        ValueError,
+        "`penalties`. Expected a sequence: put the penalty into a list. Received: 5.0",
     ),
     "a seed an image": (
         lambda: kg.WGANGP(generator(), critic()).generate(2, seed=np.arange(2)),

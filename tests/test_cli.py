@@ -419,8 +419,28 @@ def test_a_run_resumes_from_another_directory_and_where_its_data_were_moved(tmp_
         assert "--dataset. Expected a path that exists" in error
         assert "moved, pass --dataset with where they are" in error
         assert main([*command, "--dataset=elsewhere"]) == 0
-    monkeypatch.chdir(there)
-    assert main(["resume", "run", "--steps=12"]) == 0  # it knows where they are now
+    assert main(["resume", "there/run", "--steps=12"]) == 0  # it knows where they are now
+    (tmp_path / "elsewhere").rename(there / "photos")
+    (there / "others").mkdir()
+    for path in sorted(there.glob("photos/*"))[1:]:
+        shutil.copy(path, there / "others")
+    capsys.readouterr()
+    assert "(11 now, 12 then)" in refused(capsys, "evaluate", "there/run", "--dataset=there/others")
+
+
+def test_a_part_of_a_run_stands_for_it(run, tmp_path, capsys):
+    out = tmp_path / "images.png"
+    assert main(["generate", str(run / "model.keras"), "--num_images=4", f"--out={out}"]) == 0
+    assert out.exists()
+    capsys.readouterr()
+    assert main(["resume", str(run / "checkpoints")]) == 0
+    assert f"{run} is complete: 20 steps" in capsys.readouterr().out
+
+
+def test_a_run_that_is_moved_with_its_data_resumes(tmp_path, monkeypatch):
+    there = trained_on_a_folder(tmp_path, monkeypatch)
+    monkeypatch.chdir(there.rename(tmp_path / "elsewhere"))
+    assert main(["resume", "run", "--steps=8"]) == 0
 
 
 @pytest.mark.parametrize("change", ["fewer", "others", "none"])
@@ -438,8 +458,8 @@ def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_
         assert "photos" in error
         assert "pass --dataset" in error
     else:
-        assert "photos does not hold the examples that the run was begun with" in error
-        assert {"fewer": ": 2, and 12 then", "others": ": as many"}[change] in error
+        numbers = {"fewer": "2 now, 12 then", "others": "the same number"}[change]
+        assert f"The examples in photos are not those that the run was started with ({numbers})" in error
         assert "--from=run" in error
         assert main(["train", "--dataset=photos", "--from=run", "--steps=2", "--batch_size=2"]) == 0
     assert (there / "run/config.json").read_bytes() == before

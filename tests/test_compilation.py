@@ -65,15 +65,38 @@ def test_an_optimizer_that_is_set_after_compile_is_refused(name, trained):
         np.testing.assert_allclose(variable.numpy(), value, atol=1e-20)
 
 
-@pytest.mark.parametrize("name", ["generator", "discriminator"])
-def test_a_network_that_is_frozen_whole_after_compile_is_refused(name):
+def test_a_model_that_is_frozen_whole_after_compile_is_refused():
     gan = kg.WGANGP(*networks(), n_critic=1)
     gan.compile()
-    getattr(gan, name).trainable = False
-    with pytest.raises(ModelContractError, match=f"`{name}`. .*set `{name}.trainable = True`"):
+    gan.trainable = False
+    with pytest.raises(ModelContractError, match=r"`trainable`. .*`generator.trainable = True`"):
         fit(gan)
-    getattr(gan, name).trainable = True
+    gan.generator.trainable = True
+    before = gan.generator.get_weights(), gan.discriminator.get_weights()
     fit(gan)
+    moved = [
+        any((one != other).any() for one, other in zip(network.get_weights(), weights, strict=True))
+        for network, weights in zip((gan.generator, gan.discriminator), before, strict=True)
+    ]
+    assert moved == [True, False]
+
+
+class OwnOptimizer(kg.GAN):
+    """Sets an optimizer after ours."""
+
+    def compile(self):
+        super().compile()
+        self.d_optimizer = keras.optimizers.SGD(1e-30)
+        self.d_optimizer.build(self.discriminator.trainable_variables)
+
+
+def test_the_compile_of_a_subclass_may_set_an_optimizer():
+    gan = OwnOptimizer(*networks())
+    gan.compile()
+    before = gan.discriminator.get_weights()
+    fit(gan)
+    for array, value in zip(gan.discriminator.get_weights(), before, strict=True):
+        np.testing.assert_allclose(array, value, atol=1e-20)
 
 
 @pytest.mark.parametrize(

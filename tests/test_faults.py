@@ -1,6 +1,7 @@
 """What a training does when it is ended, when the disk fails, and when it is started with something else."""
 
 import errno
+import itertools
 import os
 import pathlib
 import resource
@@ -15,7 +16,7 @@ import pytest
 import tensorflow as tf
 from gans import unchanged
 from selection import each
-from trainings import TerminatedAt, assert_same, model, train
+from trainings import IMAGES, TerminatedAt, assert_same, model, train
 
 import kerasgan as kg
 from kerasgan.callbacks import metrics_log
@@ -210,11 +211,12 @@ def disk(monkeypatch):
     return Disk(monkeypatch)
 
 
-def fit(directory, callbacks=(), gan=None, epochs=3, data=None, steps_per_epoch=5, **checkpoint):
+def fit(directory, callbacks=(), gan=None, epochs=3, data=None, steps_per_epoch=5, validation_data=None, **checkpoint):
     gan = gan or model()
     data = kg.datasets.load("digits", 128) if data is None else data
     saver = kg.callbacks.Checkpoint(directory / "checkpoints", **{"every": 3, **checkpoint})
-    gan.fit(data, epochs=epochs, steps_per_epoch=steps_per_epoch, verbose=0, callbacks=[*callbacks, saver])
+    lengths = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    gan.fit(data, **lengths, validation_data=validation_data, verbose=0, callbacks=[*callbacks, saver])
     return gan
 
 
@@ -315,6 +317,20 @@ def replaced(run):
     train(run)
 
 
+def test_a_directory_that_is_moved_during_a_validation_is_not_made_anew(tmp_path):
+    move = At("on_test_begin", 5, lambda: moved(tmp_path / "run"))
+    samples = kg.callbacks.SampleGrid(tmp_path / "run" / "samples", num_images=4)
+    with pytest.raises(CheckpointWriteError, match="moved, removed or replaced"):
+        fit(tmp_path / "run", [move, samples], validation_data=IMAGES, monitor="val_wasserstein")
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+
+
+def test_a_directory_that_a_file_system_numbers_anew_is_no_other(tmp_path, monkeypatch):
+    numbers = itertools.count()
+    monkeypatch.setattr("kerasgan.callbacks.writer._place", lambda directory: (0, next(numbers)))
+    assert int(fit(tmp_path, epochs=1).step) == 5
+
+
 @pytest.mark.parametrize("change", [moved, replaced, shutil.rmtree])
 def test_a_directory_that_is_moved_ends_the_training_and_nothing_is_written_in_its_place(tmp_path, change):
     there = []
@@ -326,7 +342,7 @@ def test_a_directory_that_is_moved_ends_the_training_and_nothing_is_written_in_i
         there.extend(sorted(tmp_path.rglob("*")))
 
     samples = kg.callbacks.SampleGrid(tmp_path / "run" / "samples", num_images=4)
-    with pytest.raises(CheckpointWriteError, match=r"moved, removed or replaced.* that of step 3.* where it is now"):
+    with pytest.raises(CheckpointWriteError, match=r"was moved, removed or replaced.* new path; .* that of step 3"):
         train(tmp_path / "run", [At("on_train_batch_begin", 4, move), samples])
     assert sorted(tmp_path.rglob("*")) == there
     if change is not shutil.rmtree:

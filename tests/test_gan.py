@@ -331,6 +331,17 @@ def test_the_average_starts_from_weights_that_the_generator_is_given(use, used_b
         np.testing.assert_array_equal(mean, array)
 
 
+def test_the_average_starts_in_and_out_of_the_scope_of_replicas(mirrored):
+    with mirrored.scope():
+        model = wgan_gp()
+    given_weights(model).generate(1)
+    given_weights(model)
+    with mirrored.scope():
+        model.generate(1)
+    for mean, array in zip(model.ema_generator.get_weights(), model.generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(mean, array)
+
+
 def test_an_average_that_was_given_weights_of_its_own_keeps_them():
     model = wgan_gp()
     own = [array - 0.1 for array in model.ema_generator.get_weights()]
@@ -450,10 +461,25 @@ def test_predict_says_what_labels_it_takes(num_classes, parts, message):
         model.predict(given, verbose=0)
 
 
+class Halved(kg.GAN):
+    def call(self, inputs, training=False):
+        return self.sampler(inputs * 0.5, training=training)
+
+
+def test_predict_of_nothing_is_nothing():
+    assert kg.GAN(*networks()).predict(latents(0), verbose=0).shape == (0, *SHAPE)
+
+
+def test_predict_hands_latents_on_as_they_are(recwarn):
+    model = Halved(*networks())
+    np.testing.assert_allclose(model.predict(latents(4), verbose=0), model(latents(4)), atol=1e-6)
+    assert not recwarn.list
+
+
 def test_predict_takes_labels_as_generate_does():
     model = kg.GAN(*networks(num_classes=3))
     expected = model.predict([latents(4), np.array([1, 1, 1, 1])], verbose=0)
-    for labels in (1, [1, 1, 1, 1], np.ones((4, 1), int)):
+    for labels in (1, [1, 1, 1, 1], np.ones((4, 1), int), np.ones(4, "float32")):
         np.testing.assert_array_equal(model.predict([latents(4), labels], verbose=0), expected)
     by_name = {"latents": latents(4), "labels": np.array([1, 1, 1, 1])}
     np.testing.assert_array_equal(model.predict(by_name, verbose=0), expected)

@@ -36,6 +36,7 @@ def test_what_is_no_shape_of_images_is_refused(shape):
     [
         (404, (32, 32, 3), ["color", "translation", "cutout"]),
         (404, (17, 20, 2), ["translation", "cutout"]),
+        (404, (28, 28, 1), None),
         (10_000, (28, 28, 1), None),
     ],
 )
@@ -55,8 +56,8 @@ def test_one_image_is_refused_before_the_training():
 
 @pytest.mark.slow
 def test_it_trains_and_its_rate_ends_at_zero():
-    model = kg.recipes.gan((18, 18, 1), num_images=64, num_classes=2, steps=4, filters=4)
-    images = np.random.default_rng(0).integers(0, 256, (64, 18, 18, 1)).astype("uint8")
+    model = kg.recipes.gan((18, 18, 3), num_images=64, num_classes=2, steps=4, filters=4)
+    images = np.random.default_rng(0).integers(0, 256, (64, 18, 18, 3)).astype("uint8")
     model.fit(images, np.arange(64) % 2, batch_size=16, epochs=1, verbose=0)
     assert isinstance(model.augment, augmentations.DiffAugment)
     assert float(np.array(model.d_optimizer.learning_rate)) == float(np.array(model.g_optimizer.learning_rate)) == 0.0
@@ -126,7 +127,7 @@ def test_images_are_generated_by_class_where_there_are_classes(flags, classes, c
     ),
 )
 def test_a_run_says_whether_it_augments_and_generates_by_class(flags, lines, tmp_path, capsys):
-    images = np.random.default_rng(0).integers(0, 256, (60, 18, 18, 1)).astype("uint8")
+    images = np.random.default_rng(0).integers(0, 256, (60, 18, 18, 3)).astype("uint8")
     np.savez(tmp_path / "some.npz", images=images, labels=np.arange(60) % 2)
     flags = [*flags, f"--dataset={tmp_path / 'some.npz'}", f"--workdir={tmp_path / 'run'}", "--steps=1", "--filters=4"]
     assert main(["train", "--batch_size=8", *flags]) == 0

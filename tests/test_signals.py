@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_a_thread_has_no_handlers():
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
     monkeypatch.setattr("kerasgan.signals._ONE", 0.01)
-    monkeypatch.setattr("kerasgan.signals._mute", lambda: None)
+    monkeypatch.setattr("kerasgan.signals._mute", lambda stack: None)
     noted, announced = signals()
 
     def run():
@@ -86,10 +87,40 @@ def test_a_first_signal_is_noted_and_a_second_one_ends(number, monkeypatch):
         assert not announced
 
 
-def test_nohup_is_respected():
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None], ids=["nohup", "own"])
+def test_a_hangup_that_is_ignored_or_handled_stays_so(handler):
+    signal.signal(signal.SIGHUP, handler)
     with signals()[0].handled():
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) == handler
+
+
+def test_sigterm_after_a_hangup_is_no_second_one(monkeypatch):
+    """As they come when a user is logged out."""
+    monkeypatch.setattr("kerasgan.signals._ONE", 0.01)
+    monkeypatch.setattr("kerasgan.signals._ENDS_WITHIN", 0.01)
+    monkeypatch.setattr("kerasgan.signals._mute", lambda stack: None)
+    answers = []
+    noted = Signals(tf.distribute.get_strategy(), lambda: False, lambda name: None, lambda *said: answers.append(said))
+    with noted.handled():
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.raise_signal(number)
+            time.sleep(0.05)
+    assert answers == [("SIGHUP", True), ("SIGTERM", True)]
+    assert noted.received == signal.SIGTERM
+
+
+def test_a_pipe_is_written_again_when_the_run_has_ended():
+    code = (
+        "import os, signal, tensorflow as tf; from kerasgan.signals import Signals\n"
+        "noted = Signals(tf.distribute.get_strategy(), lambda: True, lambda name: print('stopped'), None)\n"
+        "try:\n with noted.handled(): os.kill(os.getpid(), signal.SIGHUP); print('never')\n"
+        "except SystemExit as ended: print('ended', ended.code)"
+    )
+    restored = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, preexec_fn=restored
+    )
+    assert done.stdout == "ended 129\n"
 
 
 _IN_A_TERMINAL = """
@@ -105,7 +136,8 @@ gan.fit(np.zeros((8, 2), "float32"), batch_size=8, epochs=10**6, callbacks=[save
 """
 
 
-@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("piped", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_whose_terminal_is_closed_is_saved(piped, tmp_path):
     terminal, of_process = os.openpty()
     reader, writer = os.pipe() if piped else (None, of_process)
@@ -120,17 +152,22 @@ def test_a_run_whose_terminal_is_closed_is_saved(piped, tmp_path):
     os.close(of_process)
     if piped:
         os.close(writer)
-    printed = b""
-    while b"Epoch 3/" not in printed:
-        try:
-            more = os.read(reader if piped else terminal, 1_000)
-        except OSError:  # as a terminal says that it has ended
-            more = b""
-        assert more, printed.decode()
-        printed += more
-    for descriptor in (terminal, reader) if piped else (terminal,):  # `| tee` ends with the terminal, too
-        os.close(descriptor)
-    assert process.wait(60) == 128 + signal.SIGHUP
+    printed, source = b"", reader if piped else terminal
+    try:
+        while b"Epoch 3/" not in printed:
+            assert select.select([source], [], [], 60)[0], printed.decode()
+            try:
+                more = os.read(source, 1_000)
+            except OSError:  # as a terminal says that it has ended
+                more = b""
+            assert more, printed.decode()
+            printed += more
+        for descriptor in (terminal, reader) if piped else (terminal,):  # `| tee` ends with the terminal, too
+            os.close(descriptor)
+        status = process.wait(60)
+    finally:
+        process.kill()
+    assert status == 128 + signal.SIGHUP
     assert len([path for path in (tmp_path / "run").iterdir() if path.name.startswith("step-")]) == 2
 
 

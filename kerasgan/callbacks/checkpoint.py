@@ -136,8 +136,7 @@ class Checkpoint(ModelCallback):
         _check_built(own_optimizers(self._training.model))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.on_error == "raise":
-            self._writer.check_place()  # at once: other callbacks would make it anew
+        self._check_place()
         # At the end of an epoch after its validation, in `on_epoch_end`.
         if self._agreed_signal() or (self._due() and self._training.batch < self._training.steps_per_epoch):
             self._save()
@@ -148,6 +147,10 @@ class Checkpoint(ModelCallback):
         if self._signals is not None and self._signals.received and not self._workers:
             self._save()
 
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._signals is not None and self._training.model.training is self._training:
+            self._check_place()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         failed = self._keep_best(logs or {}) if self._writes else None
         if self._agreed_signal() or self.every is None or self._due() or (failed and not self._workers):
@@ -157,6 +160,11 @@ class Checkpoint(ModelCallback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._save(last=True)
+
+    def _check_place(self):
+        """At once, because other callbacks would make the directory anew."""
+        if self.on_error == "raise":
+            self._writer.check_place()
 
     def _keep_best(self, logs):
         """Returns the error that is to be raised once the epoch is saved."""
@@ -324,6 +332,8 @@ def _answer(name, waits, step, saved, directory):
     if not waits:
         return f"{name}: ending without saving, after the current operation: {newest}, in {directory}."
     plan = f"finishing the current step, after step {step:,}, then saving the run in {directory}"
+    if name == "SIGHUP":
+        return f"{name}: {plan}."
     return f"{name}: {plan}. A second {name} leaves that out: {newest}."
 
 

@@ -104,8 +104,9 @@ class MetricsLog(ModelCallback):
         numbers = {name: f"{value:.7g}" for name, value in {**means, **validation}.items()}
         new = [name for name in numbers if name not in self._columns]
         if new:
-            self._columns += new
-            self._rewrite(self._rows_until(math.inf))
+            with files.needless(self.path):
+                self._file.flush()  # what could not be written before
+                self._rewrite(self._rows_until(math.inf), new)
         row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
         with files.needless(self.path):  # the next row writes this one, too
             self._writer.writerow(row)
@@ -122,19 +123,22 @@ class MetricsLog(ModelCallback):
                 f"{self.path} is not the log of a run: {reason}. Restore it, or remove it to continue without its rows."
             ) from error
 
-    def _rewrite(self, rows):
-        """Begins the file with a header and these rows, and leaves it open to append."""
-        if self._file:
-            self._file.close()
+    def _rewrite(self, rows, more=()):
+        """Begins the file with a header and these rows, and leaves it open to append; `more` are further columns."""
+        columns = [*self._columns, *more]
         with files.replacing(self.path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = self._writer_to(file)
+            writer = _writer_to(file, columns)
             writer.writeheader()
             writer.writerows(rows)
+        if self._file:
+            self._file.close()
+        self._columns = columns
         self._file = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115 (until the training ends)
-        self._writer = self._writer_to(self._file)
+        self._writer = _writer_to(self._file, columns)
 
-    def _writer_to(self, file):
-        return csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
+
+def _writer_to(file, columns):
+    return csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\n")
 
 
 def _step_of(row):

@@ -1,8 +1,6 @@
 """Checkpoints that are written beside the training: by a thread, one at a time."""
 
 import concurrent.futures
-import contextlib
-import errno
 import os
 import pathlib
 import sys
@@ -33,7 +31,7 @@ class Writer:
 
     def __init__(self, directory: pathlib.Path, keep: int, on_error: str, threaded: bool):
         self.saved: tuple[int, int] | None = None
-        self._directory = directory
+        self._directory = directory.absolute()  # whatever becomes the working directory
         self._keep = keep
         self._on_error = on_error
         self._executor = concurrent.futures.ThreadPoolExecutor(1, "checkpoint") if threaded else None
@@ -72,12 +70,16 @@ class Writer:
 
     def check_place(self) -> None:
         """Raises a CheckpointWriteError if the directory was moved or removed: what is there now is no run's."""
-        if self._place in (None, _place(self._directory)):
+        place = _place(self._directory)
+        if self._place in (None, place) or self.saved is None:
             return
-        step = self.saved[0] if self.saved else 0
-        reason = f"It was moved, removed or replaced; its newest checkpoint is that of step {step:,}"
-        advice = f"{reason}. Resume from where it is now, and leave it there while a run trains"
-        raise CheckpointWriteError(errno.ENOENT, advice, str(self._directory))
+        # Some network file systems number a directory anew. Then the newest checkpoint is still there.
+        if place is not None and checkpoint.path_of(self._directory, *self.saved).exists():
+            return
+        raise CheckpointWriteError(
+            f"{self._directory} was moved, removed or replaced during the training. If it was moved, resume from its "
+            f"new place; its newest checkpoint is that of step {self.saved[0]:,}."
+        )
 
     def is_writing(self, position: tuple[int, int]) -> bool:
         """Whether a thread is writing the checkpoint of this position."""
@@ -126,7 +128,8 @@ class Writer:
         except Exception as error:
             if raised is None:
                 raise
-            warn(str(error))
+            if str(error) != str(raised):
+                warn(str(error))
         finally:
             self._end()
 
@@ -147,8 +150,9 @@ class Writer:
 
 
 def _place(directory):
-    """Device and number of a directory; None where there is none, or where it cannot be told."""
-    with contextlib.suppress(OSError):
+    """Device and number of a directory; None where there is none."""
+    try:
         found = os.stat(directory)
-        return found.st_dev, found.st_ino
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 import platform
 import typing
@@ -171,14 +172,13 @@ def write(path: pathlib.Path, configuration: Configuration, source: datasets.Sou
         "python": platform.python_version(),
     }
     settings = configuration.to_json()
-    places = {name: _absolute(settings[name]) for name in PATHS}  # it may be resumed from another directory
-    write_json(path, {**settings, **places, "data": data, "versions": versions})
+    places = {name: str(pathlib.Path(settings[name]).absolute()) for name in PATHS if _is_here(settings[name])}
+    write_json(path, {**settings, "data": data, "places": places, "versions": versions})
 
 
-def _absolute(name):
-    """The name as an absolute path, if there is something in that place."""
-    path = pathlib.Path(name or "").expanduser()
-    return name if name in (None, *datasets.NAMES) or not path.exists() else str(path.absolute())
+def _is_here(name):
+    """Whether a name is the relative path of something."""
+    return name not in (None, *datasets.NAMES) and name[:1] not in ("~", os.sep) and os.path.exists(name)
 
 
 def check_data(path: pathlib.Path, source: datasets.Source) -> None:
@@ -189,12 +189,12 @@ def check_data(path: pathlib.Path, source: datasets.Source) -> None:
     """
     before = read_json(path).get("data", {}).get("fingerprint")
     if before not in (None, fingerprint(source.images, source.labels, ())):
-        count = read_json(path)["data"].get("num_examples")
-        others = "as many" if count == source.num_examples else f"{source.num_examples:,}, and {count:,} then"
+        then, now = read_json(path)["data"].get("num_examples"), source.num_examples
+        numbers = "the same number" if then == now else f"{now:,} now, {then} then"
         raise DataError(
-            f"{source.name} does not hold the examples that the run was begun with: {others}. Restore them, or pass "
-            "--dataset with another place where they are. To train on these, start a new run with `kerasgan train`; "
-            f"--from={path.parent} gives it the weights of a GAN that was stopped by Ctrl-C or has ended."
+            f"The examples in {source.name} are not those that the run was started with ({numbers}). Restore them, or "
+            "pass --dataset with the place where they are. To train on others, start a new run with `kerasgan train`; "
+            f"--from={path.parent} gives it the weights of a GAN that has ended or was stopped by Ctrl-C."
         )
 
 
@@ -204,7 +204,12 @@ def read(path: pathlib.Path) -> Configuration:
     Raises:
         ValueError: The file is damaged, or a value in it cannot be used.
     """
-    return checked(path, read_json(path))
+    settings = read_json(path)
+    places = settings.get("places")
+    if isinstance(places, dict):  # of relative paths, for whoever is in another directory
+        there = {name: place for name, place in places.items() if name in PATHS and isinstance(place, str)}
+        settings |= {name: place for name, place in there.items() if not _is_here(settings.get(name))}
+    return checked(path, settings)
 
 
 def checked(path: pathlib.Path, settings: dict[str, typing.Any]) -> Configuration:

@@ -40,10 +40,13 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     with announced(f"loading the model in {workdir}"):
         path, model = trained(workdir)
     configuration = configurations.read(path / "config.json")
-    configuration = dataclasses.replace(configuration, dataset=flags["dataset"] or configuration.dataset)
+    moved = flags["dataset"] is not None
+    configuration = dataclasses.replace(configuration, dataset=flags["dataset"] if moved else configuration.dataset)
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
+    if moved:
+        configurations.check_data(path / "config.json", data.train)
     # Half of the real examples at most: the other half is for the value of real against real.
     half = data.train.num_examples // 2
     count = min(flags["num_images"], half)

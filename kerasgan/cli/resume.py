@@ -9,14 +9,14 @@ from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained
-from kerasgan.cli.run_directory import command, intact, read_json
+from kerasgan.cli.run_directory import command, intact, of_part, read_json
 from kerasgan.cli.train import prepare, train
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Resumes the run in a directory."""
     begun = time.monotonic()
-    path = pathlib.Path(workdir).expanduser()
+    path = of_part(pathlib.Path(workdir).expanduser())
     if not (path / "config.json").is_file():
         raise ValueError(
             f"{path} holds no run: config.json is missing. Start one with `{command('train', f'--workdir={path}')}`."

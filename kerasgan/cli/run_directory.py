@@ -66,10 +66,16 @@ def directory(workdir: str) -> pathlib.Path:
     Raises:
         ValueError: There is none.
     """
-    path = pathlib.Path(workdir).expanduser()
+    path = of_part(pathlib.Path(workdir).expanduser())
     if not path.is_dir():
         raise ValueError(f"no such directory: {workdir}. Give one that `kerasgan train` has made.")
     return path
+
+
+def of_part(path: pathlib.Path) -> pathlib.Path:
+    """The directory of a run, where its model or its checkpoints are given."""
+    is_part = path.name in ("model.keras", "checkpoints") and (path.parent / "config.json").is_file()
+    return path.parent if is_part else path
 
 
 def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:

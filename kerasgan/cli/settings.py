@@ -245,7 +245,7 @@ class Configuration:
     augment: tuple[str, ...] = _setting(
         names("flip", "color", "translation", "cutout", empty="none"),
         "Augment what the discriminator sees, real and generated images alike (DiffAugment). By default "
-        f"color,translation,cutout for images above 16 pixels of which there are fewer than {_RECIPE.augment_below:,}.",
+        f"color,translation,cutout for fewer than {_RECIPE.augment_below:,} colour images above 16 pixels.",
         (),
     )
     augment_probability: float | str = _setting(

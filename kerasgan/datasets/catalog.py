@@ -127,6 +127,8 @@ def load(
     source = read(name, split=split, image_size=image_size, channels=channels, data_dir=data_dir, fit=fit, **files)
     if labels and source.labels is None:
         expected = f"False, because {name!r} has no labels; or put each class in a sub-folder of its own"
+        reasons = [note for note in source.notes if note.startswith(folder.NO_CLASSES)]
+        expected += f" ({reasons[0]})" if reasons else ""
         raise invalid("labels", expected, "labels=True", DataError)
     return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
 

@@ -18,6 +18,8 @@ from kerasgan.errors import DataError, invalid
 
 BAD_FILES_LISTED = 10
 
+NO_CLASSES = "no classes: "  # how a note begins that says why
+
 
 def read(
     root: Path,
@@ -198,8 +200,8 @@ def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | N
         parts = [path.relative_to(root).parts for path in paths]
         if all(len(names) == 3 for names in parts):  # splits, of which each has the classes
             (largest, _), *_ = collections.Counter(names[0] for names in parts).most_common()
-            return [f"no classes: these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
-        return [f"no classes: images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
+            return [f"{NO_CLASSES}these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
+        return [f"{NO_CLASSES}images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
     folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     empty = [name for name in folders if name not in class_names]
     return [f"sub-folders without an image, which are no classes: {len(empty)} ({_listed(empty)})"] if empty else []

@@ -177,7 +177,7 @@ def checked_images(
         DataError, DataTypeError: They cannot be trained on.
     """
     images = as_array(images, form.images)
-    if not len(images):
+    if images.ndim and not len(images):
         raise invalid(form.images, "at least one image", "0 images", DataError)
     if images.dtype.name == "bfloat16":  # which is none of NumPy's own
         images = images.astype(np.float32)

@@ -42,14 +42,14 @@ class QualityMetric(keras.metrics.Metric):
     published: str | None = None  # its name in papers, for features with `of_papers` only
     values: tuple[str, ...] = ()  # names of the results if there are several
     compares = True  # whether it uses real images, too
-    fewest = 1  # images that it needs
+    fewest = 1  # images that its value needs
 
     def __init__(self, extractor: _Extractor = pixels, most: int | None = 10_000, name: str | None = None):
         super().__init__(name=name or self.default_name)
         if not callable(extractor):
             raise invalid("extractor", "a function of images that returns features (n, d)", repr(extractor))
         self.extractor = extractor
-        self.most = None if most is None else checked_integer("most", most, 2, ", or None")
+        self.most = None if most is None else checked_integer("most", most, max(2, self.fewest), ", or None")
         self._real_key: str | None = None
         self._real: list[np.ndarray] = []
         self.reset_state()
@@ -242,6 +242,7 @@ class InceptionScore(QualityMetric):
     """
 
     default_name, symbol, compares = "inception_score", "IS", False
+    fewest = 10  # one in each part
 
     def __init__(self, extractor: _Extractor, most: int | None = 10_000, name: str | None = None):
         # Of a `Classifier`, and of any extractor of the user's that has them.
