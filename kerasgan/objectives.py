@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan.configured import is_ours
-from kerasgan.errors import invalid
+from kerasgan.errors import invalid, warn
 from kerasgan.losses import AdversarialLoss
 
 
@@ -81,6 +81,13 @@ def judge(discriminator: keras.Model, labels: tf.Tensor | None, training: bool) 
     return judged
 
 
+def _warn_of_unlogged(objective, values):
+    model = objective.__self__
+    unlogged = sorted(values.keys() - {"d_loss", "g_loss", model.loss.distance, *model.logged})
+    if unlogged:
+        warn(f"`{objective.__name__}` returns {', '.join(unlogged)}: name what is to be logged in `logged`.")
+
+
 def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
     """What an objective returns for a batch.
 
@@ -91,6 +98,7 @@ def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.T
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         loss = tf.convert_to_tensor(result[0])
         if loss.shape.rank == 0:
+            _warn_of_unlogged(objective, result[1])
             return tf.cast(loss, tf.float32), dict(result[1])
         result = f"a loss of shape {loss.shape}"
     raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)

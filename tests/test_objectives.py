@@ -110,6 +110,21 @@ def test_what_is_no_objective_is_refused_in_words(returned, message):
         model.fit(images(8), batch_size=8, verbose=0)
 
 
+class Talkative(kg.GAN):
+    share = 1.0
+
+    def discriminator_objective(self, real, fake, labels):
+        loss, values = super().discriminator_objective(real, fake, labels)
+        return loss * self.share, {**values, "of_mine": loss}
+
+
+def test_values_that_are_not_logged_are_spoken_of():
+    gan = Talkative(*networks())
+    gan.compile()
+    with pytest.warns(UserWarning, match="`discriminator_objective` returns of_mine: name what is to be logged"):
+        gan.fit(images(8), batch_size=4, verbose=0)
+
+
 @pytest.mark.parametrize("logged", ["class_loss", ("d_loss",), (1,)])
 def test_names_of_logs_are_checked(logged):
     kind = type("Named", (Same,), {"logged": logged})
