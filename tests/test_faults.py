@@ -342,7 +342,7 @@ def test_a_directory_that_is_moved_ends_the_training_and_nothing_is_written_in_i
         there.extend(sorted(tmp_path.rglob("*")))
 
     samples = kg.callbacks.SampleGrid(tmp_path / "run" / "samples", num_images=4)
-    with pytest.raises(CheckpointWriteError, match=r"was moved, removed or replaced.* new path; .* that of step 3"):
+    with pytest.raises(CheckpointWriteError, match=r"was moved, removed or replaced.* new place; .* that of step 3"):
         train(tmp_path / "run", [At("on_train_batch_begin", 4, move), samples])
     assert sorted(tmp_path.rglob("*")) == there
     if change is not shutil.rmtree:
