@@ -34,7 +34,9 @@ def divided(
     if images.shape.rank == rank + 1:
         images, labels = images[:, None], None if labels is None else labels[:, None]
     if images.shape[1] != count:
-        expected = f"{count} batches as (batch, n_critic, ...): call `fit`, which groups them"
+        expected = (
+            f"batches for n_critic={count} updates, of shape (batch, {count}, ...): call `fit`, which groups them"
+        )
         raise invalid("x", expected, f"images of shape {images.shape}", ModelContractError)
     return [(images[:, k], None if labels is None else labels[:, k]) for k in range(count)]
 

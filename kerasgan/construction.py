@@ -11,6 +11,16 @@ from kerasgan.errors import ModelContractError, checked_integer, checked_number,
 from kerasgan.losses import AdversarialLoss
 from kerasgan.penalties import Penalty
 
+# What stands for arguments of `keras.Model.compile` that a GAN does not take.
+ARGUMENTS = "`compile` takes both optimizers, `metrics`, `run_eagerly`, `steps_per_execution` and `jit_compile`"
+WHERE = {
+    "optimizer": "each network has its own, `d_optimizer` and `g_optimizer`",
+    "loss": "it is an argument of the constructor",
+    "learning_rate": "give it to the optimizers, e.g. `d_optimizer=keras.optimizers.Adam(1e-4, beta_1=0.0)`",
+    "weighted_metrics": "nothing is weighted; metrics are `metrics`",
+    "auto_scale_loss": "losses are scaled under mixed_float16, by each optimizer",
+}
+
 
 def check_schedules(penalties: Sequence[Penalty], n_critic: int) -> None:
     """Refuses lazy penalties that would fall on other updates in each step."""

@@ -186,7 +186,7 @@ class GAN(Objectives, GenerativeModel):
             ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it cannot be had.
         """
         for name, value in kwargs.items():
-            expected = "the arguments `d_optimizer` and `g_optimizer`; the loss is one of the constructor"
+            expected = f"to be left out: {construction.WHERE.get(name, construction.ARGUMENTS)}"
             raise invalid(name, expected, f"{name}={value!r}", TypeError)
         if isinstance(d_optimizer, keras.optimizers.Optimizer) and d_optimizer is g_optimizer:
             expected = "an optimizer of its own for each network, which keeps that network's state: make two"

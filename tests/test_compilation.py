@@ -114,6 +114,19 @@ def test_the_weight_that_a_paper_names_may_be_set(variant, name, value):
         setattr(gan, name, -1.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("learning_rate", "give it to the optimizers, e.g. `d_optimizer=keras.optimizers.Adam"),
+        ("loss", "it is an argument of the constructor"),
+        ("anything", "`compile` takes both optimizers"),
+    ],
+)
+def test_what_compile_does_not_take_is_refused_with_what_stands_for_it(name, advice):
+    with pytest.raises(TypeError, match=f"`{name}`. Expected to be left out: {advice}"):
+        kg.GAN(*networks()).compile(**{name: 1e-3})
+
+
 def test_run_eagerly_may_be_set_after_compile():
     eagerly = []
 
