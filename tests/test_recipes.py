@@ -61,7 +61,7 @@ def test_it_trains_and_its_rate_ends_at_zero():
     model.fit(images, np.arange(64) % 2, batch_size=16, epochs=1, verbose=0)
     assert isinstance(model.augment, augmentations.DiffAugment)
     assert float(np.array(model.d_optimizer.learning_rate)) == float(np.array(model.g_optimizer.learning_rate)) == 0.0
-    assert model.generate(3, labels=1, seed=0).shape == (3, 18, 18, 1)
+    assert model.generate(3, labels=1, seed=0).shape == (3, 18, 18, 3)
 
 
 def test_rates_fall_to_zero_with_the_last_update_of_each_network():
