@@ -81,13 +81,6 @@ def judge(discriminator: keras.Model, labels: tf.Tensor | None, training: bool) 
     return judged
 
 
-def _warn_of_unlogged(objective, values):
-    model = objective.__self__
-    unlogged = sorted(values.keys() - {"d_loss", "g_loss", model.loss.distance, *model.logged})
-    if unlogged:
-        warn(f"`{objective.__name__}` returns {', '.join(unlogged)}: name what is to be logged in `logged`.")
-
-
 def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
     """What an objective returns for a batch.
 
@@ -102,3 +95,10 @@ def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.T
             return tf.cast(loss, tf.float32), dict(result[1])
         result = f"a loss of shape {loss.shape}"
     raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)
+
+
+def _warn_of_unlogged(objective, values):
+    model = objective.__self__
+    unlogged = sorted(values.keys() - {"d_loss", "g_loss", model.loss.distance, *model.logged})
+    if unlogged:
+        warn(f"`{objective.__name__}` returns {', '.join(unlogged)}: name what is to be logged in `logged`.")

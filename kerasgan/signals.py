@@ -33,8 +33,8 @@ class Signals:
         may_end: Function that returns whether the process may end at once, because everything is saved. A second
             signal ends it anyway.
         announce: Function that is called with the name of the signal before the process ends.
-        explain: Function that is called, in another thread, with the name of the signal and whether it is the first,
-            where the process does not end at once: it says what is waited for.
+        explain: Function that is called, in another thread, with the name of the signal and whether it is the first
+            besides SIGHUP, where the process does not end at once: it says what is waited for.
 
     Attributes:
         received: Integer, the number of the signal that this process has received; None where there was none.

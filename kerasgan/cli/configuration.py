@@ -187,9 +187,9 @@ def check_data(path: pathlib.Path, source: datasets.Source) -> None:
     Raises:
         DataError: They are others.
     """
-    before = read_json(path).get("data", {}).get("fingerprint")
-    if before not in (None, fingerprint(source.images, source.labels, ())):
-        then, now = read_json(path)["data"].get("num_examples"), source.num_examples
+    described = read_json(path).get("data", {})
+    if described.get("fingerprint") not in (None, fingerprint(source.images, source.labels, ())):
+        then, now = described.get("num_examples"), source.num_examples
         numbers = "the same number" if then == now else f"{now:,} now, {then} then"
         raise DataError(
             f"The examples in {source.name} are not those that the run was started with ({numbers}). Restore them, or "
@@ -198,8 +198,12 @@ def check_data(path: pathlib.Path, source: datasets.Source) -> None:
         )
 
 
-def read(path: pathlib.Path) -> Configuration:
+def read(path: pathlib.Path, dataset: str | None = None) -> Configuration:
     """Reads `config.json`, and checks every value: people edit it.
+
+    Args:
+        path: Path of the file.
+        dataset: Where the data are now, if they were moved.
 
     Raises:
         ValueError: The file is damaged, or a value in it cannot be used.
@@ -209,7 +213,7 @@ def read(path: pathlib.Path) -> Configuration:
     if isinstance(places, dict):  # of relative paths, for whoever is in another directory
         there = {name: place for name, place in places.items() if name in PATHS and isinstance(place, str)}
         settings |= {name: place for name, place in there.items() if not _is_here(settings.get(name))}
-    return checked(path, settings)
+    return checked(path, settings if dataset is None else {**settings, "dataset": dataset})
 
 
 def checked(path: pathlib.Path, settings: dict[str, typing.Any]) -> Configuration:

@@ -1,6 +1,5 @@
 """`kerasgan evaluate`: how good what the model of a run directory generates is, beside what real examples have."""
 
-import dataclasses
 import math
 import sys
 import typing
@@ -39,13 +38,11 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Evaluates the model of a run directory."""
     with announced(f"loading the model in {workdir}"):
         path, model = trained(workdir)
-    configuration = configurations.read(path / "config.json")
-    moved = flags["dataset"] is not None
-    configuration = dataclasses.replace(configuration, dataset=flags["dataset"] if moved else configuration.dataset)
+    configuration = configurations.read(path / "config.json", flags["dataset"])
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
-    if moved:
+    if flags["dataset"] is not None:
         configurations.check_data(path / "config.json", data.train)
     # Half of the real examples at most: the other half is for the value of real against real.
     half = data.train.num_examples // 2

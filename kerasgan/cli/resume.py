@@ -21,7 +21,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         raise ValueError(
             f"{path} holds no run: config.json is missing. Start one with `{command('train', f'--workdir={path}')}`."
         )
-    configuration = configurations.read(path / "config.json")
+    configuration = configurations.read(path / "config.json", flags["dataset"])
     if not checkpoint.checkpoints(path / "checkpoints") and _has_trained(path):
         raise ValueError(
             f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or start "
@@ -43,8 +43,6 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         more = "" if configuration.learning_rate_decay else f" For more pass --steps with a number above {done}."
         print(f"{path} is complete: {done:,} steps.{more}")
         return {"workdir": str(path), "steps": done}
-    if flags["dataset"] is not None:
-        configuration = dataclasses.replace(configuration, dataset=flags["dataset"])
     data = data_.read_again(configuration)
     configurations.check_data(path / "config.json", data.train)
     model, dataset = prepare(configuration, data, strategy)
