@@ -646,6 +646,25 @@ def test_sub_folders_are_the_classes(tmp_path):
     np.testing.assert_array_equal(labels, source.labels)
 
 
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["10", "9", "0", "100"], ["0", "9", "10", "100"]),
+        (["010", "9", "09"], ["09", "9", "010"]),
+        (["10", "9", "a"], ["10", "9", "a"]),
+        (["class 10", "class 9"], ["class 10", "class 9"]),
+        (["10", "9", "²"], ["10", "9", "²"]),
+    ],
+)
+def test_classes_that_are_numbers_are_in_the_order_of_the_numbers(tmp_path, folders, expected):
+    for name in folders:
+        write(tmp_path / name / "1.png", colour(len(name), 2, 3))
+    source = datasets.read(tmp_path)
+    assert source.class_names == tuple(expected)
+    in_order_of_paths = [expected.index(name) for name in sorted(folders)]
+    assert source.labels.tolist() == in_order_of_paths
+
+
 @pytest.mark.parametrize("names", [["a.png", "b.png"], ["a.png", "x/b.png"], ["x/y/a.png", "x/z/b.png"]])
 def test_images_at_any_other_depth_have_no_labels(tmp_path, names):
     for name in names:

@@ -38,7 +38,7 @@ def read(
     first frame of animations. Images of more than 8 bits ("deep") are scaled alike, by the values of all of them (see
     `scaling.usual_range`) or by `value_range`; 8-bit images beside them keep [0, 255]. All are brought to one size (see
     `resizing.fit_image`). `Source.notes` counts each of these. There are labels if every image lies in exactly one
-    level of sub-folders.
+    level of sub-folders: classes in the order of their names, or as numbers if all are.
 
     Raises:
         DataError: There is no image, or one that cannot be read (it names them), or they take more than 8 GiB.
@@ -186,7 +186,9 @@ def _labels(root: Path, paths: list[Path]) -> tuple[np.ndarray | None, tuple[str
     parts = [path.relative_to(root).parts for path in paths]
     if any(len(names) != 2 for names in parts):
         return None, None
-    class_names = tuple(sorted({names[0] for names in parts}))
+    found = {names[0] for names in parts}
+    numbers = all(name.isascii() and name.isdecimal() for name in found)
+    class_names = tuple(sorted(found, key=lambda name: (int(name) if numbers else 0, name)))
     index = {name: k for k, name in enumerate(class_names)}
     return np.array([index[names[0]] for names in parts], np.int32), class_names
 
