@@ -429,6 +429,26 @@ def test_a_model_that_is_further_than_the_checkpoint_is_not_thrown_back(tmp_path
         fit(tmp_path, gan)
 
 
+@pytest.mark.parametrize(("steps", "warns"), [(0, False), (1, True), (4, True)])
+def test_weights_of_another_training_are_not_replaced_in_silence(tmp_path, steps, warns, recwarn):
+    fit(tmp_path, model())
+    gan = model()
+    if steps:
+        gan.fit(IMAGES, batch_size=32, steps_per_epoch=steps, verbose=0)
+    fit(tmp_path, gan)
+    said = [str(warning.message) for warning in recwarn if "are replaced by those of" in str(warning.message)]
+    assert len(said) == warns
+    assert all(f"after {steps} steps are" in text and "after 4. To continue" in text for text in said)
+
+
+def test_a_model_that_its_own_checkpoint_is_read_into_is_not_warned_of(tmp_path, recwarn):
+    gan = model()
+    fit(tmp_path, gan)
+    fit(tmp_path, gan, epochs=3)
+    assert int(gan.step) == 6
+    assert not [warning for warning in recwarn if "are replaced by those of" in str(warning.message)]
+
+
 @pytest.mark.slow
 def test_a_training_that_was_stopped_early_stays_so_until_it_is_given_more_patience(tmp_path):
     def stopping(patience):

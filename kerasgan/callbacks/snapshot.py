@@ -134,6 +134,12 @@ def _read(path, training, state):
     data = arrays.pop(_DATA, None)
     # What can fail comes before anything is changed.
     iterator = None if data is None else training.reader.iterator_at(data.tobytes())
+    of_generator = [name for name in arrays if name.startswith("generator/")]
+    if training.step and any((arrays[name] != variables[name].numpy()).any() for name in of_generator):
+        warn(
+            f"The weights that the model had after {training.step:,} steps are replaced by those of {path}, after "
+            f"{state['step']:,}. To continue with the model's, name another directory."
+        )
     training.model.reset_metrics()
     for name, array in arrays.items():
         variables[name].assign(array)
