@@ -159,7 +159,7 @@ class GenerativeModel(SamplingModel):
         batches, steps = batches.for_evaluation(self, steps)
         values = self.evaluate_batches(batches, steps, verbose=verbose, callbacks=callbacks, **kwargs)
         evaluation.show_quality(self, values, verbose)
-        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values])}
+        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values]) if name in values}
         return values if return_dict else list(values.values())
 
     def evaluate_batches(self, batches: Batches, steps: int | None, **kwargs: Any) -> dict[str, float]:
@@ -266,10 +266,13 @@ class GenerativeModel(SamplingModel):
         own = sorted(metric.name for metric in self.metrics)  # as Keras sorts the values
         return [*own, *(name for metric in self.quality for name in metric.names)]
 
-    def _get_metrics_result_or_logs(self, logs):
-        """What Keras's `evaluate` returns: it would drop the means where a `test_step` returns more."""
-        means = self.get_metrics_result()
-        return {**means, **{name: value for name, value in logs.items() if name not in means}}
+    def means(self, last: dict[str, Any]) -> dict[str, Any]:
+        """What the metrics average, and of the `last` step what none does: one of a subclass may not update ours."""
+        idle = {name for name, tracker in self._trackers.items() if not tracker.count.numpy()}
+        means = {name: value for name, value in self.get_metrics_result().items() if name not in idle}
+        return {**means, **{name: value for name, value in last.items() if name not in means}}
+
+    _get_metrics_result_or_logs = means  # what Keras's `evaluate` returns
 
     def _log(self, values, weight):
         """Updates the means of the epoch, and returns the values of this step."""
@@ -317,10 +320,7 @@ class GenerativeModel(SamplingModel):
         self, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
-        name, remote = str(filepath), "://" in str(filepath)
-        if name.endswith((".h5", ".hdf5")) or not (remote or zipped is False or name.endswith(".keras")):
-            expected = "a name that ends in .keras, the format of Keras 3"
-            raise invalid("filepath", expected, f"filepath={str(filepath)!r}")
+        saving.check_name(filepath, zipped)
         frozen = self.compilation.frozen_since(self) if self.compiled else []
         if frozen:
             warn(

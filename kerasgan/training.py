@@ -149,9 +149,7 @@ class Training:
                 break
         if self._epoch_logs is None:
             # As in Keras, a value that no metric averages is that of the last step.
-            means = {name: float(value) for name, value in model.get_metrics_result().items()}
-            last = _scalars(self._logs)
-            self._epoch_logs = {**means, **{name: last[name] for name in last if name not in means}}
+            self._epoch_logs = _scalars(model.means(_scalars(self._logs)))
         self._warn_of_nan(self._epoch_logs)
         held_out = self.validate(self.epoch, callbacks) if self.validate else {}
         if held_out:

@@ -354,6 +354,27 @@ def test_an_evaluation_gives_means_of_what_is_averaged_and_the_other_values_last
     assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [values[name] for name in names]
 
 
+class WithStepsOfItsOwn(kg.GAN):
+    """As in Keras's guide: the steps return what they like, and update none of our means."""
+
+    def train_step(self, data):
+        self.step.assign_add(1)
+        return {"d_loss": tf.cast(self.step.value, tf.float32), "mine": tf.constant(7.0)}
+
+    def test_step(self, data):
+        return {"d_loss": tf.constant(5.0)}
+
+
+def test_means_that_steps_of_a_subclass_do_not_update_are_not_reported_as_zero(tmp_path):
+    gan = model(WithStepsOfItsOwn)
+    log = kg.callbacks.MetricsLog(tmp_path / "ours.csv")
+    history = fit(gan, log, epochs=2).history
+    assert history == {"d_loss": [2.0, 4.0], "mine": [7.0, 7.0], "val_d_loss": [5.0, 5.0]}
+    assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [5.0]
+    with open(tmp_path / "ours.csv", newline="") as file:
+        assert [row["val_d_loss"] for row in csv.DictReader(file)] == ["", "5", "", "5"]
+
+
 @pytest.mark.slow
 def test_a_run_that_resumes_after_the_last_step_of_an_epoch_still_has_its_values(tmp_path):
     class Leaves(keras.callbacks.Callback):
