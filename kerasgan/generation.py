@@ -71,6 +71,11 @@ class SamplingModel(Configured, keras.Model):
             self._output_range = ranges.of(self.generator)
         return self._output_range
 
+    def save_own_variables(self, store: Any) -> None:
+        """As that of Keras, which each way of saving begins with: an average starts before."""
+        _ = self.sampler
+        super().save_own_variables(store)
+
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Images of `sampler` for `latents`, or for `[latents, labels]`."""
         return self.sampler(inputs, training=training)

@@ -14,8 +14,9 @@ from typing import Any
 import h5py
 import keras
 
-from kerasgan import _keras, averages, files
+from kerasgan import _keras, files
 from kerasgan.compilation import own_optimizers
+from kerasgan.errors import invalid
 
 _COUNTED = re.compile(r"(_\d+)+$")
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
@@ -38,11 +39,17 @@ def replacing(filepath: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield temporary
 
 
+def check_name(filepath: str | os.PathLike, zipped: bool | None) -> None:
+    """Raises a ValueError for a name that Keras 3 saves no model under."""
+    name, remote = str(filepath), "://" in str(filepath)
+    if name.endswith((".h5", ".hdf5")) or not (remote or zipped is False or name.endswith(".keras")):
+        raise invalid("filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={name!r}")
+
+
 def save_whole(
     model: keras.Model, save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any
 ) -> None:
     """Calls `save` of Keras so that the file of the model, if `whole`, appears whole or not at all."""
-    averages.start(model)
     if not whole or "://" in str(filepath):  # Keras handles directories and remote paths itself
         save(filepath, overwrite=overwrite, **kwargs)
         return

@@ -298,6 +298,18 @@ def with_saved_weights(model, path):
     return other
 
 
+def saved_by_keras(model, path):
+    keras.saving.save_model(model, path / "model.keras")
+    return keras.saving.load_model(path / "model.keras")
+
+
+def with_weights_saved_by_keras(model, path):
+    keras.saving.save_weights(model, path / "model.weights.h5")
+    other = wgan_gp()
+    other.load_weights(path / "model.weights.h5")
+    return other
+
+
 def fitted_for_no_epoch(model, path):
     model.compile(**sgd())
     model.fit(images(8), batch_size=4, epochs=0, verbose=0)
@@ -314,9 +326,11 @@ def fitted_for_no_epoch(model, path):
         lambda model, path: model.export(path / "exported"),
         saved_and_loaded,
         with_saved_weights,
+        saved_by_keras,
+        with_weights_saved_by_keras,
         fitted_for_no_epoch,
     ],
-    ids=["generate", "interpolate", "call", "predict", "export", "save", "save_weights", "fit"],
+    ids=["generate", "interpolate", "call", "predict", "export", "save", "weights", "keras", "keras_weights", "fit"],
 )
 @pytest.mark.parametrize("used_before", [False, True])
 def test_the_average_starts_from_weights_that_the_generator_is_given(use, used_before, tmp_path):
