@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import statistics
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -123,6 +124,15 @@ def identifier(classifier):
     import kerasgan as kg
 
     return kg.metrics.Classifier.load(classifier).identifier
+
+
+def cell(values):
+    """`mean (least, most)`, each with three digits or more."""
+    mean, *ends = (
+        f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        for value in (statistics.mean(values), min(values), max(values))
+    )
+    return mean if len(values) == 1 else f"{mean} ({', '.join(ends)})"
 
 
 def figure(rows, columns, width=11.0, height=2.9):

@@ -115,7 +115,9 @@ def main():
         print("| recipe | steps | FD | coverage | density | unclear |\n| --- | --- | --- | --- | --- | --- |")
         for recipe in recipes:
             runs = [values[f"{name}/{recipe}/{seed}"] for seed in range(arguments.seeds)]
-            cells = [cell([run[key] for run in runs]) for key in ("steps", "fd", "coverage", "density", "unclear")]
+            cells = [
+                studies.cell([run[key] for run in runs]) for key in ("steps", "fd", "coverage", "density", "unclear")
+            ]
             print(f"| {recipe} | {' | '.join(cells)} |")
         print(f"unclear among real images: {values[f'{name}/{recipes[0]}/0']['unclear_real']:.3f}")
     draw(directory, names, recipes, values, arguments.seeds)
@@ -131,12 +133,6 @@ def draw(directory, names, recipes, values, seeds):
         panel.set(title=pathlib.Path(name).name, xlabel="FD to held-out images", xscale="log", ylim=(len(recipes), -1))
         panel.set_yticks(range(len(recipes)), recipes if panel is axes[0, 0] else [])
     studies.save(figure, directory / "recipes.png")
-
-
-def cell(values):
-    """`mean (least, most)`."""
-    shown = f"{np.mean(values):.3g}"
-    return shown if len(values) == 1 else f"{shown} ({min(values):.3g}, {max(values):.3g})"
 
 
 def settings():

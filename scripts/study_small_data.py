@@ -53,7 +53,7 @@ def main():
             )
             ratio = [b["fd"] / a["fd"] for a, b in zip(plain, augmented, strict=True)]
             both = [[run[key] for run in runs] for key in ("fd", "coverage", "gap") for runs in (plain, augmented)]
-            cells = [study_recipes.cell(one) for one in (*both[:2], ratio, *both[2:])]
+            cells = [studies.cell(one) for one in (*both[:2], ratio, *both[2:])]
             print(f"| {name} | {size:,} | {' | '.join(cells)} |")
     draw(directory, names, sizes, values, arguments.seeds)
 
