@@ -71,6 +71,8 @@ RECIPES = {
     "default": _DEFAULT,
     "default skips": dataclasses.replace(_DEFAULT, skips=True),
     "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
+    "default translated": dataclasses.replace(_DEFAULT, policy=ALL[1:2]),
+    "default translated and cut": dataclasses.replace(_DEFAULT, policy=ALL[1:]),
     "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }

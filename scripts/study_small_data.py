@@ -1,7 +1,7 @@
 """What does augmentation do for a GAN that is trained on few images?
 
     python scripts/study_small_data.py                                 # days on two cores
-    python scripts/study_small_data.py --datasets=mnist --images=1000 --seeds=1
+    python scripts/study_small_data.py --datasets=mnist --images=1000 --seeds=1 --recipes="default,default translated"
     python scripts/study_small_data.py --quick
 
 The default of `study_recipes.py`, R3GAN by class in batches of 16, for equal steps without and with DiffAugment (color,
@@ -18,7 +18,6 @@ import studies
 import study_recipes
 
 IMAGES, STEPS = "500,1000,5000", 10_000
-PLAIN, AUGMENTED = "default", "default augmented"
 
 
 def main():
@@ -26,46 +25,45 @@ def main():
     parser.add_argument("--datasets", default=study_recipes.DATASETS, help="names or folders, with commas")
     parser.add_argument("--images", default=IMAGES, help=f"how many to train on, with commas; {IMAGES} by default")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run; {STEPS:,} by default")
+    parser.add_argument("--recipes", default="default,default augmented", help="with commas, compared with the first")
     arguments = studies.parsed(parser)
     if arguments.quick:
         arguments.datasets, arguments.images, arguments.steps = "digits", "100", 3
     directory = studies.directory(arguments, "small_data")
     names, sizes = arguments.datasets.split(","), [int(size) for size in arguments.images.split(",")]
+    recipes, seeds = arguments.recipes.split(","), range(arguments.seeds)
     epochs = 1 if arguments.quick else None
     classifiers = {name: studies.classifier_of(name, directory, epochs, read=study_recipes.read) for name in names}
     tasks = {
         f"{name}/{size}/{recipe}/{seed}": (arguments.steps, name, recipe, seed, size, classifiers[name], directory)
         for size in sizes
         for name in names
-        for seed in range(arguments.seeds)
-        for recipe in (PLAIN, AUGMENTED)
+        for seed in seeds
+        for recipe in recipes
     }
     protocol = {"steps": arguments.steps, "settings": study_recipes.settings()}
     values = studies.Results(directory, protocol).all(study_recipes.train_for, tasks, arguments.processes)
-    print(f"{arguments.steps:,} steps, {arguments.seeds} seeds, mean (least, most); without and with augmentation\n")
-    print("| data set | images | FD without | FD with | ratio | coverage | | gap | |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(f"{arguments.steps:,} steps, {arguments.seeds} seeds, mean (least, most); FD as a ratio to the first, too\n")
+    print("| data set | images | recipe | FD | ratio | coverage | gap |\n| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
         for size in sizes:
-            plain, augmented = (
-                [values[f"{name}/{size}/{recipe}/{seed}"] for seed in range(arguments.seeds)]
-                for recipe in (PLAIN, AUGMENTED)
-            )
-            ratio = [b["fd"] / a["fd"] for a, b in zip(plain, augmented, strict=True)]
-            both = [[run[key] for run in runs] for key in ("fd", "coverage", "gap") for runs in (plain, augmented)]
-            cells = [studies.cell(one) for one in (*both[:2], ratio, *both[2:])]
-            print(f"| {name} | {size:,} | {' | '.join(cells)} |")
-    draw(directory, names, sizes, values, arguments.seeds)
+            first, *_ = runs = [[values[f"{name}/{size}/{recipe}/{seed}"] for seed in seeds] for recipe in recipes]
+            for recipe, these in zip(recipes, runs, strict=True):
+                ratios = [one["fd"] / base["fd"] for one, base in zip(these, first, strict=True)]
+                columns = [[one[key] for one in these] for key in ("fd", "coverage", "gap")]
+                cells = [studies.cell(column) for column in (columns[0], ratios, *columns[1:])]
+                print(f"| {name} | {size:,} | {recipe} | {' | '.join(cells)} |")
+    draw(directory, names, sizes, recipes, values, seeds)
 
 
-def draw(directory, names, sizes, values, seeds):
+def draw(directory, names, sizes, recipes, values, seeds):
     """One panel for each data set: FD against the number of images."""
     figure, axes = studies.figure(1, len(names))
     for name, panel in zip(names, axes[0], strict=True):
-        for recipe, title, colour in ((PLAIN, "plain", 1), (AUGMENTED, "augmented", 0)):
-            runs = [[values[f"{name}/{size}/{recipe}/{seed}"]["fd"] for seed in range(seeds)] for size in sizes]
-            panel.plot(sizes, np.mean(runs, axis=1), "o-", color=studies.COLOURS[colour], label=title)
-            panel.vlines(sizes, np.min(runs, axis=1), np.max(runs, axis=1), color=studies.COLOURS[colour])
+        for recipe, colour in zip(recipes, studies.COLOURS, strict=False):
+            runs = [[values[f"{name}/{size}/{recipe}/{seed}"]["fd"] for seed in seeds] for size in sizes]
+            panel.plot(sizes, np.mean(runs, axis=1), "o-", color=colour, label=recipe)
+            panel.vlines(sizes, np.min(runs, axis=1), np.max(runs, axis=1), color=colour)
         panel.set(title=name, xlabel="images", ylabel="FD to held-out images", xscale="log", yscale="log")
         panel.legend(frameon=False)
     studies.save(figure, directory / "small_data.png")
