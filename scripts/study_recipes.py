@@ -46,6 +46,7 @@ class Recipe:
     normalization: str | None = None  # in the discriminator
     rate: float = 5e-4
     policy: tuple[str, ...] = ()  # of the augmentation
+    probability: float = 1.0
     blur: bool = False
     skips: bool = False
     by_class: bool = False
@@ -73,6 +74,7 @@ RECIPES = {
     "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
     "default translated": dataclasses.replace(_DEFAULT, policy=ALL[1:2]),
     "default translated and cut": dataclasses.replace(_DEFAULT, policy=ALL[1:]),
+    "default translated and cut at half": dataclasses.replace(_DEFAULT, policy=ALL[1:], probability=0.5),
     "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }
@@ -169,7 +171,7 @@ def model(name, recipe, seed, steps):
         kg.networks.dcgan_generator(shape, LATENT_DIM, FILTERS, blur=recipe.blur, skips=recipe.skips, **labels),
         kg.networks.dcgan_discriminator(shape, FILTERS, recipe.normalization, **labels),
     )
-    augment = kg.augmentations.DiffAugment(recipe.policy) if recipe.policy else None
+    augment = kg.augmentations.DiffAugment(recipe.policy, recipe.probability) if recipe.policy else None
     gan = recipe.make(*networks, ema_momentum=MOMENTUM, seed=seed, augment=augment)
     rates = kg.optimization.linear_decays(recipe.rate, steps, gan.n_critic)
     gan.compile(*(kg.optimization.adam(rate, 0.0, 0.9) for rate in rates))
