@@ -3,8 +3,9 @@
     python scripts/score_run.py runs/digits-wgan_gp-1 [more runs]
 
 As many samples as real images, at most 10,000 of each: precision, recall, density and coverage in pixels, k = 5, from
-the package `prdc`, and the energy at the highest frequency, where a checkerboard shows. Where there are labels and a
-test split, also the share of each class, and that of images whose largest probability is below 0.9, beside real ones of
+the package `prdc`; the energy at the highest frequency, where a checkerboard shows; and how far the pixels at the worst
+place stand out from their neighbours, where a generator leaves dots in each image. Where there are labels and a test
+split, also the share of each class, and that of images whose largest probability is below 0.9, beside real ones of
 the test split (for digits, all of them); of a model that generates by class, how often it is the class asked for. The
 classifier is 5 nearest neighbours in pixels for digits, otherwise a small convolutional network trained here on the
 labelled training images; its accuracy on the test split is printed.
@@ -18,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import scipy.ndimage
 from prdc import compute_prdc
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -65,6 +67,12 @@ def nyquist(images):
     return (spectrum[:, middle[0]].mean() + spectrum[:, :, middle[1]].mean()) / 2
 
 
+def dots(images):
+    """How far pixels stand out from the median of their 3 x 3 neighbours: at the worst place, over the mean of all."""
+    distances = np.abs(images - scipy.ndimage.median_filter(images, size=(1, 3, 3, 1))).mean(axis=(0, 3))
+    return distances.max() / distances.mean()
+
+
 def scaled(images):
     return images.astype("float32") / 127.5 - 1.0
 
@@ -91,6 +99,9 @@ def main():
         print(f"{workdir}: {count:,} samples against {count:,} real, pixels, k = 5")
         print("  " + "   ".join(f"{key} {value:.3f}" for key, value in values.items()))
         print(f"  energy at the highest frequency {nyquist(fake) / nyquist(real):.2f} times that of the real ones")
+        print(
+            f"  pixels that stand out {dots(fake):.2f} times as far at the worst place; of real images {dots(real):.2f}"
+        )
         if classify is not None:
             probabilities, of_real = classify(fake), classify(held_out)
             classes = probabilities.argmax(axis=-1)
