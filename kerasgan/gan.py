@@ -290,10 +290,10 @@ class GAN(Objectives, GenerativeModel):
         """Whether training needs held-out images: an `AdaptiveAugment` with a loss whose logits do not tell."""
         return self.augment_probability is not None and not self.loss.tells_overfitting
 
-    def learn_from(self, means: dict[str, float], held_out: dict[str, float]) -> None:
+    def learn_from(self, logs: dict[str, float]) -> None:
         """Moves the probability of the augmentation after a validation, with r_v = 1 - W_val / W_train."""
         if self.learns_from_held_out:
-            distances = means[f"{self.loss.distance}"], held_out[f"val_{self.loss.distance}"]
+            distances = (logs.get(f"{kind}{self.loss.distance}", float("nan")) for kind in ("", "val_"))
             moved = self.augment.moved_by_gap(self.augment_probability, *distances, self.images_since_move)
             self.augment_probability.assign(moved)
             self.images_since_move.assign(0.0)

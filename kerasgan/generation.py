@@ -72,8 +72,8 @@ class SamplingModel(Configured, keras.Model):
         return self._output_range
 
     def save_own_variables(self, store: Any) -> None:
-        """As that of Keras, which each way of saving begins with: an average starts before."""
-        _ = self.sampler
+        """As Keras's, through which `.keras` and `.weights.h5` files are written: an average starts before."""
+        _ = self.sampler  # starts it
         super().save_own_variables(store)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:

@@ -151,7 +151,8 @@ class GenerativeModel(SamplingModel):
         Latents and interpolation weights are the same at every call.
 
         Returns:
-            List of floats, in the order of `metrics_names`, or dict by name when `return_dict`.
+            List of floats, in the order of `metrics_names`, or dict by name when `return_dict`. A mean that the
+            `test_step` of a subclass does not update is NaN in the list.
         """
         _keras.assert_compiled(self, "evaluate")
         arguments.refuse_weights(sample_weight=sample_weight)
@@ -159,8 +160,8 @@ class GenerativeModel(SamplingModel):
         batches, steps = batches.for_evaluation(self, steps)
         values = self.evaluate_batches(batches, steps, verbose=verbose, callbacks=callbacks, **kwargs)
         evaluation.show_quality(self, values, verbose)
-        values = {name: values[name] for name in dict.fromkeys([*self.metrics_names, *values]) if name in values}
-        return values if return_dict else list(values.values())
+        names = dict.fromkeys([*self.metrics_names, *values])
+        return {n: values[n] for n in names if n in values} if return_dict else [values.get(n, np.nan) for n in names]
 
     def evaluate_batches(self, batches: Batches, steps: int | None, **kwargs: Any) -> dict[str, float]:
         """Keras's `evaluate` on what `Batches.for_evaluation` returned, and the quality metrics."""
@@ -206,8 +207,8 @@ class GenerativeModel(SamplingModel):
         """Whether training needs `validation_data`."""
         return False
 
-    def learn_from(self, means: dict[str, float], held_out: dict[str, float]) -> None:
-        """Called by `fit` after each validation, with the logs of the epoch and those on held-out images."""
+    def learn_from(self, logs: dict[str, float]) -> None:
+        """Called by `fit` after each validation, with the logs of the epoch, `val_...` of them on held-out images."""
 
     def skip_non_finite(self) -> None:
         """From now on skips an update whose gradient is not finite, as loss scaling does."""
@@ -266,13 +267,12 @@ class GenerativeModel(SamplingModel):
         own = sorted(metric.name for metric in self.metrics)  # as Keras sorts the values
         return [*own, *(name for metric in self.quality for name in metric.names)]
 
-    def means(self, last: dict[str, Any]) -> dict[str, Any]:
-        """What the metrics average, and of the `last` step what none does: one of a subclass may not update ours."""
-        idle = {name for name, tracker in self._trackers.items() if not tracker.count.numpy()}
+    def _get_metrics_result_or_logs(self, logs):
+        """The means, and what the last step returned for names without one, or whose mean it does not update."""
+        of_means = [(one.name, one.count.numpy()) for one in self.metrics if isinstance(one, keras.metrics.Mean)]
+        idle = {name for name, count in of_means if not count} - {name for name, count in of_means if count}
         means = {name: value for name, value in self.get_metrics_result().items() if name not in idle}
-        return {**means, **{name: value for name, value in last.items() if name not in means}}
-
-    _get_metrics_result_or_logs = means  # what Keras's `evaluate` returns
+        return {**means, **{name: value for name, value in logs.items() if name not in means}}
 
     def _log(self, values, weight):
         """Updates the means of the epoch, and returns the values of this step."""

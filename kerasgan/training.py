@@ -149,12 +149,12 @@ class Training:
                 break
         if self._epoch_logs is None:
             # As in Keras, a value that no metric averages is that of the last step.
-            self._epoch_logs = _scalars(model.means(_scalars(self._logs)))
+            self._epoch_logs = _scalars(model._get_metrics_result_or_logs(_scalars(self._logs)))
         self._warn_of_nan(self._epoch_logs)
         held_out = self.validate(self.epoch, callbacks) if self.validate else {}
-        if held_out:
-            model.learn_from(self._epoch_logs, held_out)
         logs = {**self._epoch_logs, **held_out}
+        if held_out:
+            model.learn_from(logs)
         self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
         callbacks.on_epoch_end(self.epoch - 1, logs)
         return logs

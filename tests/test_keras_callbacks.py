@@ -351,11 +351,13 @@ def test_an_evaluation_gives_means_of_what_is_averaged_and_the_other_values_last
     expected = plain.evaluate(IMAGES, batch_size=32, verbose=0, return_dict=True)
     assert values["d_loss"] == pytest.approx(expected["d_loss"])
     names = [*gan.metrics_names, "extra"]
-    assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [values[name] for name in names]
+    assert "mean" not in values  # no step has updated it
+    expected = [values.get(name, np.nan) for name in names]
+    np.testing.assert_array_equal(gan.evaluate(IMAGES, batch_size=32, verbose=0), expected)
 
 
 class WithStepsOfItsOwn(kg.GAN):
-    """As in Keras's guide: the steps return what they like, and update none of our means."""
+    """The steps return what they like, and update none of our means."""
 
     def train_step(self, data):
         self.step.assign_add(1)
@@ -370,9 +372,29 @@ def test_means_that_steps_of_a_subclass_do_not_update_are_not_reported_as_zero(t
     log = kg.callbacks.MetricsLog(tmp_path / "ours.csv")
     history = fit(gan, log, epochs=2).history
     assert history == {"d_loss": [2.0, 4.0], "mine": [7.0, 7.0], "val_d_loss": [5.0, 5.0]}
-    assert gan.evaluate(IMAGES, batch_size=32, verbose=0) == [5.0]
+    assert gan.evaluate(IMAGES, batch_size=32, verbose=0, return_dict=True) == {"d_loss": 5.0}
+    values = dict(zip(gan.metrics_names, gan.evaluate(IMAGES, batch_size=32, verbose=0), strict=True))
+    assert values == pytest.approx({"d_loss": 5.0, "g_loss": np.nan}, nan_ok=True)
     with open(tmp_path / "ours.csv", newline="") as file:
         assert [row["val_d_loss"] for row in csv.DictReader(file)] == ["", "5", "", "5"]
+
+
+class WithMeansOfItsOwn(kg.GAN):
+    """As in Keras's guide: a mean of its own, by the name of one of ours, and one that no step updates."""
+
+    def __init__(self, generator, discriminator, loss=None, n_critic=1):
+        super().__init__(generator, discriminator, loss, n_critic=n_critic)
+        self.of_critic, self.accuracy = keras.metrics.Mean(name="d_loss"), keras.metrics.Mean(name="accuracy")
+
+    def train_step(self, data):
+        self.step.assign_add(1)
+        self.of_critic.update_state(tf.cast(self.step.value, tf.float32))
+        return {"d_loss": tf.cast(self.step.value, tf.float32), "accuracy": tf.constant(0.5)}
+
+
+def test_a_mean_of_a_subclass_by_one_of_our_names_is_that_of_the_epoch():
+    gan = model(WithMeansOfItsOwn)
+    assert fit(gan, epochs=2, validation_data=None).history == {"d_loss": [1.5, 3.5], "accuracy": [0.5, 0.5]}
 
 
 @pytest.mark.slow

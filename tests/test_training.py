@@ -438,7 +438,16 @@ def test_weights_of_another_training_are_not_replaced_in_silence(tmp_path, steps
     fit(tmp_path, gan)
     said = [str(warning.message) for warning in recwarn if "are replaced by those of" in str(warning.message)]
     assert len(said) == warns
-    assert all(f"after {steps} steps are" in text and "after 4. To continue" in text for text in said)
+    assert all(f"for {steps} steps. Its" in text and "of step 4. To continue" in text for text in said)
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_weights_that_were_changed_since_are_not_replaced_in_silence(tmp_path, network):
+    gan = model()
+    fit(tmp_path, gan)
+    gan.networks[network].set_weights([array + 1 for array in gan.networks[network].get_weights()])
+    with pytest.warns(UserWarning, match=r"for 4 steps\. Its weights are replaced"):
+        fit(tmp_path, gan)
 
 
 def test_a_model_that_its_own_checkpoint_is_read_into_is_not_warned_of(tmp_path, recwarn):

@@ -134,15 +134,16 @@ def _read(path, training, state):
     data = arrays.pop(_DATA, None)
     # What can fail comes before anything is changed.
     iterator = None if data is None else training.reader.iterator_at(data.tobytes())
-    of_generator = [name for name in arrays if name.startswith("generator/")]
-    if training.step and any((arrays[name] != variables[name].numpy()).any() for name in of_generator):
-        warn(
-            f"The weights that the model had after {training.step:,} steps are replaced by those of {path}, after "
-            f"{state['step']:,}. To continue with the model's, name another directory."
-        )
+    weights = [name for name in arrays if name.split("/")[0] in training.model.networks]
+    replaced = training.step and any((arrays[name] != variables[name].numpy()).any() for name in weights)
     training.model.reset_metrics()
     for name, array in arrays.items():
         variables[name].assign(array)
+    if replaced:
+        warn(
+            f"The model had been trained for {training.step:,} steps. Its weights are replaced by those of {path}, of "
+            f"step {state['step']:,}. To continue with the model's, name another directory."
+        )
     return training.restore(state, iterator)
 
 

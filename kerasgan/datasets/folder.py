@@ -38,7 +38,7 @@ def read(
     first frame of animations. Images of more than 8 bits ("deep") are scaled alike, by the values of all of them (see
     `scaling.usual_range`) or by `value_range`; 8-bit images beside them keep [0, 255]. All are brought to one size (see
     `resizing.fit_image`). `Source.notes` counts each of these. There are labels if every image lies in exactly one
-    level of sub-folders: classes in the order of their names, or as numbers if all are.
+    level of sub-folders: classes in the order of their names, or of the numbers if every name is one.
 
     Raises:
         DataError: There is no image, or one that cannot be read (it names them), or they take more than 8 GiB.
