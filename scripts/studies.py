@@ -40,6 +40,15 @@ def parsed(parser):
     return arguments
 
 
+def chosen(parser, option, text, known):
+    """The names in a list with commas; ends with a message where one is not known."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            parser.error(f"{option}: expected some of {', '.join(known)}, with commas. Received: {name}")
+    return names
+
+
 class Results:
     """Values by name in a JSON file; those in it are not computed again.
 
@@ -127,7 +136,7 @@ def identifier(classifier):
 
 
 def cell(values):
-    """`mean (least, most)`, each with three digits or more."""
+    """`mean (least, most)`, each with three digits, or all in front of the point."""
     mean, *ends = (
         f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         for value in (statistics.mean(values), min(values), max(values))

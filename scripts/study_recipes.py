@@ -72,9 +72,11 @@ RECIPES = {
     "default": _DEFAULT,
     "default skips": dataclasses.replace(_DEFAULT, skips=True),
     "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
-    "default translated": dataclasses.replace(_DEFAULT, policy=ALL[1:2]),
-    "default translated and cut": dataclasses.replace(_DEFAULT, policy=ALL[1:]),
-    "default translated and cut at half": dataclasses.replace(_DEFAULT, policy=ALL[1:], probability=0.5),
+    "default translated": dataclasses.replace(_DEFAULT, policy=("translation",)),
+    "default translated and cut": dataclasses.replace(_DEFAULT, policy=("translation", "cutout")),
+    "default augmented as in kg.recipes": dataclasses.replace(
+        _DEFAULT, policy=_IMAGES.augment, probability=_IMAGES.augment_probability
+    ),
     "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
 }
@@ -94,7 +96,7 @@ def main():
             0.02,
         )
     directory = studies.directory(arguments, "recipes")
-    names, recipes = arguments.datasets.split(","), arguments.recipes.split(",")
+    names, recipes = arguments.datasets.split(","), studies.chosen(parser, "--recipes", arguments.recipes, RECIPES)
     classifiers = {
         name: studies.classifier_of(name, directory, 1 if arguments.quick else None, read=read) for name in names
     }

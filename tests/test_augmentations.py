@@ -291,7 +291,7 @@ def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
     model.augment_probability.assign(0.5)
     for train, held_out, moved in ((1.0, 0.1, 0.55), (1.0, 0.9, 0.5), (0.0, 1.0, 0.5)):  # 64 of 256, but at most 0.05
         model.images_since_move.assign(64.0)
-        model.learn_from({"wasserstein": train}, {"val_wasserstein": held_out})
+        model.learn_from({"wasserstein": train, "val_wasserstein": held_out})
         assert float(model.augment_probability.numpy()) == pytest.approx(moved)
         assert float(model.images_since_move.numpy()) == 0.0
 
@@ -357,7 +357,7 @@ def test_data_that_an_augmentation_is_not_made_for_are_refused():
     some(
         [
             (["--augment=none"], None),
-            (["--augment=translation,cutout"], (["translation", "cutout"], 1.0)),
+            (["--augment=translation,cutout"], (["translation", "cutout"], 0.5)),
             (["--augment=translation", "--augment_probability=0.3"], (["translation"], 0.3)),
             (["--model=gan", "--augment=translation", "--augment_probability=adaptive"], (["translation"], 0.0)),
         ],
