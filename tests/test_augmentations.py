@@ -294,6 +294,8 @@ def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
         model.learn_from({"wasserstein": train, "val_wasserstein": held_out})
         assert float(model.augment_probability.numpy()) == pytest.approx(moved)
         assert float(model.images_since_move.numpy()) == 0.0
+    model.learn_from({"wasserstein": 1.0})  # and no `val_wasserstein`, as the `test_step` of a subclass may have it
+    assert float(model.augment_probability.numpy()) == 0.5
 
 
 def test_what_cannot_tell_how_far_it_overfits_is_refused():

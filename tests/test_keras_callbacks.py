@@ -379,6 +379,20 @@ def test_means_that_steps_of_a_subclass_do_not_update_are_not_reported_as_zero(t
         assert [row["val_d_loss"] for row in csv.DictReader(file)] == ["", "5", "", "5"]
 
 
+def test_the_losses_of_an_epoch_that_was_skipped_are_no_zeros():
+    class Diverged(kg.GAN):
+        def discriminator_objective(self, real, fake, labels):
+            loss, values = super().discriminator_objective(real, fake, labels)
+            return loss * np.nan, {name: value * np.nan for name, value in values.items()}
+
+    gan = model(Diverged)
+    gan.skip_non_finite()
+    with pytest.warns(UserWarning, match="d_loss is NaN in epoch 1, and 50% of its updates were left out"):
+        history = fit(gan, epochs=1).history
+    assert np.isnan(history["d_loss"] + history["val_d_loss"]).all()
+    assert np.isfinite(history["g_loss"]).all()
+
+
 class WithMeansOfItsOwn(kg.GAN):
     """As in Keras's guide: a mean of its own, by the name of one of ours, and one that no step updates."""
 
