@@ -30,9 +30,6 @@ class Recipe:
         augment_below: With fewer colour images, the discriminator's are augmented: each is then seen more than 150
             times. Seen 60 times, 3,240 photographs showed no gap to held-out ones yet. Grey digits and garments came
             out worse with it.
-        augment: Operations of `DiffAugment`.
-        augment_probability: Of each. With 1 the generator leaves dots at fixed places: the discriminator, which never
-            sees an image where it is, does not learn of them.
         most_classes: With labels of more classes than this, they are not used.
     """
 
@@ -47,8 +44,6 @@ class Recipe:
     batch_size: int = 16
     steps: int = 24_000
     augment_below: int = 2_500
-    augment: tuple[str, ...] = ("translation", "cutout")
-    augment_probability: float = 0.5
     most_classes: int = 100
 
     def by_class(self, num_classes: int | None) -> bool:
@@ -57,7 +52,9 @@ class Recipe:
 
     def policy(self, num_images: int, channels: int) -> tuple[str, ...]:
         """The operations of `DiffAugment` for so many images; none if they are many, or grey."""
-        return () if num_images >= self.augment_below or channels == 1 else self.augment
+        if num_images >= self.augment_below or channels == 1:
+            return ()
+        return ("color", "translation", "cutout") if channels == 3 else ("translation", "cutout")
 
 
 IMAGES = Recipe()
@@ -103,7 +100,7 @@ def gan(
         IMAGES.gamma,
         ema_momentum=IMAGES.ema_momentum,
         seed=seed,
-        augment=augmentations.DiffAugment(policy, IMAGES.augment_probability) if policy else None,
+        augment=augmentations.DiffAugment(policy) if policy else None,
     )
     rates = optimization.linear_decays(IMAGES.learning_rate, steps, model.n_critic)
     model.compile(*(optimization.adam(rate, IMAGES.beta_1, IMAGES.beta_2) for rate in rates))

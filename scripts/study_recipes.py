@@ -74,8 +74,8 @@ RECIPES = {
     "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
     "default translated": dataclasses.replace(_DEFAULT, policy=("translation",)),
     "default translated and cut": dataclasses.replace(_DEFAULT, policy=("translation", "cutout")),
-    "default augmented as in kg.recipes": dataclasses.replace(
-        _DEFAULT, policy=_IMAGES.augment, probability=_IMAGES.augment_probability
+    "default translated and cut at half": dataclasses.replace(
+        _DEFAULT, policy=("translation", "cutout"), probability=0.5
     ),
     "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
     "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),

@@ -359,7 +359,7 @@ def test_data_that_an_augmentation_is_not_made_for_are_refused():
     some(
         [
             (["--augment=none"], None),
-            (["--augment=translation,cutout"], (["translation", "cutout"], 0.5)),
+            (["--augment=translation,cutout"], (["translation", "cutout"], 1.0)),
             (["--augment=translation", "--augment_probability=0.3"], (["translation"], 0.3)),
             (["--model=gan", "--augment=translation", "--augment_probability=adaptive"], (["translation"], 0.0)),
         ],

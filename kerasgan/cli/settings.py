@@ -245,13 +245,13 @@ class Configuration:
     augment: tuple[str, ...] = _setting(
         names("flip", "color", "translation", "cutout", empty="none"),
         "Augment what the discriminator sees, real and generated images alike (DiffAugment). By default "
-        f"{','.join(_RECIPE.augment)} for fewer than {_RECIPE.augment_below:,} colour images above 16 pixels.",
+        f"color,translation,cutout for fewer than {_RECIPE.augment_below:,} colour images above 16 pixels.",
         (),
     )
     augment_probability: float | str = _setting(
         probability(),
         "Share of the images that each operation of --augment changes; adaptive: more as the discriminator overfits.",
-        _RECIPE.augment_probability,
+        1.0,
     )
     dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)
     data_dir: str | None = _setting(
