@@ -526,6 +526,8 @@ def test_a_monitor_may_be_logged_by_a_callback_of_the_users_and_only_after_some_
     fit(tmp_path / "own", model(), callbacks=[Distance()], monitor="distance")
     assert (tmp_path / "own/best.keras").exists()
     fit(tmp_path / "validated", model(), 3, monitor="val_wasserstein")
+    with pytest.warns(UserWarning, match=r"no .*best\.keras: no epoch had a finite 'val_wasserstein' in its logs"):
+        fit(tmp_path / "never", model(), 1, monitor="val_wasserstein")  # validated after every second epoch
     assert (tmp_path / "validated/best.keras").exists()
 
 

@@ -159,6 +159,8 @@ class Checkpoint(ModelCallback):
             raise failed
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._writes and self.monitor and self._best.value is None and self._training.epoch:
+            warn(f"There is no {self.directory / 'best.keras'}: no epoch had a finite {self.monitor!r} in its logs.")
         self._save(last=True)
 
     def _check_place(self):
