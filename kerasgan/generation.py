@@ -1,5 +1,6 @@
 """`SamplingModel`: a Keras model that maps latents to images, for whoever wants images of it."""
 
+import inspect
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasgan import construction, contract, distribution, inference, ranges
-from kerasgan.configured import Configured
+from kerasgan.configured import Configured, is_ours
 from kerasgan.errors import ModelContractError, checked_integer, invalid
 
 
@@ -22,6 +23,14 @@ class SamplingModel(Configured, keras.Model):
     """
 
     decided: tuple[str, ...] = ("generator",)  # arguments of the constructor that more has been made from
+
+    def __new__(cls, *args, **kwargs):
+        known = inspect.signature(cls.__init__).parameters
+        for name in kwargs.keys() & set(cls.decided) if is_ours(cls) else ():
+            if name not in known:
+                expected = f"to be left out, because {cls.__name__} has its own: kerasgan.GAN takes it"
+                raise invalid(name, expected, f"{name}={kwargs[name]!r}", TypeError)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, generator: keras.Model, **kwargs: Any):
         distribution.check_scope()

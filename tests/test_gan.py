@@ -298,6 +298,23 @@ def with_saved_weights(model, path):
     return other
 
 
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (kg.WGAN, {"constraint": None}),
+        (kg.WGANGP, {"penalties": [kg.penalties.R1()]}),
+        (kg.WGANLP, {"loss": "hinge"}),
+        (kg.DRAGAN, {"penalties": []}),
+        (kg.LSGAN, {"loss": "hinge"}),
+        (kg.R3GAN, {"penalties": ()}),
+    ],
+)
+def test_what_a_variant_decides_is_refused(make, argument):
+    (name,) = argument
+    with pytest.raises(TypeError, match=rf"`{name}`.*left out, because {make.__name__} has its own: kerasgan"):
+        make(*networks(), **argument)
+
+
 def saved_by_keras(model, path):
     keras.saving.save_model(model, path / "model.keras")
     return keras.saving.load_model(path / "model.keras")
