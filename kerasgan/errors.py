@@ -6,7 +6,7 @@ import operator
 import warnings
 from typing import Any
 
-_LONGEST = 1_000  # characters of what was received
+_LONGEST, _LONGEST_LINES = 1_000, 400  # characters of what was received: in one line, or in several, as of an array
 
 
 class DataError(ValueError):
@@ -70,9 +70,10 @@ def invalid(argument: str, expected: str, received: object, kind: type[Exception
         received: What came.
     """
     shown = str(received)
-    if "\n" in shown or len(shown) > _LONGEST:  # as an array has
+    longest = _LONGEST_LINES if "\n" in shown else _LONGEST
+    if "\n" in shown or len(shown) > longest:
         shown = " ".join(shown.split())
-        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
+        shown = shown if len(shown) <= longest else f"{shown[:longest]} ..."
     return kind(f"Invalid value for argument `{argument}`. Expected {expected}. Received: {shown}")
 
 

@@ -349,7 +349,7 @@ BUILD = {
     "an array as a shape": (
         lambda: kg.networks.mlp_generator(np.zeros((64, 8, 8, 1))),
         ValueError,
-        r"`image_shape`. [^\n]{1,1200}$",
+        r"`image_shape`. [^\n]{1,600}$",
     ),
     "latents of another size": (
         lambda: kg.WGANGP(generator(), critic()).predict(np.zeros((2, 7), "float32")),
