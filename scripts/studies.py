@@ -136,12 +136,12 @@ def identifier(classifier):
 
 
 def cell(values):
-    """`mean (least, most)`, each with three digits, or all in front of the point."""
+    """`mean (least to most)`, each with three digits, or all in front of the point."""
     mean, *ends = (
         f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         for value in (statistics.mean(values), min(values), max(values))
     )
-    return mean if len(values) == 1 else f"{mean} ({', '.join(ends)})"
+    return mean if len(values) == 1 else f"{mean} ({' to '.join(ends)})"
 
 
 def figure(rows, columns, width=11.0, height=2.9):

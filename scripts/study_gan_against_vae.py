@@ -50,16 +50,11 @@ def main():
     print(f"| | {' | '.join(COLUMNS)} | reconstruction |\n|{' --- |' * (len(COLUMNS) + 2)}")
     for kind in KINDS:
         trained = [runs[f"{kind}/{seed}"] for seed in range(arguments.seeds)]
-        cells = [cell([run["values"][column] for run in trained]) for column in COLUMNS]
-        error = cell([run["reconstruction"] for run in trained]) if kind == "VAE" else "none"
+        cells = [studies.cell([run["values"][column] for run in trained]) for column in COLUMNS]
+        error = studies.cell([run["reconstruction"] for run in trained]) if kind == "VAE" else "none"
         print(f"| {kind} | {' | '.join(cells)} | {error} |")
     print(f"| real | {' | '.join(f'{real[column]:.3g}' for column in COLUMNS)} | |\n")
     studies.save_sheet(directory, "gan_against_vae", {"real": kg.datasets.read(name).images[:64]}, KINDS)
-
-
-def cell(values):
-    """Mean, lowest and highest."""
-    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
 def adversaries(networks, normalization=None):

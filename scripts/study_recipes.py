@@ -117,7 +117,7 @@ def main():
     protocol = {"minutes": arguments.minutes, "images": arguments.images, "settings": settings()}
     values = studies.Results(directory, protocol).all(train, tasks, arguments.processes)
     for name in names:
-        print(f"\n{name}: {arguments.minutes:g} minutes of one core, {arguments.seeds} seeds, mean (least, most)\n")
+        print(f"\n{name}: {arguments.minutes:g} minutes of one core, {arguments.seeds} seeds, mean (least to most)\n")
         print("| recipe | steps | FD | coverage | density | unclear |\n| --- | --- | --- | --- | --- | --- |")
         for recipe in recipes:
             runs = [values[f"{name}/{recipe}/{seed}"] for seed in range(arguments.seeds)]

@@ -47,7 +47,7 @@ def main():
     protocol = {"steps": arguments.steps, "settings": study_recipes.settings()}
     values = studies.Results(directory, protocol).all(study_recipes.train_for, tasks, arguments.processes)
     print(
-        f"{arguments.steps:,} steps, {arguments.seeds} seeds, mean (least, most); ratio: of FD to the first recipe's\n"
+        f"{arguments.steps:,} steps, {arguments.seeds} seeds, mean (least to most); ratio: FD over the first recipe's\n"
     )
     print("| data set | images | recipe | FD | ratio | coverage | gap |\n| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
