@@ -25,9 +25,8 @@ class SamplingModel(Configured, keras.Model):
     decided: tuple[str, ...] = ("generator",)  # arguments of the constructor that more has been made from
 
     def __new__(cls, *args, **kwargs):
-        known = inspect.signature(cls.__init__).parameters
-        for name in kwargs.keys() & set(cls.decided) if is_ours(cls) else ():
-            if name not in known:
+        if is_ours(cls):
+            for name in kwargs.keys() & set(cls.decided) - inspect.signature(cls.__init__).parameters.keys():
                 expected = f"to be left out, because {cls.__name__} has its own: kerasgan.GAN takes it"
                 raise invalid(name, expected, f"{name}={kwargs[name]!r}", TypeError)
         return super().__new__(cls, *args, **kwargs)
