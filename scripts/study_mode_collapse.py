@@ -65,18 +65,10 @@ def main():
         for kind in [*KINDS, *LONGER]:
             trained = [run for name, run in runs.items() if name.startswith(f"{data}/{kind}/")]
             if trained:
-                cells = " | ".join(cell(column, [run["values"][column] for run in trained]) for column in COLUMNS)
+                cells = " | ".join(studies.cell([run["values"][column] for run in trained]) for column in COLUMNS)
                 print(f"| {kind} | {len(trained)} | {cells} |")
-        print(f"| a perfect sampler | | {modes} | {modes} | 98.9 % | {(modes - 1) / 2 / POINTS:.4f} | 1 |\n")
+        print(f"| a perfect sampler | | {modes} | {modes} | 0.989 | {(modes - 1) / 2 / POINTS:.4f} | 1 |\n")
     draw(directory, runs, sets)
-
-
-def cell(column, values):
-    """Mean, lowest and highest."""
-    scale, unit = (100, " %") if column == "high_quality" else (1, "")
-    digits = {"kl": 3, "radius_ratio": 2}.get(column, 1)
-    mean, low, high = (f"{scale * value:.{digits}f}" for value in (np.mean(values), np.min(values), np.max(values)))
-    return f"{mean}{unit} ({low} to {high})"
 
 
 def train(data, kind, seed, divisor):
