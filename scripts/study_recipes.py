@@ -56,11 +56,13 @@ class Recipe:
 
 _R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
 _HINGE = _with(kg.losses.Hinge())
+_LAZY = functools.partial(_with(kg.losses.Wasserstein(), kg.penalties.GradientPenalty(10.0, every=5)), n_critic=5)
 _IMAGES = kg.recipes.IMAGES
 _DEFAULT = Recipe(_r3gan, rate=_IMAGES.learning_rate, blur=_IMAGES.blur, by_class=True, batch=_IMAGES.batch_size)
 RECIPES = {
     "wgan_gp": Recipe(kg.WGANGP, rate=1e-4),
     "wgan_gp 5e-4": Recipe(kg.WGANGP),
+    "wgan_gp 5e-4 lazy": Recipe(_LAZY),
     "gan + r1": Recipe(_R1),
     "hinge + spectral": Recipe(_HINGE, "spectral"),
     "r3gan": Recipe(_r3gan),
