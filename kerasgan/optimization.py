@@ -165,7 +165,8 @@ def apply(
     """
     skipped = tf.constant(0.0)
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if scales or skips_non_finite:
+    may_skip = scales or skips_non_finite
+    if may_skip:
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in values if value is not None])
         skipped = tf.where(finite, 0.0, 1.0)
         context = tf.distribute.get_replica_context()
@@ -175,14 +176,14 @@ def apply(
             poison = tf.where(skipped > 0, float("nan"), 0.0)
             values = [value if value is None else value + tf.cast(poison, value.dtype) for value in values]
     # An optimizer cannot run inside `tf.cond` under MirroredStrategy: what has changed is put back.
-    changed = [variable for variable, _ in written]
-    if not scales:
+    changed = [variable for variable, _ in written] if may_skip else []
+    if may_skip and not scales:
         changed += [*variables, *optimizer.variables]
-    before = [tf.identity(variable.value) for variable in changed] if skips_non_finite else []
+    before = [tf.identity(variable.value) for variable in changed]
     for variable, value in written:
         variable.assign(value)
     optimizer.apply(values, variables)
-    for variable, value in zip(changed if before else (), before, strict=True):
+    for variable, value in zip(changed, before, strict=True):
         variable.assign(tf.where(skipped > 0, value, variable.value))
     return skipped
 
