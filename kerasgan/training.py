@@ -58,6 +58,7 @@ class Training:
         self.reader = Reader(model, batches, rewind)
         self.epoch, self.batch, self.step = initial_epoch, 0, int(model.step.numpy())
         self._epoch_logs: dict[str, float] | None = None  # those of the epoch, while it is validated
+        self._recorded: dict[str, int] = {}  # values in the history, by name, when the epoch began
         self._logs: dict[str, Any] = {}  # of the last step
         self._warned_of_nan = False
         self._restored: dict[str, Any] | None = None
@@ -132,6 +133,7 @@ class Training:
 
     def _run_epoch(self, callbacks):
         model = self.model
+        self._recorded = {name: len(values) for name, values in self.history.history.items()}
         if not self.batch:
             model.reset_metrics()
         callbacks.on_epoch_begin(self.epoch)
@@ -155,8 +157,10 @@ class Training:
         logs = {**self._epoch_logs, **held_out}
         if held_out:
             model.learn_from(logs)
-        self.epoch, self.batch, self._epoch_logs = self.epoch + 1, 0, None
-        callbacks.on_epoch_end(self.epoch - 1, logs)
+        epoch, self._epoch_logs = self.epoch, None
+        if self.batch >= self.steps_per_epoch:  # else a callback has stopped it, and what resumes finishes it
+            self.epoch, self.batch = epoch + 1, 0
+        callbacks.on_epoch_end(epoch, logs)
         return logs
 
     def _warn_of_nan(self, logs):
@@ -181,7 +185,11 @@ class Training:
         """Returns where the run is: what JSON can hold, and the state of the data's iterator where it can be saved."""
         reading, data = self.reader.state()
         # Keras gives a History its `epoch` in `on_train_begin` only.
-        history = {"epoch": getattr(self.history, "epoch", []), "history": self.history.history}
+        epochs, values = getattr(self.history, "epoch", []), self.history.history
+        if self.batch:  # an epoch that a callback has stopped is recorded when it is finished
+            epochs = [epoch for epoch in epochs if epoch < self.epoch]
+            values = {name: values[name][:count] for name, count in self._recorded.items()}
+        history = {"epoch": epochs, "history": values}
         return {
             "step": self.step,
             "epoch": self.epoch,

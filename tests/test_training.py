@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gans import unchanged, weights
-from selection import each
+from selection import each, some
 from trainings import IMAGES, TerminatedAt, assert_same, model, train
 
 import kerasgan as kg
@@ -51,6 +51,29 @@ def test_a_training_that_is_ended_by_a_signal_goes_on_to_the_same_weights_log_an
         return [[*line.split(",")[:2], *line.split(",")[3:]] for line in lines]  # without the seconds
 
     assert rows("ended") == rows("calm")
+
+
+class StoppedAt(keras.callbacks.Callback):
+    """Stops the training at the n-th step from now, as a limit of time would."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step -= 1
+        if self.step == 0:
+            self.model.stop_training = True
+
+
+@pytest.mark.parametrize("stops", some([(7,), (7, 1), (10,)], 1, whole=True), ids=str)
+def test_a_training_that_a_callback_stops_within_an_epoch_goes_on_in_that_epoch(tmp_path, stops):
+    calm, history = train(tmp_path / "calm", make=lambda: model(kg.GAN), steps_per_epoch=5)
+    for step in stops:
+        train(tmp_path / "stopped", [StoppedAt(step)], make=lambda: model(kg.GAN), steps_per_epoch=5)
+    resumed, resumed_history = train(tmp_path / "stopped", make=lambda: model(kg.GAN), steps_per_epoch=5)
+    assert_same(calm, resumed)
+    assert (resumed_history.history, resumed_history.epoch) == (history.history, [0, 1, 2])
 
 
 # The position in the data

@@ -48,7 +48,7 @@ def finish(
     with announced("drawing samples"):
         _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
-    summary = {**quality, "steps": configuration.steps, "seconds": round(seconds, 1), "problems": problems}
+    summary = {**quality, "steps": int(model.step.numpy()), "seconds": round(seconds, 1), "problems": problems}
     run_directory.write_json(workdir / "metrics.json", summary)
     _print_result(workdir, quality, seconds)
     return {**summary, "verdict": verdicts.of_training(summary)}
