@@ -227,13 +227,15 @@ class GAN(Objectives, GenerativeModel):
         of_generator = self._update_generator(*batches[-1])
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
         if self.augment_probability is not None:
-            values["augment_probability"] = self._adapted(values, batching.size(batches[-1][0]))
+            values["augment_probability"] = self._adapted(values, self._images_in(batches))
         averages.move(self)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
 
     def _update_discriminator(self, batches):
         construction.check_schedules(self.penalties, self.n_critic)
+        if self.learns_from_held_out:
+            self.images_since_move.assign_add(tf.cast(self._images_in(batches), tf.float32))
 
         @functools.cache  # one graph for each set of penalties
         def update_with(*due):
@@ -275,12 +277,12 @@ class GAN(Objectives, GenerativeModel):
         real = judge(real) if self.loss.relativistic or not is_ours(type(self), "generator_objective") else None
         return objectives.checked(self.generator_objective, real, judge(fake), labels)
 
-    def _adapted(self, values, batch):
-        """The probability of the augmentation, moved by this step if its logits tell how."""
-        images = batch * self.num_replicas * self.n_critic
-        if self.learns_from_held_out:
-            self.images_since_move.assign_add(tf.cast(images, tf.float32))
-        else:
+    def _images_in(self, batches):
+        return self.num_replicas * len(batches) * batching.size(batches[-1][0])
+
+    def _adapted(self, values, images):
+        """The probability of the augmentation, moved by this step on so many images if its logits tell how."""
+        if not self.learns_from_held_out:
             overfitting = stateless.mean_over_replicas(values["overfitting"])
             self.augment_probability.assign(self.augment.moved(self.augment_probability, overfitting, images))
         return self.augment_probability
@@ -306,8 +308,7 @@ class GAN(Objectives, GenerativeModel):
         """The same values on held-out images, with both networks as they are for inference."""
         real, labels = self._batch(data)
         random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        latents, augmentations, noises = self._discriminator_draws(random, real, labels, self.penalties)
-        drawn = latents, augmentations
+        *drawn, noises = self._discriminator_draws(random, real, labels, self.penalties)
         _, values = self._discriminator_loss(real, labels, *drawn, noises, self.penalties, training=False)
         _, of_generator = self._generator_loss(real, labels, *drawn, training=False)
         self.evaluated_batches.assign_add(1)
@@ -339,8 +340,7 @@ class GAN(Objectives, GenerativeModel):
 
     def _minibatches(self, data):
         """List of `n_critic` pairs: images `(batch, ...)`, and labels `(batch,)` or None."""
-        images, labels = self._batch(data)
-        return batching.divided(images, labels, self.n_critic, len(self.image_shape))
+        return batching.divided(*self._batch(data), self.n_critic, len(self.image_shape))
 
     def _batch(self, data):
         """Float32 images, and labels or None."""

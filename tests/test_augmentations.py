@@ -298,6 +298,14 @@ def test_a_critic_overfits_as_its_distance_shrinks_on_held_out_images():
     assert float(model.augment_probability.numpy()) == 0.5
 
 
+def test_the_images_of_every_update_of_a_critic_count_those_before_its_first_step_too():
+    model = kg.WGAN(*networks(), n_critic=2, warmup=True, augment=AdaptiveAugment())
+    model.compile()
+    for step, seen in ((model.critic_step, 16), (model.train_step, 32)):
+        step(tf.reshape(images(16), (8, 2, *images(1).shape[1:])))
+        assert float(model.images_since_move.numpy()) == seen
+
+
 def test_what_cannot_tell_how_far_it_overfits_is_refused():
     class Mute(kg.losses.NonSaturating):
         tells_overfitting = False
