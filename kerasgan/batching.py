@@ -23,6 +23,11 @@ def size(images: tf.Tensor) -> int | tf.Tensor:
     return images.shape[0] or tf.shape(images)[0]
 
 
+def total(batches: list[tuple[tf.Tensor, tf.Tensor | None]]) -> int | tf.Tensor:
+    """Number of images in batches of one size, pairs of images and labels."""
+    return len(batches) * size(batches[0][0])
+
+
 def divided(
     images: tf.Tensor, labels: tf.Tensor | None, count: int, rank: int
 ) -> list[tuple[tf.Tensor, tf.Tensor | None]]:

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasgan import papers
 from kerasgan.configured import Configured
 from kerasgan.errors import checked_number
 
@@ -18,7 +19,7 @@ class Clip(Configured, keras.constraints.Constraint):
     Reference: Arjovsky, Chintala, Bottou, Wasserstein GAN, 2017, algorithm 1, line 7.
     """
 
-    def __init__(self, clip: float = 0.01) -> None:
+    def __init__(self, clip: float = papers.WGAN.clip) -> None:
         self.clip = checked_number("clip", clip, "(0, inf)", ", e.g. 0.01")
 
     def __call__(self, value: tf.Tensor) -> tf.Tensor:

@@ -134,7 +134,7 @@ class Batches:
         return batches.map(held)
 
     def steps(self, batches_per_step: int, steps_per_epoch: int | None = None) -> int:
-        """Training steps an epoch: `steps_per_epoch`, or by default what the data hold.
+        """Training steps per epoch: `steps_per_epoch`, or by default what the data hold.
 
         Data of unknown length are read once to count them.
 
@@ -184,8 +184,8 @@ class Batches:
         steps = None if steps is None else checked_integer(argument, steps)
         batches, replicas = self.fitted_to(model), model.num_replicas
         if steps is None and batches.dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-            expected = "a number of batches, because the dataset is endless: `validation_steps`, `steps` of `evaluate`"
-            raise invalid("steps", expected, "steps=None", DataError)
+            expected = "a number of batches, because the dataset is endless"
+            raise invalid(argument, expected, f"{argument}=None", DataError)
         batches = dataclasses.replace(batches, dataset=batches.in_fixed_order(), starting_at=None)
         if replicas * model.pack > 1:  # each takes an equal part of every batch, so a last, partial one is left out
             batches = dataclasses.replace(batches, dataset=_of_static_size(batches.dataset))

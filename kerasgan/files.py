@@ -32,7 +32,7 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
 
     Args:
         argument: Its name.
-        expected: What it is to be, in words.
+        expected: Description of what the path should be.
 
     Raises:
         TypeError: The value is no path.
@@ -53,8 +53,8 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
 
 
 @contextlib.contextmanager
-def needless(path: pathlib.Path) -> Iterator[None]:
-    """Has a training go on where a file cannot be written that only shows how it goes: a warning says so."""
+def best_effort(path: pathlib.Path) -> Iterator[None]:
+    """Warns where a file cannot be written that only shows how the training goes, which continues."""
     try:
         yield
     except OSError as error:

@@ -105,7 +105,7 @@ def _held_out(model, data, batch_size, batch_size_of_training, steps):
 
 
 def _whole_executions(steps_per_epoch, steps_per_execution, by_default):
-    """Steps an epoch as a multiple of the steps an execution."""
+    """Steps per epoch as a multiple of the steps per execution."""
     over = steps_per_epoch % steps_per_execution
     if over and not by_default:
         expected = f"a multiple of steps_per_execution={steps_per_execution}"

@@ -227,7 +227,7 @@ class GAN(Objectives, GenerativeModel):
         of_generator = self._update_generator(*batches[-1])
         skipped = (self.n_critic * values["skipped"] + of_generator["skipped"]) / (self.n_critic + 1)
         if self.augment_probability is not None:
-            values["augment_probability"] = self._adapted(values, self._images_in(batches))
+            values["augment_probability"] = self._adapted(values, self.num_replicas * batching.total(batches))
         averages.move(self)
         self.step.assign_add(1)
         return self._log({**values, **of_generator, "skipped": skipped}, batching.size(batches[-1][0]))
@@ -235,7 +235,7 @@ class GAN(Objectives, GenerativeModel):
     def _update_discriminator(self, batches):
         construction.check_schedules(self.penalties, self.n_critic)
         if self.learns_from_held_out:
-            self.images_since_move.assign_add(tf.cast(self._images_in(batches), tf.float32))
+            self.images_since_move.assign_add(tf.cast(self.num_replicas * batching.total(batches), tf.float32))
 
         @functools.cache  # one graph for each set of penalties
         def update_with(*due):
@@ -277,9 +277,6 @@ class GAN(Objectives, GenerativeModel):
         real = judge(real) if self.loss.relativistic or not is_ours(type(self), "generator_objective") else None
         return objectives.checked(self.generator_objective, real, judge(fake), labels)
 
-    def _images_in(self, batches):
-        return self.num_replicas * len(batches) * batching.size(batches[-1][0])
-
     def _adapted(self, values, images):
         """The probability of the augmentation, moved by this step on so many images if its logits tell how."""
         if not self.learns_from_held_out:
@@ -308,7 +305,8 @@ class GAN(Objectives, GenerativeModel):
         """The same values on held-out images, with both networks as they are for inference."""
         real, labels = self._batch(data)
         random = stateless.Stream(self.seed, stateless.evaluation_position(self.evaluated_batches))
-        *drawn, noises = self._discriminator_draws(random, real, labels, self.penalties)
+        latents, augmentations, noises = self._discriminator_draws(random, real, labels, self.penalties)
+        drawn = latents, augmentations
         _, values = self._discriminator_loss(real, labels, *drawn, noises, self.penalties, training=False)
         _, of_generator = self._generator_loss(real, labels, *drawn, training=False)
         self.evaluated_batches.assign_add(1)
@@ -340,7 +338,8 @@ class GAN(Objectives, GenerativeModel):
 
     def _minibatches(self, data):
         """List of `n_critic` pairs: images `(batch, ...)`, and labels `(batch,)` or None."""
-        return batching.divided(*self._batch(data), self.n_critic, len(self.image_shape))
+        images, labels = self._batch(data)
+        return batching.divided(images, labels, self.n_critic, len(self.image_shape))
 
     def _batch(self, data):
         """Float32 images, and labels or None."""

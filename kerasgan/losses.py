@@ -28,7 +28,7 @@ class AdversarialLoss(Configured):
     relativistic = False
     # The name under which minus the discriminator's loss is logged, if that estimates a distance.
     distance: str | None = None
-    # Whether logits of one batch tell how far the discriminator overfits; else only held-out images do.
+    # Whether the logits of one batch tell how far the discriminator overfits; else only held-out images do.
     tells_overfitting = True
 
     def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:

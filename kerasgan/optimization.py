@@ -34,7 +34,7 @@ def linear_decays(learning_rate: float, steps: int, n_critic: int = 1) -> list[L
     Args:
         learning_rate: Float >= 0, at first.
         steps: Integer >= 1, updates of the generator.
-        n_critic: Integer >= 1, updates of the discriminator a step.
+        n_critic: Integer >= 1, updates of the discriminator per step.
 
     Raises:
         ValueError: An argument is out of its range.

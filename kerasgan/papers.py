@@ -36,7 +36,7 @@ WGAN_GP = Paper(1e-4, 0.0, 0.9, n_critic=5, penalty=10.0)
 # Petzka, Fischer, Lukovnikov, On the regularization of Wasserstein GANs, 2018, trained like WGAN-GP.
 WGAN_LP = WGAN_GP
 # Kodali et al., On Convergence and Stability of GANs, 2017, trained like DCGAN.
-DRAGAN = Paper(2e-4, 0.5, 0.999, penalty=10.0)
+DRAGAN = dataclasses.replace(GAN, penalty=10.0)
 # Mao et al., Least Squares Generative Adversarial Networks, 2017: Adam, beta_1 = 0.5; the rate is DCGAN's.
 LSGAN = GAN
 # Huang et al., The GAN is dead; long live the GAN!, 2024: gamma of CIFAR-10, beta_2 from 0.9.

@@ -13,10 +13,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasgan import batching
+from kerasgan import batching, papers
 from kerasgan.configured import Configured
 from kerasgan.errors import checked_integer, checked_number
-from kerasgan.stateless import Stream
+from kerasgan.stateless import Stream, mean_over_replicas
 
 
 class Recorded:
@@ -81,7 +81,8 @@ class Penalty(Configured):
             factor. Adam then returns to what the penalty wants more slowly: keep it at 5 or below with a beta_2 of 0.9.
             Defaults to `1`.
 
-    Reference for `every`: Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, section 3.1.
+    Reference for `every`: Karras et al., Analyzing and Improving the Image Quality of StyleGAN, 2020, section 3.1,
+        whose correction of Adam's rate and momenta is left out: the penalty is part of an update, not one of its own.
     """
 
     # The norm that the gradient is drawn to from both sides, if any.
@@ -134,7 +135,7 @@ class GradientPenalty(Penalty):
 
     target: float | None = 1.0
 
-    def __init__(self, weight: float = 10.0, name: str = "gradient_penalty", every: int = 1) -> None:
+    def __init__(self, weight: float = papers.WGAN_GP.penalty, name: str = "gradient_penalty", every: int = 1) -> None:
         super().__init__(weight, name, every)
 
     def sample(self, real: tf.Tensor, random: Stream) -> tf.Tensor:
@@ -162,7 +163,7 @@ class LipschitzPenalty(GradientPenalty):
 
     target = None
 
-    def __init__(self, weight: float = 10.0, name: str = "lipschitz_penalty", every: int = 1) -> None:
+    def __init__(self, weight: float = papers.WGAN_LP.penalty, name: str = "lipschitz_penalty", every: int = 1) -> None:
         super().__init__(weight, name, every)
 
     def penalty(self, norm: tf.Tensor) -> tf.Tensor:
@@ -175,8 +176,8 @@ class DRAGANPenalty(GradientPenalty):
 
         penalty = weight * mean((norm(grad D(x)) - 1)**2),  x = real + t * scale * std(real) * u,  t, u ~ U[0, 1)
 
-    `t` is one number an example, `u` one a pixel, and `std` is over all pixels of the global batch, as in the authors'
-    code (the paper says normal noise).
+    `t` is one number per example, `u` one per pixel, and `std` is over all pixels of the global batch, as in the
+    authors' code (the paper says normal noise).
 
     Args:
         weight: Float >= 0, `lambda` in the paper. Defaults to `10.0`.
@@ -186,7 +187,13 @@ class DRAGANPenalty(GradientPenalty):
     Reference: Kodali et al., On Convergence and Stability of GANs, 2017, algorithm 1.
     """
 
-    def __init__(self, weight: float = 10.0, scale: float = 0.5, name: str = "dragan_penalty", every: int = 1) -> None:
+    def __init__(
+        self,
+        weight: float = papers.DRAGAN.penalty,
+        scale: float = 0.5,
+        name: str = "dragan_penalty",
+        every: int = 1,
+    ) -> None:
         super().__init__(weight, name, every)
         self.scale = checked_number("scale", scale, "(0, inf)")
 
@@ -194,8 +201,8 @@ class DRAGANPenalty(GradientPenalty):
         real, batch = ops.cast(real, "float32"), batching.size(real)
         t = random.uniform((batch, *[1] * (len(real.shape) - 1)))
         u = random.uniform((batch, *real.shape[1:]))
-        mean = random.mean_over_replicas(ops.mean(real))
-        std = ops.sqrt(random.mean_over_replicas(ops.mean(ops.square(real - mean))))
+        mean = mean_over_replicas(ops.mean(real))
+        std = ops.sqrt(mean_over_replicas(ops.mean(ops.square(real - mean))))
         return t * self.scale * std * u
 
     def points(self, real: tf.Tensor, fake: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

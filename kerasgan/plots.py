@@ -24,6 +24,8 @@ _COLOURS = {"main": "#1f5a93", "second": "#d1495b", "third": "#4f8a5b", "held ou
 _DASHES = (0, (4, 3))
 _WASSERSTEIN = "Wasserstein estimate of the critic"
 _GRADIENT_NORM = "Gradient norm of the discriminator"
+# The norm that a penalty draws it to, by the penalty's name in the log.
+_DRAWN_TO = {"gradient_penalty": 1.0, "dragan_penalty": 1.0, "r1": 0.0, "r2": 0.0}
 _LOSSES = {
     "d_loss": "discriminator",
     "g_loss": "generator",
@@ -47,7 +49,7 @@ def curves(
 
     Args:
         metrics_csv: The file of a `kerasgan.callbacks.MetricsLog`, the directory of a run, or the `History` that `fit`
-            returned, which has one value an epoch.
+            returned, which has one value per epoch.
         path: Name of a picture to write; its suffix gives the format. Defaults to none.
 
     Returns:
@@ -200,8 +202,8 @@ def _plot_wasserstein(axes, log):
 def _plot_gradient_norm(axes, log):
     target = _plot_target(axes, log)
     _plot_smoothed(axes, log["step"], log["gradient_norm"], _COLOURS["main"])
-    _limit(axes, np.append(log["gradient_norm"], target))
-    axes.set_title(f"{_GRADIENT_NORM}, which the penalty draws to {target:g}")
+    _limit(axes, log["gradient_norm"], np.array([] if target is None else [target]))
+    axes.set_title(_GRADIENT_NORM + ("" if target is None else f", which the penalty draws to {target:g}"))
 
 
 def _plot_losses(axes, log):
@@ -217,9 +219,10 @@ def _plot_losses(axes, log):
 
 
 def _plot_target(axes, log):
-    """Draws, and returns, the gradient norm that the penalty draws to."""
-    target = 0.0 if "r1" in log or "r2" in log else 1.0
-    axes.axhline(target, color=_COLOURS["line"], linewidth=1.0, linestyle=_DASHES)
+    """Draws, and returns, the gradient norm that the penalty draws to; None if that of its name is not known."""
+    target = next((norm for name, norm in _DRAWN_TO.items() if name in log), None)
+    if target is not None:
+        axes.axhline(target, color=_COLOURS["line"], linewidth=1.0, linestyle=_DASHES)
     return target
 
 

@@ -48,7 +48,7 @@ class Output:
     Args:
         low, high: Infinite where nothing bounds the output.
         bounds: `(low, high)` if these are the range of the images, i.e. of a saturating activation (tanh, sigmoid),
-            scaled or not. Clipping does not count.
+            scaled or not. Clipping counts to [-1, 1] or [0, 1] alone, as in hard_tanh and hard_sigmoid.
         squashed_by: What squashes the output last, in words, if anything does.
     """
 

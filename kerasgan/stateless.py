@@ -74,10 +74,6 @@ class Stream:
         """The draws that are left to augmentation."""
         return Stream(self.seed, self.position + _AUGMENTATION)
 
-    def mean_over_replicas(self, value: tf.Tensor) -> tf.Tensor:
-        """Mean over the replicas of a value that each of them has."""
-        return mean_over_replicas(value)
-
     def _draw(self, function, shape):
         batch, *rest = shape
         replica = _one_of_several()

@@ -22,7 +22,7 @@ class VAE(GenerativeModel):
 
         loss = -ELBO = -E[log N(x; G(z), sigma**2)] + KL(N(mean, variance) || N(0, 1)),  z = mean + sqrt(variance) * e
 
-    in nats an image, with `mean, log(variance)` from the encoder and `sigma` one number, learned with the networks: no
+    in nats per image, with `mean, log(variance)` from the encoder and `sigma` one number, learned with the networks: no
     hand-set balance between the two terms. The decoder is any unconditional generator of `kerasgan.networks`.
 
     Logged are `loss`, `reconstruction` (the first term), `kl` (the second) and `sigma`.
@@ -35,7 +35,8 @@ class VAE(GenerativeModel):
     Raises:
         ModelContractError: The networks do not fit each other.
 
-    Reference: Kingma, Welling, Auto-Encoding Variational Bayes, 2013, eq. 10 and appendix C.2.
+    Reference: Kingma, Welling, Auto-Encoding Variational Bayes, 2013, eq. 10 and appendix C.2; for the learned scale
+        Rybkin, Daniilidis, Levine, Simple and Effective VAE Training with Calibrated Decoders, 2021.
     """
 
     decided = ("encoder", "generator", "seed")

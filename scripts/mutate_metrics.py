@@ -106,13 +106,13 @@ MUTANTS = {
     "real images known before they are seen": ("metrics/quality", "[], None\n", "[], key\n"),
     "no n in a title": ("metrics/quality", 'if self.compares else f"{self.num_fake}"', 'if self else ""'),
     "collapse by nearness alone": (
-        "callbacks/illnesses",
+        "callbacks/problems",
         " or duplicates > _COLLAPSED_DUPLICATES",
         "",
     ),
-    "illness that comes and goes": ("callbacks/health", "+ 1 if sign else 0", "+ bool(sign)"),
-    "norm above one alone": ("callbacks/illnesses", "_NO_NORM < norm < _NORMS[0]", "False"),
-    "a dead critic by its score of real images": ("callbacks/illnesses", "real_scores - fake_scores", "real_scores"),
+    "problem that comes and goes": ("callbacks/health", "+ 1 if sign else 0", "+ bool(sign)"),
+    "norm above one alone": ("callbacks/problems", "_NO_NORM < norm < _NORMS[0]", "False"),
+    "a dead critic by its score of real images": ("callbacks/problems", "real_scores - fake_scores", "real_scores"),
     "a verdict without chance": ("metrics/verdict", "return max(least, _DEVIATIONS", "return max(least, 0.0"),
     "coverage of noise praised": ("metrics/verdict", "row.good and not flattered", "row.good"),
     "means of all steps since the beginning": (
@@ -133,7 +133,7 @@ MUTANTS = {
 TESTS = {
     "metrics/quality": ["tests/test_quality.py"],
     "callbacks/health": ["tests/test_health.py"],
-    "callbacks/illnesses": ["tests/test_health.py"],
+    "callbacks/problems": ["tests/test_health.py"],
     "metrics/verdict": ["tests/test_verdict.py"],
     "batching": ["tests/test_pack.py"],
 }

@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import pathlib
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -32,17 +31,11 @@ PROBED = 6, 10  # steps that trace and warm up, steps that are timed
 ALL = ("color", "translation", "cutout")
 
 
-def _with(loss, *penalties):
-    return lambda *networks, **kwargs: kg.GAN(*networks, loss, penalties, **kwargs)
-
-
-def _r3gan(*networks, **kwargs):
-    return kg.R3GAN(*networks, gamma=0.5, **kwargs)
-
-
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    make: Callable
+    loss: kg.losses.AdversarialLoss
+    penalties: tuple[kg.penalties.Penalty, ...] = ()
+    n_critic: int = 1
     normalization: str | None = None  # in the discriminator
     rate: float = 5e-4
     policy: tuple[str, ...] = ()  # of the augmentation
@@ -54,33 +47,32 @@ class Recipe:
     precision: str = "float32"
 
 
-_R1 = _with(kg.losses.NonSaturating(), kg.penalties.R1(0.5))
-_HINGE = _with(kg.losses.Hinge())
-_LAZY = functools.partial(_with(kg.losses.Wasserstein(), kg.penalties.GradientPenalty(10.0, every=5)), n_critic=5)
 _IMAGES = kg.recipes.IMAGES
-_DEFAULT = Recipe(_r3gan, rate=_IMAGES.learning_rate, blur=_IMAGES.blur, by_class=True, batch=_IMAGES.batch_size)
+_WGAN_GP = Recipe(kg.losses.Wasserstein(), (kg.penalties.GradientPenalty(10.0),), n_critic=5)
+_HINGE = Recipe(kg.losses.Hinge(), normalization="spectral")
+_R3GAN = Recipe(kg.losses.Relativistic(), (kg.penalties.R1(_IMAGES.gamma), kg.penalties.R2(_IMAGES.gamma)))
+_with = dataclasses.replace
+_DEFAULT = _with(_R3GAN, rate=_IMAGES.learning_rate, blur=_IMAGES.blur, by_class=True, batch=_IMAGES.batch_size)
 RECIPES = {
-    "wgan_gp": Recipe(kg.WGANGP, rate=1e-4),
-    "wgan_gp 5e-4": Recipe(kg.WGANGP),
-    "wgan_gp 5e-4 lazy": Recipe(_LAZY),
-    "gan + r1": Recipe(_R1),
-    "hinge + spectral": Recipe(_HINGE, "spectral"),
-    "r3gan": Recipe(_r3gan),
-    "r3gan 1e-3": Recipe(_r3gan, rate=1e-3),
-    "r3gan blurred": Recipe(_r3gan, blur=True),
-    "r3gan by class": Recipe(_r3gan, by_class=True),
-    "r3gan augmented": Recipe(_r3gan, policy=ALL),
-    "r3gan blurred by class": Recipe(_r3gan, blur=True, by_class=True),
+    "wgan_gp": _with(_WGAN_GP, rate=1e-4),
+    "wgan_gp 5e-4": _WGAN_GP,
+    "wgan_gp 5e-4 lazy": _with(_WGAN_GP, penalties=(kg.penalties.GradientPenalty(10.0, every=5),)),
+    "gan + r1": Recipe(kg.losses.NonSaturating(), (kg.penalties.R1(0.5),)),
+    "hinge + spectral": _HINGE,
+    "r3gan": _R3GAN,
+    "r3gan 1e-3": _with(_R3GAN, rate=1e-3),
+    "r3gan blurred": _with(_R3GAN, blur=True),
+    "r3gan by class": _with(_R3GAN, by_class=True),
+    "r3gan augmented": _with(_R3GAN, policy=ALL),
+    "r3gan blurred by class": _with(_R3GAN, blur=True, by_class=True),
     "default": _DEFAULT,
-    "default skips": dataclasses.replace(_DEFAULT, skips=True),
-    "default augmented": dataclasses.replace(_DEFAULT, policy=ALL),
-    "default translated": dataclasses.replace(_DEFAULT, policy=("translation",)),
-    "default translated and cut": dataclasses.replace(_DEFAULT, policy=("translation", "cutout")),
-    "default translated and cut at half": dataclasses.replace(
-        _DEFAULT, policy=("translation", "cutout"), probability=0.5
-    ),
-    "default mixed_bfloat16": dataclasses.replace(_DEFAULT, precision="mixed_bfloat16"),
-    "hinge + spectral augmented": Recipe(_HINGE, "spectral", policy=ALL),
+    "default skips": _with(_DEFAULT, skips=True),
+    "default augmented": _with(_DEFAULT, policy=ALL),
+    "default translated": _with(_DEFAULT, policy=("translation",)),
+    "default translated and cut": _with(_DEFAULT, policy=("translation", "cutout")),
+    "default translated and cut at half": _with(_DEFAULT, policy=("translation", "cutout"), probability=0.5),
+    "default mixed_bfloat16": _with(_DEFAULT, precision="mixed_bfloat16"),
+    "hinge + spectral augmented": _with(_HINGE, policy=ALL),
 }
 
 
@@ -116,7 +108,12 @@ def main():
         for name in names
         for recipe in recipes
     }
-    protocol = {"minutes": arguments.minutes, "images": arguments.images, "settings": settings()}
+    protocol = {
+        "minutes": arguments.minutes,
+        "images": arguments.images,
+        "settings": settings(),
+        "classifiers": {name: studies.identifier(path) for name, path in classifiers.items()},
+    }
     values = studies.Results(directory, protocol).all(train, tasks, arguments.processes)
     for name in names:
         print(f"\n{name}: {arguments.minutes:g} minutes of one core, {arguments.seeds} seeds, mean (least to most)\n")
@@ -145,8 +142,9 @@ def draw(directory, names, recipes, values, seeds):
 
 def settings():
     """What results depend on, for their protocol."""
-    recipes = {name: dataclasses.asdict(recipe) | {"make": None} for name, recipe in RECIPES.items()}
-    return recipes | {"networks": [FILTERS, LATENT_DIM, MOMENTUM]}
+    objectives = {name: {"loss": repr(one.loss), "penalties": repr(one.penalties)} for name, one in RECIPES.items()}
+    recipes = {name: dataclasses.asdict(recipe) | objectives[name] for name, recipe in RECIPES.items()}
+    return recipes | {"networks": [FILTERS, LATENT_DIM, MOMENTUM], "held_out": HELD_OUT, "probed": PROBED}
 
 
 @functools.cache
@@ -176,7 +174,8 @@ def model(name, recipe, seed, steps):
         kg.networks.dcgan_discriminator(shape, FILTERS, recipe.normalization, **labels),
     )
     augment = kg.augmentations.DiffAugment(recipe.policy, recipe.probability) if recipe.policy else None
-    gan = recipe.make(*networks, ema_momentum=MOMENTUM, seed=seed, augment=augment)
+    objective = recipe.loss, recipe.penalties, None, recipe.n_critic
+    gan = kg.GAN(*networks, *objective, ema_momentum=MOMENTUM, seed=seed, augment=augment)
     rates = kg.optimization.linear_decays(recipe.rate, steps, gan.n_critic)
     gan.compile(*(kg.optimization.adam(rate, 0.0, 0.9) for rate in rates))
     return gan

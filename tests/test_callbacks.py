@@ -391,7 +391,7 @@ def test_progress_shows_means_since_the_line_before(gan, monkeypatch):
 
 def test_progress_in_a_log_has_a_line_each_minute_however_few_steps_that_are(gan, monkeypatch):
     out = io.StringIO()
-    with pytest.warns(UserWarning, match=r"will take 2.3 days, at 40 s a step\. Fewer steps"):
+    with pytest.warns(UserWarning, match=r"will take 2.3 days, at 40 s per step\. Fewer steps"):
         run_progress(kg.callbacks.Progress(5_000, out), gan, 1, 10, Clock(monkeypatch), per_step=40.0)
     lines = out.getvalue().splitlines()
     assert [line.split("/")[0] for line in lines] == ["step 2", "step 4", "step 6", "step 8", "step 10"]

@@ -233,6 +233,7 @@ def test_a_checkpoint_may_be_given_to_evaluate_alone(tmp_path):
     gan = kg.GAN(*networks())
     gan.compile(run_eagerly=True)
     gan.evaluate(IMAGES, batch_size=8, verbose=0, callbacks=[kg.callbacks.Checkpoint(tmp_path)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_callback_of_a_users_may_watch_for_nan(recwarn):

@@ -309,6 +309,14 @@ def test_several_workers_need_a_cluster_and_a_directory(tmp_path, monkeypatch, c
     assert "TF_CONFIG names two or more workers" in capsys.readouterr().err
 
 
+def test_what_several_workers_cannot_do_together_is_refused_before_a_file_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kg.distribution, "has_workers", lambda strategy: True)
+    flags = ["--strategy=one", "--on_non_finite=skip", f"--workdir={tmp_path / 'run'}"]
+    assert main(["train", *flags]) == 2
+    assert "--on_non_finite=skip: several workers would have to skip together" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 # What is refused, and what a TPU would refuse
 
 

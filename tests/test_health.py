@@ -1,4 +1,4 @@
-"""`callbacks.Health`: each illness on a training that really has it, and silence on those that are well."""
+"""`callbacks.Health`: each problem on a training that really has it, and silence on those that are well."""
 
 import io
 import types
@@ -10,7 +10,7 @@ import tensorflow as tf
 from selection import each, some
 
 import kerasgan as kg
-from kerasgan.callbacks import health, illnesses
+from kerasgan.callbacks import health, problems
 from kerasgan.errors import NonFiniteError
 from kerasgan.metrics import copies
 
@@ -51,9 +51,9 @@ def test_a_generator_that_collapses():
 
 def collapse_in(fake, real):
     """The sign of collapse in generated examples, or None."""
-    signs = illnesses.Signs(kg.GAN(*networks((8,))), {})
+    signs = problems.Signs(kg.GAN(*networks((8,))), {})
     fake, real = (images.reshape(len(images), -1) for images in (fake, real))
-    illnesses.of_the_generator(signs, fake, real, illnesses.spread(real), copies.duplicate_distance(real))
+    problems.of_the_generator(signs, fake, real, problems.spread(real), copies.duplicate_distance(real))
     return signs["collapse"]
 
 
@@ -82,15 +82,15 @@ class Looking(kg.callbacks.Health):
 
     def look(self, *shown):
         for one in shown:
-            self._count({"illness": illnesses.Sign("ill", "rest") if one else None})
+            self._count({"problem": problems.Sign("ill", "rest") if one else None})
 
 
-def test_an_illness_is_named_when_it_is_seen_several_times_in_a_row():
+def test_an_problem_is_named_when_it_is_seen_several_times_in_a_row():
     looking = Looking(patience=2)
     looking.look(1, 0, 1, 0, 0, 1)
     assert not looking.findings
     looking.look(1)
-    assert looking.findings == {"illness": "step 0: ill. rest."}
+    assert looking.findings == {"problem": "step 0: ill. rest."}
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_at_the_end_half_as_many_times_are_enough_and_what_is_over_is_not_presen
     looking = Looking(patience=5)
     looking.look(*shown)
     looking.on_train_end()
-    assert list(looking.findings) == ["illness"] * named
-    assert looking.present == ({"illness": "rest"} if present else {})
+    assert list(looking.findings) == ["problem"] * named
+    assert looking.present == ({"problem": "rest"} if present else {})
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def conditional():
 
 SHIFTED = kg.augmentations.DiffAugment("translation")
 SLOWER = "Lower the learning rate from 0.05 to 0.000"
-# Name -> model, steps, illness, advice.
+# Name -> model, steps, problem, advice.
 ILL = {
     "WGAN-GP, rate": (lambda: at_rate(kg.WGANGP(*networks()), 0.05), 160, "gradient norm", f"{SLOWER}1"),
     "GAN, dead": (lambda: compiled(kg.GAN(networks()[0], relu_critic(-100))), 100, "dead critic", "LeakyReLU"),
@@ -281,11 +281,11 @@ ILL = {
 
 @pytest.mark.parametrize("name", each(ILL, ["GAN, dead"]))
 def test_a_short_run_that_is_ill_is_named_by_its_end_with_advice_for_the_cause(name):
-    make, steps, illness, advice = ILL[name]
+    make, steps, problem, advice = ILL[name]
     gan = make()
     data = kg.datasets.load("digits", 64, labels=True) if gan.conditional else None
     findings, told = fit(gan, compiled=True, steps=steps, data=data)
-    finding = next((findings[one] for one in illness.split(" or ") if one in findings), "")
+    finding = next((findings[one] for one in problem.split(" or ") if one in findings), "")
     assert advice in finding, findings
     assert told.count(finding) == 1
 

@@ -817,5 +817,6 @@ def test_batch_normalization_in_a_penalized_discriminator_is_refused(make, make_
 
 
 @pytest.mark.parametrize("make", [keras.layers.BatchNormalization, layers.BatchNormalization])
-def test_batch_normalization_without_a_penalty_is_allowed(make, make_generator):
+def test_batch_normalization_without_a_penalty_is_allowed(make, make_generator, recwarn):
     kg.GAN(make_generator((4, 4, 2)), discriminator_with(make()))
+    assert not recwarn.list

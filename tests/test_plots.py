@@ -28,7 +28,10 @@ def axes_of(monkeypatch):
     return plot
 
 
-def write_log(path, rows, names=("d_loss", "g_loss", "gradient_norm", "wasserstein"), held_out=False, every=1):
+NAMES = ("d_loss", "g_loss", "gradient_norm", "wasserstein")
+
+
+def write_log(path, rows, names=NAMES, held_out=False, every=1):
     rng = np.random.default_rng(0)
     header = ["step", "epoch", "seconds", *names, *(["val_wasserstein"] if held_out else [])]
     lines = [",".join(header)]
@@ -41,7 +44,8 @@ def write_log(path, rows, names=("d_loss", "g_loss", "gradient_norm", "wasserste
 
 
 def test_a_wgan_gp_has_three_panels(axes_of, tmp_path):
-    axes = axes_of(write_log(tmp_path / "metrics.csv", 30, held_out=True), tmp_path / "curves.png")
+    log = write_log(tmp_path / "metrics.csv", 30, (*NAMES, "gradient_penalty"), held_out=True)
+    axes = axes_of(log, tmp_path / "curves.png")
     titles = [panel.get_title(loc="center") or panel.get_title(loc="left") for panel in axes]
     assert titles[0].startswith("Wasserstein estimate")
     assert titles[1].endswith("draws to 1")
@@ -51,6 +55,15 @@ def test_a_wgan_gp_has_three_panels(axes_of, tmp_path):
     picture = Image.open(tmp_path / "curves.png")
     assert picture.width == 1200
     assert [path.name for path in tmp_path.iterdir() if "curves" not in path.name] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "ends"), [("r1", "draws to 0"), ("lipschitz_penalty", "discriminator"), ("mine", "discriminator")]
+)
+def test_what_a_penalty_draws_the_norm_to_is_said_where_its_name_tells(axes_of, tmp_path, penalty, ends):
+    names = ("d_loss", "g_loss", penalty, "gradient_norm")
+    panel = axes_of(write_log(tmp_path / "metrics.csv", 30, names=names), tmp_path / "curves.png")[0]
+    assert (panel.get_title(loc="center") or panel.get_title(loc="left")).endswith(ends)
 
 
 def test_a_gan_has_losses_alone(axes_of, tmp_path):

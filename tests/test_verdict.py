@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasgan import metrics
-from kerasgan.callbacks import illnesses
+from kerasgan.callbacks import problems
 from kerasgan.cli import verdicts
 
 REAL = {"coverage": 0.97, "density": 1.0, "precision": 0.64, "recall": 0.7, "FD": 2.0, "duplicates": 0.0, "modes": 8.0}
@@ -148,8 +148,8 @@ def test_nothing_is_not_good_however_few_there_are(values, n):
     assert "real examples" in bad
 
 
-def test_every_row_of_the_table_of_illnesses_has_evidence_and_advice():
-    for row in illnesses.ILLNESSES.values():
+def test_every_row_of_the_table_of_problems_has_evidence_and_advice():
+    for row in problems.PROBLEMS.values():
         assert row.evidence[0].islower() or row.evidence[0] == "{"
         assert row.advice[0].isupper()
         assert not (row.evidence + row.advice).endswith(".")

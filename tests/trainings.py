@@ -12,7 +12,7 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (96, 8, 8, 1)).astype("float32"
 
 
 def model(variant=kg.WGANGP, **kwargs):
-    """A compiled model; a critic has two updates a step, not the five of the papers, which take longer to trace."""
+    """A compiled model; a critic has two updates per step, not the five of the papers, which take longer to trace."""
     if issubclass(variant, (kg.WGAN, kg.WGANGP)):
         kwargs = {"n_critic": 2, **kwargs}
     keras.utils.set_random_seed(3)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasgan import batching, distribution
-from kerasgan.callbacks import illnesses, snapshot, unusual
+from kerasgan.callbacks import problems, snapshot, unusual
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
 from kerasgan.metrics import copies
@@ -18,7 +18,7 @@ _LOOKS, _LEAST, _MOST, _SHARE = 20, 10, 100, 200
 
 
 class Health(ModelCallback):
-    """Looks for the illnesses of GANs, and names each once, with what to do.
+    """Looks for the problems of GANs, and names each once, with what to do.
 
     - collapse: generated examples are far nearer to one another than real ones, or repeat themselves. Dropping some
       modes but not others is a matter for `kerasgan.metrics`.
@@ -26,7 +26,7 @@ class Health(ModelCallback):
       times as heavy.
     - a saturated generator: nearly all its values are at the edge of their range.
     - a dead discriminator: it gives all images the same score, and the generator no gradient.
-    - a discriminator that wins too easily: its loss is near 0, and gives the generator little to learn from.
+    - a discriminator that wins too easily: its cross-entropy is near 0, and gives the generator little to learn from.
     - losses or penalties that diverge.
     - an under-trained critic: its estimate of the distance is negative.
     - a gradient norm far from the 1 that a gradient penalty draws it to, on average or at most points.
@@ -36,8 +36,8 @@ class Health(ModelCallback):
       cannot be read again); `on_non_finite` decides what happens then.
 
     Overfitting is looked for after each epoch, the others except the last every few steps, in means since the look
-    before. They are named when they have been seen `patience` times in a row, because much looks ill early in training
-    and is not; at the end of training, half as many times are enough. `illnesses.py` has the evidence and the advice.
+    before. They are named when they have been seen `patience` times in a row, because much looks wrong early on and is
+    not; at the end of training, half as many times are enough. `problems.py` has the evidence and the advice.
 
     Args:
         every: Integer >= 1, steps between two looks. Defaults to a twentieth of a short run, but 10 or more; to 100,
@@ -49,7 +49,7 @@ class Health(ModelCallback):
         file: Where sentences are printed. Defaults to standard output.
 
     Attributes:
-        findings: Dict from the name of an illness to the sentence that was printed.
+        findings: Dict from the name of a problem to the sentence that was printed.
         present: Dict from the name of each of them that the last look before the end of training still showed to what
             helps.
 
@@ -94,11 +94,11 @@ class Health(ModelCallback):
         self._training = self.model.training
         self._every = self.every or _interval(_steps_of(self._training))
         self._real, self._labels = self._some_real()
-        self._real_spread = illnesses.spread(self._real)  # 0 where most are one image: then collapse is not looked for
+        self._real_spread = problems.spread(self._real)  # 0 where most are one image: then collapse is not looked for
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
         self.present = {}
         self._seen: dict[str, int] = {}  # looks in a row
-        self._signs: dict[str, illnesses.Sign | None] = {}  # of the last looks
+        self._signs: dict[str, problems.Sign | None] = {}  # of the last looks
         self._sums: dict[str, float] = {}
         self._latest: dict[str, float] = {}  # the means of the last look
         self._counted = 0
@@ -132,9 +132,9 @@ class Health(ModelCallback):
         held_out = logs.get(f"val_{distance}")
         if distance is None or held_out is None:
             return
-        signs = illnesses.Signs(self.model, self._rates)
+        signs = problems.Signs(self.model, self._rates)
         # The mean of the epoch may be far away, where the epoch began.
-        illnesses.of_held_out(signs, self._latest.get(distance, logs.get(distance, held_out)), held_out)
+        problems.of_held_out(signs, self._latest.get(distance, logs.get(distance, held_out)), held_out)
         self._count(signs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -149,14 +149,14 @@ class Health(ModelCallback):
         self._sums, self._counted, self._looked = {}, 0, self._training.step
 
     def _count(self, signs):
-        """Counts looks in a row that show an illness, and names it when they are enough."""
+        """Counts looks in a row that show a problem, and names it when they are enough."""
         self._signs.update(signs)
         for name, sign in signs.items():
             self._seen[name] = self._seen.get(name, 0) + 1 if sign else 0
         self._name(self.patience)
 
     def _name(self, looks):
-        """Names the illnesses that so many looks in a row have shown."""
+        """Names the problems that so many looks in a row have shown."""
         for name, sign in self._signs.items():
             if sign and self._seen[name] >= looks:
                 self._say_once(name, f"{sign.evidence}. {sign.advice}")
@@ -166,23 +166,23 @@ class Health(ModelCallback):
             self.findings[name] = f"step {self._training.step:,}: {sentence}."
             print(f"\nhealth     {self.findings[name]}", file=self.file or sys.stdout, flush=True)
 
-    # Illnesses
+    # Problems
 
     def _signs_while_training(self, means):
-        """`Signs` of each illness that can be looked for."""
-        signs = illnesses.Signs(self.model, self._rates)
+        """`Signs` of each problem that can be looked for."""
+        signs = problems.Signs(self.model, self._rates)
         fake = self.model.generate(len(self._real), self._labels, seed=0, batch_size=len(self._real))
         if not np.isfinite(fake).all():
             self._not_finite(["generated examples"])
             return signs
         for name, rate in unusual.largest_rates(self.model).items():
             self._rates[name] = max(rate, self._rates.get(name, 0.0))
-        illnesses.of_the_settings(signs)
+        problems.of_the_settings(signs)
         if self._real_spread:
             flat = fake.reshape(len(fake), -1)
-            illnesses.of_the_generator(signs, flat, self._real, self._real_spread, self._duplicate_distance)
+            problems.of_the_generator(signs, flat, self._real, self._real_spread, self._duplicate_distance)
         if "discriminator" in self.model.networks:
-            illnesses.of_the_discriminator(signs, means, self._real.reshape(fake.shape), fake, self._labels)
+            problems.of_the_discriminator(signs, means, self._real.reshape(fake.shape), fake, self._labels)
         return signs
 
     def _some_real(self):
@@ -210,7 +210,7 @@ class Health(ModelCallback):
             self._say_once("non-finite values", f"{sentence}. The update was left out, as others after it will be")
             return
         if self.on_non_finite == "raise":
-            slower = unusual.slower(self.model) or "Lower the learning rates"
+            slower = unusual.advice_to_lower_rate(self.model) or "Lower the learning rates"
             advice = f"{slower}, look at the data, or pass on_non_finite='skip'"
         elif broken:
             advice = "Leaving out gradients cannot mend weights: lower the learning rates, and resume from a checkpoint"

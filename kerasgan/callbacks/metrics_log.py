@@ -17,6 +17,7 @@ class MetricsLog(ModelCallback):
 
     value of a row = mean of the step values since the row before
 
+    With `steps_per_execution=k`, Keras hands over the values of the last of `k` steps; they stand for all `k`.
     Columns are `step` (generator steps since the model was new), `epoch` (from 1), `seconds` of training, then the
     metrics by name, and `val_` ones where there is validation data, in the row at the end of each epoch. Every row is
     flushed: a crash loses at most one. The log of a model that has trained before is continued, without rows of later
@@ -94,7 +95,7 @@ class MetricsLog(ModelCallback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._counted:
             self._write({})
-        with files.needless(self.path):
+        with files.best_effort(self.path):
             if self._file:
                 self._file.close()
 
@@ -104,11 +105,11 @@ class MetricsLog(ModelCallback):
         numbers = {name: f"{value:.7g}" for name, value in {**means, **validation}.items()}
         new = [name for name in numbers if name not in self._columns]
         if new:
-            with files.needless(self.path):
+            with files.best_effort(self.path):
                 self._file.flush()  # what could not be written before
                 self._rewrite(self._rows_until(math.inf), new)
         row = {"step": self._step, "epoch": self._epoch, "seconds": seconds, **numbers}
-        with files.needless(self.path):  # the next row writes this one, too
+        with files.best_effort(self.path):  # the next row writes this one, too
             self._writer.writerow(row)
             self._file.flush()
         self._last = self._step

@@ -147,7 +147,7 @@ class Progress(Callback):
         left = self._left(now, total)
         if left > _DAY:
             warn(
-                f"This run will take {left / _DAY:.1f} days, at {self._per_step(now):.3g} s a step. Fewer steps, "
+                f"This run will take {left / _DAY:.1f} days, at {self._per_step(now):.3g} s per step. Fewer steps, "
                 "smaller images, smaller networks or a GPU shorten it."
             )
 

@@ -107,7 +107,7 @@ class SampleGrid(ModelCallback):
         if self._epoch not in self._steps:
             self._save()
         row_height, head = self._heights()
-        with files.needless(self.directory / "contact_sheet.png"):
+        with files.best_effort(self.directory / "contact_sheet.png"):
             summarize(self.directory, row_height, head, self._steps)
 
     def picture(self) -> np.ndarray:
@@ -128,7 +128,7 @@ class SampleGrid(ModelCallback):
         step = self._steps[self._epoch] = int(self.model.step.numpy())
         picture = self.picture()
         path = self.directory / f"epoch_{self._epoch:04d}.png"
-        with files.needless(path) if len(self._steps) > 1 else contextlib.nullcontext():  # the first shows a mistake
+        with files.best_effort(path) if len(self._steps) > 1 else contextlib.nullcontext():  # the first shows a mistake
             images.save_picture(path, picture)
         if self.inline:
             self._output.show(images.titled(picture, f"step {step:,}" if step else "before training"))

@@ -31,8 +31,8 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
 
     With a model of kerasgan, at its generator's steps, which a run that resumes continues:
 
-    - after each epoch `samples`, what the model makes of the same latents: a grid of images with a class a column, or a
-      scatter plot of points in the plane;
+    - after each epoch `samples`, what the model makes of the same latents: a grid of images with a class per column, or
+      a scatter plot of points in the plane;
     - with `update_freq=100`, in every 100th step, all metrics and learning rates: `batch_wasserstein`,
       `batch_gradient_norm`, `batch_learning_rate_d_optimizer`, `batch_learning_rate_g_optimizer`, ...
 

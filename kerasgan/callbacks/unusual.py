@@ -15,15 +15,15 @@ FAR = 200.0
 _FAR_TOO_HEAVY = 5_000.0
 
 
-def slower(model: keras.Model) -> str | None:
+def advice_to_lower_rate(model: keras.Model) -> str | None:
     """Returns the advice to lower the learning rates, where they are far above the paper's; else None."""
     fast = {which: rate for which, rate in rates(model).items() if rate >= _FAST * model.paper.learning_rate}
     if not fast:
         return None
-    return f"Lower the learning rate{whose(fast)} from {max(fast.values()):g} to {model.paper.learning_rate:g}"
+    return f"Lower the learning rate{of_network(fast)} from {max(fast.values()):g} to {model.paper.learning_rate:g}"
 
 
-def faster(model: keras.Model, largest: dict[str, float]) -> str | None:
+def advice_to_raise_rate(model: keras.Model, largest: dict[str, float]) -> str | None:
     """Returns the advice to raise the learning rates, where they were never near the paper's; else None.
 
     Args:
@@ -33,10 +33,10 @@ def faster(model: keras.Model, largest: dict[str, float]) -> str | None:
     slow = too_slow(model, largest)
     if not slow:
         return None
-    return f"Raise the learning rate{whose(slow)} from {min(slow.values()):g} to {model.paper.learning_rate:g}"
+    return f"Raise the learning rate{of_network(slow)} from {min(slow.values()):g} to {model.paper.learning_rate:g}"
 
 
-def lighter(model: keras.Model) -> str | None:
+def advice_to_lower_weight(model: keras.Model) -> str | None:
     """Returns the advice to lower the weight of a penalty, where it is far above the paper's; else None."""
     name, weight = heaviest(model)
     if not weight or weight < _FAR_TOO_HEAVY * model.paper.penalty:
@@ -81,6 +81,6 @@ def too_slow(model: keras.Model, largest: dict[str, float]) -> dict[str, float]:
     return {which: rate for which, rate in largest.items() if 0 < rate * FAR <= model.paper.learning_rate}
 
 
-def whose(named: dict[str, float]) -> str:
+def of_network(named: dict[str, float]) -> str:
     """Names the network of the only rate among these, where a model has two."""
     return {"d": " of the discriminator", "g": " of the generator"}.get("".join(named), "")

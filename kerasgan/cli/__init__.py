@@ -22,10 +22,10 @@ from kerasgan._version import __version__
 from kerasgan.cli.commands import COMMANDS
 from kerasgan.cli.options import Flags
 from kerasgan.cli.settings import DATASET_OPTIONS
-from kerasgan.errors import DataError, DataTypeError, ExportError, ModelContractError, StrategyError, WorkerError
+from kerasgan.errors import DataError, DataTypeError, ExportError, StrategyError, WorkerError
 
 _MISTAKES = (
-    *(DataError, DataTypeError, ExportError, ModelContractError, StrategyError, WorkerError),
+    *(DataTypeError, ExportError, StrategyError, WorkerError),
     *(ValueError, OSError, flags.Error),
 )
 _TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h: the same command, started again, may succeed

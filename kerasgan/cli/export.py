@@ -45,7 +45,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 
 def _without_places(configuration):
-    """The configuration without directories of this machine: who gets the model has no use for them."""
+    """The configuration without directories of this machine, which mean nothing to whoever receives the model."""
     dataset, from_ = map(without_place, (configuration.dataset, configuration.from_))
     return dataclasses.replace(configuration, dataset=dataset, from_=from_, data_dir=None)
 

@@ -141,6 +141,8 @@ def prepare(
         raise ValueError(
             f"--batch_size={configuration.batch_size} cannot be divided among {replicas} replicas. Use a multiple."
         )
+    if configuration.on_non_finite == "skip" and distribution.has_workers(strategy):
+        raise ValueError("--on_non_finite=skip: several workers would have to skip together. Leave it out.")
     keras.utils.set_random_seed(configuration.seed)  # of the weights
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(configuration.precision)

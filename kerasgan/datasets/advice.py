@@ -190,7 +190,7 @@ def _numbered(labels, form, num_classes):
 
 
 def _one_column(labels, form):
-    """The fix of several numbers an image."""
+    """The fix of several numbers per image."""
     if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all():
         integers = "y" if labels.dtype.kind != "b" or form.parts is None else "tf.cast(y, tf.int32)"
         return f"for one-hot labels use {form.of_labels(f'tf.argmax({integers}, axis=-1)')}"

@@ -136,7 +136,7 @@ def _is_deep(image: ImageFile.ImageFile) -> bool:
 
 
 def _is_deep_colour(image: ImageFile.ImageFile) -> bool:
-    """Whether there are 16 bits a colour, of which Pillow reads 8."""
+    """Whether there are 16 bits per channel, of which Pillow reads 8."""
     return image.mode in ("RGB", "RGBA", "LA") and bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
@@ -163,7 +163,7 @@ def _conversions(image: ImageFile.ImageFile, path: pathlib.Path) -> Iterator[str
     if image.mode in ("P", "PA"):
         yield "palette, looked up"
     elif _is_deep_colour(image) and format_ != "PNG":
-        yield "16 bits a colour, of which the upper 8 are read"
+        yield "16 bits per channel, of which the upper 8 are read"
     elif image.mode == "1":
         yield "black and white of one bit, to 0 and 255"
     elif not _is_deep(image) and image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -175,7 +175,7 @@ def _deep_pixels(image: ImageFile.ImageFile, path: pathlib.Path) -> tuple[np.nda
     if not _is_deep_colour(image):
         return np.asarray(ImageOps.exif_transpose(image)), 1.0
     if _is_turned(image):
-        raise ValueError("16 bits a colour, and turned by EXIF; save it upright")
+        raise ValueError("16 bits per channel, and turned by EXIF; save it upright")
     try:
         pixels = tf.io.decode_png(path.read_bytes(), dtype=tf.uint16).numpy()
     except tf.errors.OpError as error:

@@ -109,12 +109,12 @@ def _listed(problems):
     return f"{'problems' if len(problems) > 1 else 'a problem'} ({', '.join(problems)})"
 
 
-def _next(bad, ill, steps):
+def _next(bad, problems, steps):
     """What to try, in words: the advice for what matters most."""
     if not bad:
         return "look at the images, which show what no number does"
     advice = bad[0].advice[:1].lower() + bad[0].advice[1:]
-    if ill or steps is None or steps >= _FEW_STEPS or not any(row.advice in _OF_TIME for row in bad):
+    if problems or steps is None or steps >= _FEW_STEPS or not any(row.advice in _OF_TIME for row in bad):
         return advice
     return f"train longer, because {steps:,} steps are few"
 

@@ -1,4 +1,4 @@
-"""The illnesses of GANs: what shows each of them, and what helps. One table, `ILLNESSES`."""
+"""The problems of GANs: what shows each of them, and what helps. One table, `PROBLEMS`."""
 
 import dataclasses
 import math
@@ -11,13 +11,14 @@ import tensorflow as tf
 from kerasgan import batching, metrics
 from kerasgan.callbacks import unusual
 from kerasgan.constraints import Clip
-from kerasgan.losses import Minimax
+from kerasgan.losses import Minimax, NonSaturating
 
 # Generated examples are this much nearer to one another than real ones, or this share of them are duplicates.
 _COLLAPSED_SPREAD, _COLLAPSED_DUPLICATES = 0.25, 0.5
 # What is less is hardly more than rounding.
 _SAME_SPREAD = 1e-3
-# A discriminator that is right with this loss, both halves of it together, gives a minimax generator no gradient.
+# A discriminator that is right with this cross-entropy, both halves of it together, gives a minimax generator no
+# gradient.
 _WON = 0.05
 _NORMS = (0.5, 2.0)
 # What rounding leaves of the gradient of a critic that has none.
@@ -36,7 +37,7 @@ _OVERFITTED = 0.5
 _SCORED = 64
 
 
-class Illness(NamedTuple):
+class Problem(NamedTuple):
     """A row of the table.
 
     Attributes:
@@ -52,61 +53,61 @@ class Illness(NamedTuple):
     of_weight: bool = True
 
 
-ILLNESSES = {
-    "learning rate": Illness("the learning rate is {times:.0f} times that of the paper", "Lower it"),
-    "slow learning rate": Illness(
+PROBLEMS = {
+    "learning rate": Problem("the learning rate is {times:.0f} times that of the paper", "Lower it"),
+    "slow learning rate": Problem(
         "the learning rate{whose} is {times:,.0f} times smaller than that of the paper", "Raise it"
     ),
-    "penalty weight": Illness(
+    "penalty weight": Problem(
         "the weight of the penalty is {times:,.0f} times that of the paper", "Lower it", of_rate=False
     ),
-    "collapse": Illness(
+    "collapse": Problem(
         "the generator collapses: its examples are {apart}, and {duplicates:.0%} of them are near-duplicates of "
         "another",
         "Use a smaller learning rate{or_else}",
     ),
-    "saturated generator": Illness(
+    "saturated generator": Problem(
         "the generator is saturated: {share:.0%} of its values are at the edge of their range, and {of_real:.0%} of "
         "those of real examples",
         "Use a smaller learning rate",
     ),
-    "dead critic": Illness(
+    "dead critic": Problem(
         "the discriminator is dead: it gives all images the same score, {score:.3g}, and the generator no gradient",
         "Start again with LeakyReLU in place of ReLU, Keras's default initializers and a smaller learning rate",
     ),
-    "divergence": Illness(
+    "divergence": Problem(
         "the losses diverge: {value} is {size:.3g}",
         "Lower the learning rates, or add a gradient penalty, as WGANGP or R3GAN have",
     ),
-    "discriminator that wins": Illness(
+    "discriminator that wins": Problem(
         "the discriminator wins too easily: its loss is {loss:.2g}, it tells nearly every generated example from real "
         "ones",
         "Lower its learning rate, penalise its gradient, or use {loss_that_learns}",
     ),
-    "under-trained critic": Illness(
+    "under-trained critic": Problem(
         "the critic is under-trained: its estimate of the distance is {distance:.3g}, and a distance is not below 0",
         "Raise n_critic or the discriminator's learning rate",
     ),
-    "steep critic": Illness(
+    "steep critic": Problem(
         "the norm of the critic's gradient is {norm:.2g}, far from 1", "Raise the weight of the penalty"
     ),
-    "flat critic": Illness(
+    "flat critic": Problem(
         "the norm of the critic's gradient is {norm:.2g}, far from 1",
         "Lower the weight of the penalty, or train the critic more: a higher n_critic or learning rate",
         of_rate=False,
     ),
-    "unsteady critic": Illness(
+    "unsteady critic": Problem(
         "the critic is unsteady: the norm of its gradient, which should be 1, has a standard deviation of {swings:.2g}",
         "Lower the learning rates, or raise the weight of the penalty",
     ),
-    "saturated clipping": Illness(
+    "saturated clipping": Problem(
         "{share:.0%} of the critic's weights are at the edge of the clipping: it can hardly tell more than a sign",
         "Clip less, or use WGANGP",
     ),
-    "overfitted critic": Illness(
+    "overfitted critic": Problem(
         "the critic is overfitted: its estimate of the distance is {training:.3g} on training images and "
         "{held_out:.3g} on held-out ones",
-        "Use more images, augmentation (flip), or a smaller critic",
+        "Use more images, augment=kerasgan.augmentations.DiffAugment(), or a smaller critic",
         of_rate=False,
         of_weight=False,
     ),
@@ -122,14 +123,14 @@ _REPORTED = {
 
 @dataclasses.dataclass(frozen=True)
 class Sign:
-    """An illness that shows: what is seen, and what helps, in words."""
+    """A problem that shows: what is seen, and what helps, in words."""
 
     evidence: str
     advice: str
 
 
 class Signs(dict[str, Sign | None]):
-    """Signs by the names of the illnesses that were looked for, None for one that does not show.
+    """Signs by the names of the problems that were looked for, None for one that does not show.
 
     Args:
         model: Is looked at.
@@ -141,20 +142,22 @@ class Signs(dict[str, Sign | None]):
         self.model = model
         self.largest = largest
 
-    def look(self, illness: str, shows: bool, **measured: Any) -> None:
-        """Adds an illness.
+    def look(self, problem: str, shows: bool, **measured: Any) -> None:
+        """Adds a problem.
 
         Args:
-            illness: Key of `ILLNESSES`.
+            problem: Key of `PROBLEMS`.
             shows: Whether there is a sign of it.
             **measured: What stands in braces in its row.
         """
-        row, name = ILLNESSES[illness], _REPORTED.get(illness, illness)
+        row, name = PROBLEMS[problem], _REPORTED.get(problem, problem)
         if not shows:
             self.setdefault(name, None)
             return
-        of_rate = unusual.slower(self.model) or unusual.faster(self.model, self.largest)
-        advice = (row.of_rate and of_rate) or (row.of_weight and unusual.lighter(self.model)) or row.advice
+        of_rate = unusual.advice_to_lower_rate(self.model) or unusual.advice_to_raise_rate(self.model, self.largest)
+        advice = (
+            (row.of_rate and of_rate) or (row.of_weight and unusual.advice_to_lower_weight(self.model)) or row.advice
+        )
         self[name] = Sign(row.evidence.format(**measured), advice.format(**measured))
 
 
@@ -168,10 +171,10 @@ def of_the_settings(signs: Signs) -> None:
     times = max(unusual.rates(model).values(), default=0.0) / rate
     slow, fast = unusual.too_slow(model, signs.largest), times >= unusual.FAR
     signs.look("learning rate", fast, times=times)
-    times, whose = rate / min(slow.values(), default=rate), unusual.whose(slow)
+    times, whose = rate / min(slow.values(), default=rate), unusual.of_network(slow)
     signs.look("slow learning rate", bool(slow) and not fast, times=times, whose=whose)
     times = unusual.heaviest(model)[1] / (model.paper.penalty or 1.0)
-    signs.look("penalty weight", unusual.lighter(model) is not None, times=times)
+    signs.look("penalty weight", unusual.advice_to_lower_weight(model) is not None, times=times)
 
 
 def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spread: float, duplicate: float) -> None:
@@ -200,7 +203,7 @@ def of_the_generator(signs: Signs, fake: np.ndarray, real: np.ndarray, real_spre
 def of_the_discriminator(
     signs: Signs, means: dict[str, float], real: np.ndarray, fake: np.ndarray, labels: np.ndarray | None
 ) -> None:
-    """Looks for each illness that a discriminator of this kind can have.
+    """Looks for each problem that a discriminator of this kind can have.
 
     Args:
         signs: Are added to.
@@ -233,7 +236,7 @@ def _of_the_losses(signs, means):
         signs.look("under-trained critic", distance < 0, distance=distance)
     elif "d_loss" in means:
         sizes["d_loss"] = abs(means["d_loss"])
-        if not loss.relativistic:
+        if isinstance(loss, NonSaturating):
             learns = "NonSaturating() as the loss" if isinstance(loss, Minimax) else "WGANGP"
             won = means["d_loss"] < _WON
             signs.look("discriminator that wins", won, loss=means["d_loss"], loss_that_learns=learns)
