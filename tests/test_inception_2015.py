@@ -52,6 +52,12 @@ def test_grey_images_are_made_colour_ones(features):
     np.testing.assert_array_equal(features(images), features(np.repeat(images, 3, axis=-1)))
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_of_other_channels_are_refused(features, channels):
+    with pytest.raises(ValueError, match=rf"`images`.*1 or 3 channels.*x\[\.\.\., :3\].*{channels}\)"):
+        features(np.zeros((2, 8, 8, channels), "uint8"))
+
+
 def test_only_these_features_are_called_fid(features):
     images = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 1), "uint8")
     for metric, name in ((metrics.FrechetDistance, "FID"), (metrics.KernelDistance, "KID"), (metrics.PRDC, "PRDC")):

@@ -67,13 +67,18 @@ class Callback(keras.callbacks.Callback):
         return contextlib.nullcontext()
 
 
+def is_generative(model: keras.Model) -> bool:
+    """Whether a model is one of kerasgan."""
+    from kerasgan.model import GenerativeModel  # which imports this module
+
+    return isinstance(model, GenerativeModel)
+
+
 class ModelCallback(Callback):
     """A callback for the models of kerasgan only: it needs their steps, images and optimizers."""
 
     def set_model(self, model: keras.Model) -> None:
-        from kerasgan.model import GenerativeModel  # which imports this module
-
-        if not isinstance(model, GenerativeModel):
+        if not is_generative(model):
             expected = f"{type(self).__name__} with a model of kerasgan, e.g. kerasgan.GAN: take it out of `callbacks`"
             raise invalid("callbacks", expected, f"{type(self).__name__} with a model of type {type(model).__name__}")
         super().set_model(model)

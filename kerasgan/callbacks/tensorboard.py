@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasgan import _keras, files, optimization
 from kerasgan.callbacks import samples
-from kerasgan.callbacks.base import Callback
+from kerasgan.callbacks.base import Callback, is_generative
 from kerasgan.errors import checked_integer
 
 
@@ -69,12 +69,12 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
         self.class_names = class_names
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._is_ours():
+        if is_generative(self.model):
             samples.check_class_names(self.class_names, self.model)
         super().on_train_begin(logs)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._is_ours() and self.model.training is not None:  # which a loop of the user's has not
+        if is_generative(self.model) and self.model.training is not None:  # which a loop of the user's has not
             end = self.model.training.step + self.model.steps_per_execution
             _keras.set_batches_written(self, end - 1)  # to which Keras adds one
         super().on_train_batch_begin(batch, logs)
@@ -82,7 +82,7 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.update_freq == "epoch" or _keras.batches_written(self) % self.update_freq:
             logs = None
-        elif logs is not None and self._is_ours():
+        elif logs is not None and is_generative(self.model):
             rates = {name: optimization.learning_rate(one) for name, one in self.model.optimizers.items()}
             logs = {**logs, **{f"learning_rate_{name}": rate for name, rate in rates.items()}}
         super().on_train_batch_end(batch, logs)
@@ -98,13 +98,8 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
             with self._train_writer.as_default():
                 tf.summary.image("samples", picture[None], step=np.int64(self.model.step.numpy()))
 
-    def _is_ours(self):
-        from kerasgan.model import GenerativeModel  # which imports this module
-
-        return isinstance(self.model, GenerativeModel)
-
     def _makes_pictures(self):
-        if not self._is_ours():
+        if not is_generative(self.model):
             return False
         shape = self.model.image_shape
         # Without a number of classes there are none to show in turn.

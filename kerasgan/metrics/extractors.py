@@ -119,14 +119,18 @@ def application_features(
     module = next(module for module in modules if hasattr(module, "preprocess_input") and hasattr(module, name))
 
     def preprocess(images):
-        if images.shape[-1] not in (1, 3):
-            expected = "images of 1 or 3 channels: select them with `lambda x: extractor(x[..., :3])`"
-            raise invalid("images", expected, f"shape {tuple(images.shape)}")
-        images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
-        images = tf.image.resize(images, (size, size), method="bicubic", antialias=True)
+        images = tf.image.resize(_in_colour(images), (size, size), method="bicubic", antialias=True)
         return module.preprocess_input(tf.clip_by_value(127.5 * (images + 1.0), 0.0, 255.0), "channels_last")
 
     return NetworkFeatures(model, f"keras-{name.lower()}-{size}", preprocess)
+
+
+def _in_colour(images):
+    """The images with three channels."""
+    if images.shape[-1] not in (1, 3):
+        expected = "images of 1 or 3 channels: select them with `lambda x: extractor(x[..., :3])`"
+        raise invalid("images", expected, f"shape {tuple(images.shape)}")
+    return tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
 
 
 @contextlib.contextmanager
@@ -169,14 +173,8 @@ class InceptionFeatures(NetworkFeatures):
 
         function = tf.compat.v1.wrap_function(network, [tf.TensorSpec((None, None, None, 3), tf.float32)])
         self.model = lambda images, training: tf.reshape(function(images), (-1, _DIMENSION))
-        self.preprocess = _to_colours
+        self.preprocess = lambda images: 127.5 * (_in_colour(images) + 1.0)
         self.identifier = f"inception-2015-{hashlib.sha256(content).hexdigest()[:8]}"
-
-
-def _to_colours(images):
-    """The network's input: three channels in [0, 255]."""
-    images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
-    return 127.5 * (images + 1.0)
 
 
 def _checked_graph(content, path):
