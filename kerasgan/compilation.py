@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasgan import _keras, distribution, optimization
 from kerasgan.configured import arguments_of, call, is_ours, restored, serialized
-from kerasgan.errors import ModelContractError, checked_integer, invalid
+from kerasgan.errors import ModelContractError, checked_integer, invalid, warn
 
 if TYPE_CHECKING:
     from kerasgan.model import GenerativeModel
@@ -40,6 +40,7 @@ class Compilation:
             expected = "1 with `warmup`, and with several replicas, where Keras cannot do more (keras-team/keras#19246)"
             raise invalid("steps_per_execution", expected, f"steps_per_execution={steps_per_execution}")
         distribution.check_same_scope(_keras.strategy_of(model))
+        _warn_of_unused(model)
         self.arguments = {
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
@@ -177,6 +178,19 @@ def own_optimizers(model: "GenerativeModel") -> dict[str, keras.optimizers.Optim
     ours = {id(part) for one in model.optimizers.values() for part in (one, optimization.without_loss_scale(one))}
     kept = {name: one for name, one in vars(model).items() if isinstance(one, keras.optimizers.Optimizer)}
     return {name: one for name, one in kept.items() if id(one) not in ours}
+
+
+def _warn_of_unused(model):
+    """Warns of methods of Keras that a subclass overrides, and that no step of ours calls."""
+    cls = type(model)
+    unused = [
+        name for name in ("compute_loss", "compute_metrics") if getattr(cls, name) is not getattr(keras.Model, name)
+    ]
+    if unused and is_ours(cls, "train_step"):
+        warn(
+            f"{cls.__name__}.{unused[0]} is never called: override `train_step`, or a GAN's `discriminator_objective` "
+            "and `generator_objective`.",
+        )
 
 
 def _uses_xla(model, jit_compile):

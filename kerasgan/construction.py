@@ -47,6 +47,9 @@ def checked_change(model: Any, name: str, value: Any, saved: bool) -> Any:
     if same(before, value):
         return before
     if name == "n_critic":
+        if model.training is not None:
+            expected = "to be set between two calls of `fit`, which groups the batches of each step when it begins"
+            raise invalid(name, expected, f"{name}={value!r} while it runs")
         value = checked_integer(name, value)
         check_schedules(model.penalties, value)
     elif name == "ema_momentum" and None not in (before, value):

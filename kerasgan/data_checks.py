@@ -25,6 +25,10 @@ _SLACK = 5e-4  # of the width of a range, for what rounding leaves
 _SECONDS = 4
 # How many batches are looked at for the names of classes.
 _NAMED = 1_000
+IGNORED_LABELS = (
+    "The data have labels and the networks take none: the labels are ignored. For a conditional model, build both "
+    "networks with `num_classes=...`."
+)
 
 
 def check(batches: "Batches", model: "GenerativeModel") -> None:
@@ -46,15 +50,13 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
     images, labels = split(spec)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)
-    _check_shape(images.shape, model, batches)
+    known = images.shape.rank is not None
+    check_shape(images.shape, model, form, batches.of_bytes)
     if model.conditional and labels is None:
         expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
         raise invalid("x", expected, "images alone", DataError)
     if not model.conditional and labels is not None:
-        warn(
-            "The dataset has labels and the networks take none: the labels are ignored. For a conditional model, "
-            "build both networks with `num_classes=...`.",
-        )
+        warn(IGNORED_LABELS)
     first = [split(element) for element in dataset.take(LOOKED_AT)]
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"
@@ -66,7 +68,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
             names = "x, y" if form.parts and form.parts > 1 else "x"
             expected = f"batches of at least one image: `x.filter(lambda {names}: tf.shape(x)[0] > 0)`"
             raise invalid("x", expected, f"shape {tuple(images.shape)}", DataError)
-        _check_shape(images.shape, model, batches)
+        check_shape(images.shape, model, form, batches.of_bytes, known)
         if model.conditional:
             checked_labels(labels, len(images), form, model.num_classes, _labels_in(form), f" in batch {number}")
     later = _for_seconds(split(element)[0] for element in dataset.skip(LOOKED_AT))
@@ -188,8 +190,17 @@ def check_divisible(dataset: tf.data.Dataset, replicas: int, pack: int) -> None:
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
 
 
-def _check_shape(shape, model, batches):
-    expected, form = model.image_shape, batches.form
+def check_shape(
+    shape: tf.TensorShape | tuple[int, ...], model: "GenerativeModel", form: Form, of_bytes: bool, known: bool = True
+) -> None:
+    """Refuses batches of this shape if those of `model` have another, and says how to make them.
+
+    Args:
+        form: How they were given.
+        of_bytes: Whether they were bytes.
+        known: Whether TensorFlow knows their rank, without looking at them.
+    """
+    expected, shape = model.image_shape, tf.TensorShape(shape)
     if shape.rank is None:
         return
     images = shape[1:]
@@ -207,13 +218,9 @@ def _check_shape(shape, model, batches):
     elif images.rank == len(expected) and images[:-1].is_compatible_with(expected[:-1]):
         _refuse_channels(images, model, form)
     elif images.rank == len(expected) == 3 and images[-1] == expected[-1]:
-        known = (
-            "x"
-            if split(batches.dataset.element_spec)[0].shape.rank
-            else f"tf.ensure_shape(x, {(None, None, None, expected[-1])})"
-        )
-        resized = f"tf.image.resize({known}, {expected[:2]}, antialias=True)"
-        resized = f"tf.cast({resized}, tf.uint8)" if batches.of_bytes and form.parts is None else resized
+        ranked = "x" if known else f"tf.ensure_shape(x, {(None, None, None, expected[-1])})"
+        resized = f"tf.image.resize({ranked}, {expected[:2]}, antialias=True)"
+        resized = f"tf.cast({resized}, tf.uint8)" if of_bytes and form.parts is None else resized
         fix = f"resize them with {form.of_images(resized)}"
     else:
         fix = "read them in this shape, or build the networks for theirs"

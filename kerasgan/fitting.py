@@ -15,6 +15,7 @@ from kerasgan.errors import (
     checked_integer,
     checked_number,
     invalid,
+    warn,
 )
 from kerasgan.training import Training
 
@@ -110,4 +111,10 @@ def _whole_executions(steps_per_epoch, steps_per_execution, by_default):
     if over and not by_default:
         expected = f"a multiple of steps_per_execution={steps_per_execution}"
         raise invalid("steps_per_epoch", expected, f"steps_per_epoch={steps_per_epoch}")
-    return max(steps_per_epoch - over, steps_per_execution)
+    whole = max(steps_per_epoch - over, steps_per_execution)
+    if over:
+        warn(
+            f"An epoch has {whole} steps instead of {steps_per_epoch}, a multiple of "
+            f"steps_per_execution={steps_per_execution}; the next one continues with the images that follow.",
+        )
+    return whole

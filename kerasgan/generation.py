@@ -220,8 +220,12 @@ class SamplingModel(Configured, keras.Model):
         score: bool = True,
         card: dict | None = None,
         bounds: tuple[float, float] | None = None,
+        **of_keras: Any,
     ) -> Any:
         """Writes the next version of the model in TF Serving's layout; arguments as in `kerasgan.serving.export`."""
+        for name, value in of_keras.items():
+            expected = 'to be left out: a SavedModel is written, and beside it what `also=["onnx"]` names'
+            raise invalid(name, expected, f"{name}={value!r}", TypeError)
         from kerasgan import serving
 
         return serving.export(self, filepath, also, max_batch_size, score, card, bounds)

@@ -9,10 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, arguments, compilation, data_checks, distribution, evaluation, fitting, saving
+from kerasgan import _keras, arguments, compilation, distribution, evaluation, fitting, on_batch, saving
 from kerasgan.configured import is_ours
-from kerasgan.data import Batches, stretched
-from kerasgan.datasets.pipeline import scale
+from kerasgan.data import Batches
 from kerasgan.errors import checked_integer, invalid, warn
 from kerasgan.generation import SamplingModel
 from kerasgan.metrics.quality import QualityMetric
@@ -160,8 +159,7 @@ class GenerativeModel(SamplingModel):
         batches, steps = batches.for_evaluation(self, steps)
         values = self.evaluate_batches(batches, steps, verbose=verbose, callbacks=callbacks, **kwargs)
         evaluation.show_quality(self, values, verbose)
-        names = dict.fromkeys([*self.metrics_names, *values])
-        return {n: values[n] for n in names if n in values} if return_dict else [values.get(n, np.nan) for n in names]
+        return self._in_order(values, return_dict)
 
     def evaluate_batches(self, batches: Batches, steps: int | None, **kwargs: Any) -> dict[str, float]:
         """Keras's `evaluate` on what `Batches.for_evaluation` returned, and the quality metrics."""
@@ -170,27 +168,27 @@ class GenerativeModel(SamplingModel):
             values = super().evaluate(batches.dataset, steps=steps, return_dict=True, **kwargs)
         return {**values, **(evaluation.measured(self, batches, steps) if self.quality else {})}
 
-    def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+    def _in_order(self, values, as_dict):
+        names = dict.fromkeys([*self.metrics_names, *values])
+        return {n: values[n] for n in names if n in values} if as_dict else [values.get(n, np.nan) for n in names]
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: None = None, class_weight: None = None, return_dict: bool = False
+    ) -> Any:
         """One training step on `(batch, batches_per_step, ...)` images, on one replica; use `fit` where you can."""
+        arguments.refuse_weights(sample_weight=sample_weight, class_weight=class_weight)
         if self.warmup:
             raise invalid("warmup", "False, because `train_on_batch` has no warm-up: use `fit`", "warmup=True")
         if self.learns_from_held_out:
             raise invalid("augment", "DiffAugment: an AdaptiveAugment learns in `fit` here", "an AdaptiveAugment")
-        return super().train_on_batch(self._checked_batch(x, "fit"), y, **kwargs)
+        values = super().train_on_batch(*on_batch.checked(self, x, y, training=True), return_dict=True)
+        return self._in_order(values, return_dict)
 
-    def test_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: None = None, return_dict: bool = False) -> Any:
         """The metrics of a batch of images, on one replica."""
-        return super().test_on_batch(self._checked_batch(x, "evaluate"), y, **kwargs)
-
-    def _checked_batch(self, x, instead):
-        """A batch as `fit` would take it: bytes are scaled, and another range is refused."""
-        if self.num_replicas > 1:
-            raise invalid("strategy", f"one with one replica: use `{instead}`", f"{self.num_replicas} replicas")
-        bounds, images = self.output_range.bounds, np.asarray(x)
-        if images.dtype == np.uint8:
-            return stretched(scale(images), bounds)
-        data_checks.check_range(images, bounds)
-        return x
+        arguments.refuse_weights(sample_weight=sample_weight)
+        values = super().test_on_batch(*on_batch.checked(self, x, y, training=False), return_dict=True)
+        return self._in_order(values, return_dict)
 
     @property
     def batches_per_step(self) -> int:
@@ -264,7 +262,7 @@ class GenerativeModel(SamplingModel):
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns."""
-        own = sorted(metric.name for metric in self.metrics)  # as Keras sorts the values
+        own = [metric.name for metric in self.metrics]
         return [*own, *(name for metric in self.quality for name in metric.names)]
 
     def _get_metrics_result_or_logs(self, logs):
@@ -332,7 +330,7 @@ class GenerativeModel(SamplingModel):
 
     def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`, but a `.weights.h5` file appears whole or not at all."""
-        whole = str(filepath).endswith(".weights.h5")
+        whole = str(filepath).endswith(".weights.h5") and kwargs.get("max_shard_size") is None
         saving.save_whole(self, super().save_weights, whole, filepath, overwrite, **kwargs)
 
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any) -> None:

@@ -199,6 +199,7 @@ class Optimizers:
 
     def __init__(self, discriminator: keras.Optimizer, generator: keras.Optimizer) -> None:
         self._discriminator, self._generator = discriminator, generator
+        self._ratio: float | None = None  # of the discriminator's rate to the generator's, while both are 0
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -222,8 +223,12 @@ class Optimizers:
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        before = learning_rate(self)
-        if before == 0.0:
-            raise ValueError("The generator's learning rate is 0, so it cannot be scaled. Set both rates by hand.")
-        self._discriminator.learning_rate = learning_rate(self._discriminator) * (float(value) / before)
+        before, of_discriminator = learning_rate(self), learning_rate(self._discriminator)
+        if before:
+            self._ratio = of_discriminator / before
+        if self._ratio is None:
+            expected = "a generator's rate above 0 before it is scaled: set `learning_rate` of each optimizer"
+            raise invalid("learning_rate", expected, f"learning_rate={value!r} where that of the generator is 0")
+        scaled = of_discriminator * (float(value) / before) if before else self._ratio * float(value)
+        self._discriminator.learning_rate = scaled
         self._generator.learning_rate = float(value)

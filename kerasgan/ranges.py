@@ -19,10 +19,11 @@ _UNIT = ((0.0, 1.0), (-1.0, 1.0))
 _MOVE = {
     *("Identity", "IdentityN", "StopGradient", "EnsureShape", "Snapshot", "Cast", "CheckNumerics", "PreventGradient"),
     *("Reshape", "Transpose", "Squeeze", "ExpandDims", "Slice", "StridedSlice", "Tile", "BroadcastTo", "ReverseV2"),
-    *("SpaceToDepth", "DepthToSpace", "ResizeNearestNeighbor"),
+    *("SpaceToDepth", "DepthToSpace", "ResizeNearestNeighbor", "MirrorPad", "Roll", "GatherV2", "SplitV", "Unpack"),
 }
-# Operations whose outputs lie between their inputs.
-_KEEP = {*_MOVE, "ResizeBilinear", "MaxPool", "AvgPool", "Mean", "Max"}
+# Operations whose outputs lie between their inputs, or are what pads them.
+_PAD = {"Pad", "PadV2"}
+_KEEP = {*_MOVE, *_PAD, "ResizeBilinear", "ResizeArea", "MaxPool", "AvgPool", "Mean", "Max", "Min"}
 _ARITHMETIC = {"Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg"}
 # Functions that never fall: they map the ends of an interval to the ends of another.
 _RISING = {
@@ -130,6 +131,10 @@ def _interval_of_operation(tensor, held, known):
         return (value.min(), value.max()) if value.size else _ANY
     if kind in _FIXED:
         return _FIXED[kind]
+    if kind in _PAD:
+        low, high = _interval(operation.inputs[0], held, known)
+        value = _constant(operation.inputs[2], held) if kind == "PadV2" else 0.0
+        return _ANY if value is None else (min(low, float(value)), max(high, float(value)))
     if kind in _KEEP:
         return _interval(_moved(tensor), held, known)
     if kind in _RISING:

@@ -229,6 +229,29 @@ def test_a_variant_of_a_users_may_warm_up():
     assert int(gan.updates.numpy()) == 6 + 2 + 2
 
 
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end", "on_train_batch_begin"])
+def test_the_batches_of_a_step_do_not_change_while_fit_runs(hook):
+    gan = kg.WGANGP(*networks(), n_critic=1)
+    gan.compile(run_eagerly=True)
+    setting = keras.callbacks.LambdaCallback(**{hook: lambda number, logs=None: setattr(gan, "n_critic", 2)})
+    with pytest.raises(ValueError, match=r"`n_critic`\. Expected to be set between two calls of `fit`"):
+        fit(gan, callbacks=[setting])
+    gan.n_critic = 2
+    fit(gan)
+
+
+@pytest.mark.parametrize("name", ["compute_loss", "compute_metrics"])
+def test_a_method_of_keras_that_nothing_calls_is_warned_of_where_no_step_of_the_users_may_call_it(name, recwarn):
+    unused = type("Unused", (kg.GAN,), {name: lambda self, *args, **kwargs: None})
+    unused(*networks()).compile()
+    (warning,) = [str(one.message) for one in recwarn if one.category is UserWarning]
+    assert f"Unused.{name} is never called: override `train_step`" in warning
+    recwarn.clear()
+    used = type("Used", (unused,), {"train_step": lambda self, data: getattr(self, name)()})
+    used(*networks()).compile()
+    assert not [one for one in recwarn if one.category is UserWarning]
+
+
 def test_a_checkpoint_may_be_given_to_evaluate_alone(tmp_path):
     gan = kg.GAN(*networks())
     gan.compile(run_eagerly=True)

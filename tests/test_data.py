@@ -148,7 +148,7 @@ def test_labels_whose_shape_changes_are_named(change, late):
 def test_positions_of_arguments_are_those_of_keras():
     import inspect
 
-    for name in ("fit", "evaluate"):
+    for name in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
         ours, theirs = (list(inspect.signature(getattr(one, name)).parameters) for one in (kg.GAN, keras.Model))
         assert ours == theirs
 
@@ -161,6 +161,21 @@ def test_arrays_are_shuffled_unless_that_is_refused(shuffle, monkeypatch):
     first, second = np.concatenate(seen)[:, 0].reshape(2, *IMAGES.shape)
     assert (first == IMAGES).all() == (not shuffle)
     assert (first == second).all() == (not shuffle)
+
+
+def test_in_the_order_of_an_array_an_epoch_begins_where_the_last_one_ended(monkeypatch):
+    gan = model()
+    seen = seen_by(gan, monkeypatch)
+    gan.fit(IMAGES[:20], batch_size=8, epochs=5, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(np.concatenate(seen)[:, 0], np.concatenate([IMAGES[:20]] * 4))
+
+
+def test_an_epoch_that_executions_make_shorter_is_said_to_be(monkeypatch):
+    gan = model()
+    gan.compile(steps_per_execution=3)
+    with pytest.warns(UserWarning, match=r"An epoch has 3 steps instead of 4.*steps_per_execution=3"):
+        gan.fit(IMAGES[:32], batch_size=8, verbose=0)
+    assert int(gan.step) == 3
 
 
 @pytest.mark.parametrize("shuffle", some([True, False], 0))

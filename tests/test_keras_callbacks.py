@@ -242,6 +242,22 @@ def test_terminate_on_nan_with_metrics_of_what_is_then_generated():
     assert np.isnan(history.history["val_frechet_distance"]).all()
 
 
+def test_keras_swap_of_averages_which_the_model_has_is_refused():
+    with pytest.raises(ValueError, match=r"`callbacks`\. Expected no SwapEMAWeights: with `ema_momentum`"):
+        fit(model(ema_momentum=0.9), keras.callbacks.SwapEMAWeights())
+
+
+def test_a_warm_up_of_the_rates_may_begin_at_zero():
+    gan = model()
+    gan.compile(keras.optimizers.Adam(4e-4), keras.optimizers.Adam(1e-4))
+    fit(gan, keras.callbacks.LearningRateScheduler(lambda epoch: 1e-4 * min(epoch / 2, 1)), epochs=3)
+    assert [float(one.learning_rate) for one in gan.optimizers.values()] == pytest.approx([4e-4, 1e-4])
+    never = model()
+    never.g_optimizer.learning_rate = 0.0
+    with pytest.raises(ValueError, match=r"`learning_rate`.*set `learning_rate` of each optimizer"):
+        never.optimizer.learning_rate = 1e-4
+
+
 def test_keras_terminate_on_nan_which_would_see_nothing_is_refused():
     with pytest.raises(
         ValueError, match=r"Expected kerasgan.callbacks.TerminateOnNaN, because Keras's looks at `loss`"

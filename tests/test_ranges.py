@@ -33,6 +33,28 @@ TAILS = {
     "hard sigmoid": ([L.Activation("hard_sigmoid")], (0, 1), (0, 1), "."),
     "hard tanh": ([L.Activation("hard_tanh")], (-1, 1), (-1, 1), "."),
     "softsign": ([L.Activation("softsign")], (-1, 1), (-1, 1), "Softsign"),
+    "padded": ([L.Activation("sigmoid"), L.Reshape((4, 1)), L.ZeroPadding1D(1)], (0, 1), (0, 1), "."),
+    "padded with more": (
+        [L.Activation("tanh"), L.Lambda(lambda x: tf.pad(x, [[0, 0], [1, 1]], constant_values=3.0))],
+        (-1, 3),
+        (-1, 3),
+        None,
+    ),
+    "mirrored and rolled": (
+        [L.Activation("tanh"), L.Lambda(lambda x: tf.roll(tf.pad(x, [[0, 0], [1, 1]], "REFLECT"), 1, 1))],
+        (-1, 1),
+        (-1, 1),
+        "Tanh",
+    ),
+    "taken and split": (
+        [
+            L.Activation("sigmoid"),
+            L.Lambda(lambda x: tf.unstack(tf.gather(x, [2, 1, 0, 3], axis=1)[..., None], axis=1)[1]),
+        ],
+        (0, 1),
+        (0, 1),
+        "Sigmoid",
+    ),
     "softmax": ([L.Softmax()], (0, 1), (0, 1), "Softmax"),
     "relu": ([L.ReLU()], (0, math.inf), None, "Relu"),
     "means of relu": ([L.ReLU(), L.Reshape((2, 2)), L.GlobalAveragePooling1D()], (0, math.inf), None, None),

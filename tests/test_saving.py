@@ -3,6 +3,7 @@
 import resource
 
 import keras
+import numpy as np
 import pytest
 from gans import unchanged
 from selection import some
@@ -71,6 +72,15 @@ def test_weights_of_another_network_are_refused_and_nothing_is_loaded(tmp_path, 
     gan.compile()
     with unchanged(gan), pytest.raises(ValueError, match=r"Build the networks and the optimizers as they were"):
         gan.load_weights(tmp_path / "model.weights.h5")
+
+
+def test_weights_may_be_saved_in_shards(tmp_path, trained):
+    with pytest.warns(UserWarning, match="json"):  # Keras's index of them
+        trained.save_weights(tmp_path / "model.weights.h5", max_shard_size=1e-4)
+    assert not list(tmp_path.glob(".*"))
+    again = model(ema_momentum=0.9)
+    again.load_weights(tmp_path / "model.weights.json")
+    np.testing.assert_array_equal(again.generate(4, seed=0), trained.generate(4, seed=0))
 
 
 def test_code_in_a_file_is_not_run(tmp_path):

@@ -664,11 +664,12 @@ def test_the_hash_on_the_card_is_that_of_the_weights(exported):
         ({"also": "onnx"}, "`also`"),
         ({"max_batch_size": 0}, "`max_batch_size`. Expected a positive integer"),
         ({"max_batch_size": 2.0}, "`max_batch_size`"),
+        ({"format": "onnx"}, "`format`. Expected to be left out.*`also=..onnx..`"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path, arguments, message):
     filepath = tmp_path / arguments.pop("filepath", "model")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         small().export(filepath, **arguments)
     assert not list(tmp_path.iterdir())
 

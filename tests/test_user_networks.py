@@ -189,19 +189,6 @@ def test_a_later_batch_in_another_range_ends_the_run():
         gan.fit(tf.data.Dataset.from_tensor_slices(later).batch(8), verbose=0)
 
 
-def test_a_batch_by_itself_is_scaled_or_refused_as_fit_does():
-    gan = kg.GAN(generator(), discriminator())
-    gan.compile(run_eagerly=True)
-    levels = np.arange(8 * 16, dtype=np.uint8).reshape(8, *SHAPE)
-    values = gan.test_on_batch(levels)
-    gan.reset_metrics()
-    gan.evaluated_batches.assign(0)
-    np.testing.assert_allclose(gan.test_on_batch(levels / np.float32(127.5) - 1), values, rtol=1e-6)
-    for run in (gan.test_on_batch, gan.train_on_batch):
-        with pytest.raises(DataError, match="the range of the generator: scale them"):
-            run(levels.astype("float32"))
-
-
 @pytest.mark.parametrize(
     ("ends", "advice"),
     [

@@ -77,6 +77,15 @@ class _TerminateOnNaN(Adapter):
             raise invalid("callbacks", expected, "keras.callbacks.TerminateOnNaN")
 
 
+class _SwapEMAWeights(Adapter):
+    def check(self, model: keras.Model) -> None:
+        expected = (
+            "no SwapEMAWeights: with `ema_momentum` the model averages its generator's weights, and `generate`, "
+            "`export` and metrics of quality use the average"
+        )
+        raise invalid("callbacks", expected, "keras.callbacks.SwapEMAWeights")
+
+
 _MOST_VALUES = 100_000  # of an array in a checkpoint, which holds it as text
 _ADAPTERS = {
     keras.callbacks.EarlyStopping: _EarlyStopping,
@@ -85,6 +94,7 @@ _ADAPTERS = {
     keras.callbacks.CSVLogger: _Writer,
     keras.callbacks.TensorBoard: _Writer,
     keras.callbacks.TerminateOnNaN: _TerminateOnNaN,
+    keras.callbacks.SwapEMAWeights: _SwapEMAWeights,
 }
 
 

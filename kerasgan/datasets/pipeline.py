@@ -42,7 +42,8 @@ def from_arrays(
     Args:
         images: uint8 or float array `(n, ...)`; uint8 is scaled to [-1, 1].
         labels: Integer array `(n,)`, or None.
-        batch_size: Examples per batch; the last `n % batch_size` of an epoch are left out. Defaults to `64`.
+        batch_size: Examples per batch; the last `n % batch_size` of an epoch are left out, of each epoch others with
+            `shuffle`; in `fit` without it, the next epoch begins with them. Defaults to `64`.
         seed: Seed of order, flips and noise. (`tf.random.set_seed` changes them too, as everywhere in `tf.data`.)
         shuffle: Whether to draw a new order at each iteration. Defaults to `True`.
         flip: Whether to mirror each image left to right with probability 1/2.
@@ -68,7 +69,7 @@ def from_arrays(
     per_epoch = len(images) // batch_size
 
     def prepare(epoch, batch):
-        index = batch * batch_size + tf.range(batch_size, dtype=tf.int64)
+        index = (batch * batch_size + tf.range(batch_size, dtype=tf.int64)) % len(images)
         if shuffle:
             last = tf.constant(len(images) - 1, tf.int64)
             index = tf.random.experimental.index_shuffle(index, tf.stack([seed, epoch]), last)
@@ -80,9 +81,14 @@ def from_arrays(
         return with_options(numbers.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
 
     def starting_at(number):
-        """The same batches without end, from this number on: each is a function of the seed and its number."""
+        """Batches without end, from this number on: each is a function of the seed and its number.
+
+        In a new order each epoch leaves out other images; in one order an epoch begins where the last one ended.
+        """
         numbers = tf.data.Dataset.range(number, tf.int64.max)
-        return batches(numbers.map(lambda number: (number // per_epoch, number % per_epoch)))
+        zero = tf.constant(0, tf.int64)
+        place = (lambda number: (number // per_epoch, number % per_epoch)) if shuffle else lambda number: (zero, number)
+        return batches(numbers.map(place))
 
     # Endless up to `take`, so that reading ahead meets no end.
     epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
