@@ -58,12 +58,12 @@ class Arrays:
         return name
 
 
-def models(names, precisions):
+def models(names, precisions, sgd):
     """Yields the name of a step and the compiled model of it, for names of models and directories of runs."""
     for name in names:
         if name in steps.MODELS:
             for precision in precisions:
-                yield f"{name}-{precision}", steps.made(name, precision)
+                yield f"{name}-{precision}{'-sgd' * sgd}", steps.made(name, precision, sgd=sgd)
         else:
             path = pathlib.Path(name)
             yield path.name, keras.models.load_model(path / "model.keras")
@@ -114,6 +114,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path, help="directory that is written, new or empty")
     parser.add_argument("steps", nargs="+", metavar="RUN|MODEL", help=f"{', '.join(steps.MODELS)}, or run directories")
     parser.add_argument("--precision", default="float32", help="of models, with commas; float32 by default")
+    parser.add_argument("--sgd", action="store_true", help="SGD in place of the papers' optimizers, of models")
     parser.add_argument("--batch", type=int, default=64, help="images of one update; 64 by default")
     parser.add_argument("--steps", dest="count", type=int, default=3, help="steps that TensorFlow takes; 3 by default")
     arguments = parser.parse_args()
@@ -121,7 +122,7 @@ def main():
     _check(parser, arguments, precisions)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with Arrays(arguments.out / "arrays.npz") as arrays:
-        for name, model in models(arguments.steps, precisions):
+        for name, model in models(arguments.steps, precisions, arguments.sgd):
             export(arguments.out, name, model, arguments.batch, arguments.count, arrays)
             print(name, flush=True)
     print(f"{sum(path.stat().st_size for path in arguments.out.iterdir()) / 1e6:.1f} MB in {arguments.out}")

@@ -68,13 +68,14 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 PARTS = ("train_step", "d_gradients", "g_gradients")
 
 
-def made(name, precision="float32", jit_compile=True):
-    """A compiled model of `MODELS`, always with the same weights."""
+def made(name, precision="float32", jit_compile=True, sgd=False):
+    """A compiled model of `MODELS`, always with the same weights, and the optimizers of its paper or SGD."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
     try:
         model = MODELS[name]()
-        model.compile(jit_compile=jit_compile)
+        optimizers = [keras.optimizers.SGD(1e-3) for _ in range(2 * sgd)]
+        model.compile(*optimizers, jit_compile=jit_compile)
     finally:
         keras.config.set_dtype_policy("float32")
     return model

@@ -337,6 +337,31 @@ def test_a_training_that_is_terminated_goes_on_to_the_same_files(tmp_path, monke
     assert rows_of(tmp_path / "stopped/metrics.csv")[-1]["step"] == "14"
 
 
+@pytest.mark.parametrize("stop", some([3, 4], 0))  # within a row of the log, and at the end of one
+def test_a_stopped_run_may_end_where_it_is_but_not_before(tmp_path, monkeypatch, capsys, stop):
+    def interrupt(self, batch, logs=None):
+        if self.model.training.step == stop:
+            signal.raise_signal(signal.SIGINT)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
+        log = callbacks.MetricsLog.__init__
+        patch.setattr(callbacks.MetricsLog, "__init__", lambda self, path, every: log(self, path, 2))
+        assert main(["train", "--steps=9", *SMALL, f"--workdir={run}"]) == 130
+        configuration = (run / "config.json").read_bytes()
+        assert f"--steps={stop - 1}: this run has reached step {stop}. Give no fewer" in refused(
+            capsys, "resume", str(run), f"--steps={stop - 1}"
+        )
+        assert (run / "config.json").read_bytes() == configuration
+        assert main(["resume", str(run), f"--steps={stop}"]) == 0
+    assert int(keras.models.load_model(run / "model.keras").step.numpy()) == stop
+    assert rows_of(run / "metrics.csv")[-1]["step"] == str(stop)
+    assert json.loads((run / "metrics.json").read_text())["steps"] == stop
+    assert main(["resume", str(run), f"--steps={stop + 2}"]) == 0
+    assert rows_of(run / "metrics.csv")[-1]["step"] == str(stop + 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "message"),

@@ -87,14 +87,16 @@ def test_a_whole_step_compiles_ahead_of_time_and_replicas_share_its_work(target,
 
 
 @pytest.mark.slow
-def test_an_exported_step_under_jax_equals_that_of_tensorflow(tmp_path):
+@pytest.mark.parametrize(("flags", "moved"), [(["--sgd"], 29), (["--steps=1"], 59)], ids=["SGD", "Adam"])
+def test_an_exported_step_under_jax_equals_that_of_tensorflow(tmp_path, flags, moved):
     pytest.importorskip("jax", reason="needs the extra `tpu` or `gpu`")
-    run("export_step.py", tmp_path / "bundle", "mlp8")
+    run("export_step.py", tmp_path / "bundle", "mlp8", *flags)
     lines = [json.loads(line) for line in run("run_step.py", tmp_path / "bundle", "--repeats=2").splitlines()]
     assert [line["products"] for line in lines] == ["default", "float32"]
     for line in lines:
-        assert (line["steps"], line["weights_moved"], line["moved_here_alone"]) == (3, 59, [])
+        assert (line["steps"], line["weights_moved"], line["moved_here_alone"]) == (1 if moved == 59 else 3, moved, [])
         assert line["log_error"] < 1e-6
-        assert line["weights_worst_error"] < 1e-3
+        # The first steps of Adam are signs: where a gradient is nearly 0, its rounding turns them round.
+        assert line["weights_worst_error"] < (1e-2 if moved == 59 else 1e-3)
         assert line["weights_median_error"] < 1e-6
         assert line["images_per_second"] == pytest.approx(320 * line["steps_per_second"])

@@ -43,6 +43,12 @@ def test_importing_kerasgan_prints_nothing():
     assert (done.stderr, done.stdout) == ("", "2\n")
 
 
+def test_a_training_says_nothing_on_standard_error(tmp_path):
+    command = [sys.executable, "-m", "kerasgan", "train", "--steps=2", "--units=8", f"--workdir={tmp_path / 'run'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_level_that_is_set_stays(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
     quiet.import_tensorflow("2")

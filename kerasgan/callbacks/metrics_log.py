@@ -46,6 +46,8 @@ class MetricsLog(ModelCallback):
         self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
         self._sums, self._counted = {}, 0
         self._step = int(self.model.step.numpy())
+        run = self.model.training
+        self._epoch = 1 if run is None else run.epoch + bool(run.batch)  # of what a row still lacks
         rows = self._rows_until(self._step) if self._step and self.path.exists() else []
         self._columns += [name for name in (rows[0] if rows else ()) if name not in self._columns]
         self._rewrite(rows)

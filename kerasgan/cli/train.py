@@ -169,6 +169,8 @@ class _Steps(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self.verbose and self.saved.restored:
             print(f"resuming   from {self.saved.restored}", flush=True)
+        if self.model.training.step >= self.steps:  # stopped after its last step
+            self.model.training.epochs = 0
 
     def on_train_batch_end(self, batch, logs=None):
         if self.model.training.step >= self.steps:

@@ -85,10 +85,11 @@ def from_arrays(
 
         In a new order each epoch leaves out other images; in one order an epoch begins where the last one ended.
         """
-        numbers = tf.data.Dataset.range(number, tf.int64.max)
-        zero = tf.constant(0, tf.int64)
-        place = (lambda number: (number // per_epoch, number % per_epoch)) if shuffle else lambda number: (zero, number)
-        return batches(numbers.map(place))
+
+        def place(number):
+            return (number // per_epoch, number % per_epoch) if shuffle else (tf.zeros_like(number), number)
+
+        return batches(tf.data.Dataset.range(number, tf.int64.max).map(place))
 
     # Endless up to `take`, so that reading ahead meets no end.
     epochs = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
