@@ -5,6 +5,7 @@ what it would have drawn, eager, graph and XLA draw the same, and N replicas tog
 """
 
 import contextlib
+import math
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -58,11 +59,11 @@ class Stream:
 
     def normal(self, shape: Sequence) -> tf.Tensor:
         """Standard normal float32."""
-        return self._draw(tf.random.stateless_normal, shape)
+        return self._draw(_normal, shape)
 
     def uniform(self, shape: Sequence) -> tf.Tensor:
         """Uniform float32 in [0, 1)."""
-        return self._draw(tf.random.stateless_uniform, shape)
+        return self._draw(_uniform, shape)
 
     def key(self) -> tf.Tensor:
         """The key of the next draw, int64 `(2,)`."""
@@ -78,13 +79,40 @@ class Stream:
         batch, *rest = shape
         replica = _one_of_several()
         replicas = 1 if replica is None else replica.num_replicas_in_sync
-        # Philox by name: the default algorithm differs between XLA and the rest.
-        values = function((batch * replicas, *rest), self.key(), alg="philox")
+        values = function((batch * replicas, *rest), self.key())
         if replica is None:
             return values
         # On a TPU the replica's number is a tensor; `values[start : start + batch]` would have no static size there.
         start = tf.cast(replica.replica_id_in_sync_group, tf.int32) * batch
         return tf.slice(values, [start, *[0] * len(rest)], [batch, *rest])
+
+
+# XLA makes other floats of the same random words than TensorFlow's kernels do. Ours are those of the kernels, of normal
+# numbers up to the last digits.
+
+
+def _words(shape, key):
+    """Random uint32. Philox by name: the default algorithm differs between XLA and the rest."""
+    return tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+
+
+def _of_words(words):
+    """Float32 in [0, 1), from the lower 23 bits."""
+    return tf.cast(tf.bitwise.bitwise_and(words, tf.constant(2**23 - 1, tf.uint32)), tf.float32) * 2.0**-23
+
+
+def _uniform(shape, key):
+    return _of_words(_words(shape, key))
+
+
+def _normal(shape, key):
+    """By Box and Muller's method, of two words two numbers."""
+    count = math.prod(shape) if all(isinstance(size, int) for size in shape) else tf.reduce_prod(shape)
+    pairs = _of_words(_words(((count + 1) // 2, 2), key))
+    radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(pairs[:, 0], 1e-7)))
+    angle = 2.0 * math.pi * pairs[:, 1]
+    numbers = tf.reshape(tf.stack([radius * tf.sin(angle), radius * tf.cos(angle)], -1), (-1,))
+    return tf.reshape(numbers[:count], shape)
 
 
 def mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
@@ -155,8 +183,8 @@ class Writes(keras.StatelessScope):
         super().add_update(update)
 
 
-def _integers(shape, key, alg):
-    return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg=alg)
+def _integers(shape, key):
+    return tf.random.stateless_uniform(shape, key, 0, 2**31 - 1, tf.int64, alg="philox")
 
 
 @contextlib.contextmanager

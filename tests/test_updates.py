@@ -14,7 +14,7 @@ from gans import MODES, SHAPE, scope_of
 from selection import some
 
 import kerasgan as kg
-from kerasgan import layers
+from kerasgan import layers, stateless
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (160, *SHAPE)).astype("float32")
 VARIANTS = {
@@ -132,6 +132,47 @@ def test_whatever_a_layer_writes_is_the_same_in_graphs(layer):
 @pytest.mark.parametrize("layer", some([keras.layers.Dropout, keras.layers.GaussianNoise], 0))
 def test_stock_random_layers_draw_the_same_in_graphs(layer):
     assert_the_same_in("graph", lambda: kg.WGAN(*hand_made(layer(0.5)), n_critic=2, seed=3))
+
+
+@pytest.mark.parametrize("shape", [(8, 128), (5, 7, 1)])
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_draws_are_those_of_tensorflow_with_xla_too_where_the_number_of_the_draw_is_a_variable(kind, shape):
+    number = tf.Variable(7, dtype=tf.int64)  # of a constant, TensorFlow folds the draw before XLA sees it
+
+    def draw():
+        return getattr(stateless.Stream(3, stateless.training_position(number)), kind)(shape)
+
+    expected = getattr(tf.random, f"stateless_{kind}")(shape, (3, 8 * 4096), alg="philox")
+    for compiled in (False, True):
+        values = tf.function(draw, jit_compile=compiled)()
+        np.testing.assert_allclose(values, expected, atol=0 if kind == "uniform" else 5e-6)
+
+
+def test_our_dropout_draws_the_same_with_xla():
+    assert_the_same_in("XLA", lambda: kg.WGAN(*hand_made(layers.Dropout(0.5)), n_critic=2, seed=3), "SGD")
+
+
+@pytest.mark.parametrize("name", some([*VARIANTS, "VAE"], 2))
+def test_a_whole_step_is_the_same_compiled_by_xla_as_on_a_tpu(name):
+    def after(compiled):
+        keras.utils.set_random_seed(0)
+        model = make()
+        model.compile(*(OPTIMIZERS["SGD"]() for _ in range(1 if name == "VAE" else 2)))
+        shape = SHAPE if name == "VAE" else (model.n_critic, *SHAPE)
+        step = tf.function(lambda images: model.train_step(images), jit_compile=compiled)
+        for images in IMAGES[:96].reshape(2, -1, *shape):
+            step(tf.constant(images))
+        return {name: variable.numpy() for name, variable in model.state().items()}
+
+    def make():
+        if name == "VAE":
+            return kg.VAE(kg.networks.mlp_encoder(SHAPE, 3, (8,)), networks((None, None))[0])
+        return VARIANTS[name](*networks((None, None)), n_critic=2, ema_momentum=0.9)
+
+    expected, received = after(False), after(True)
+    for variable, value in expected.items():
+        largest = max(1.0, np.abs(value).max())
+        np.testing.assert_allclose(received[variable], value, 0, TOLERANCE * largest, err_msg=variable)
 
 
 class Draws(keras.layers.Layer):
