@@ -604,6 +604,18 @@ def test_a_closed_pipe_ends_without_a_traceback():
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize(
+    ("end", "status", "said"), [(">&-", 0, ""), ("2>&-", 0, ""), (">/dev/full", 2, "No space left")]
+)
+def test_a_closed_or_full_standard_output_costs_no_work(tmp_path, end, status, said):
+    command = f"{sys.executable} -m kerasgan inspect digits --json --out={tmp_path / 'digits.png'} {end}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "digits.png").is_file()
+
+
 @pytest.mark.parametrize("arguments", [["-m", "kerasgan", "train", "--help"], ["-mkerasgan", "--help"]])
 def test_help_of_the_module_needs_no_tensorflow(arguments):
     done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, timeout=60)

@@ -703,12 +703,12 @@ def test_sub_folders_that_are_no_classes_are_noted(tmp_path):
 
 def test_hidden_files_are_ignored_and_others_counted(tmp_path):
     write(tmp_path / "a.png", colour(1, 2, 3))
-    for name in ("._a.png", ".DS_Store", ".cache/b.png", "c.txt", "d.csv", "e.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("._a.png", ".DS_Store", ".cache/b.png", "@eaDir/a.png/T.jpg", "c.txt", "d.csv", "e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("not an image")
     source = datasets.read(tmp_path)
     assert source.num_examples == 1
-    assert source.notes == ("files that are not images, ignored: 3 (.txt (2), .csv (1))",)
+    assert source.notes == ("files of other formats, ignored: 3 (.txt (2), .csv (1))",)
 
 
 def test_a_link_to_a_folder_above_is_not_followed_for_ever(tmp_path):

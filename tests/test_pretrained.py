@@ -177,6 +177,23 @@ def test_other_classes_get_new_embeddings_and_everything_else_is_kept(source, tr
     assert "new label embeddings: 3 classes instead of 10" in capsys.readouterr().out
 
 
+def test_classes_are_known_by_their_names(source, trained, capsys):
+    origin = pretrained.read(str(source))
+    assert origin.class_names == tuple("0123456789")
+    names = ("x", "7", "2")
+    data = datasets.Source("test", np.zeros((300, 8, 8, 1), "uint8"), np.arange(300, dtype="int32") % 3, names)
+    model = build(origin.keep(configurations.resolve(source=data, **origin.with_kept({"dataset": "test"}))), data)
+    new = state_of(model)
+    origin.start(model, names)
+    there, here = of_networks(trained), of_networks(state_of(model))
+    embeddings = [name for name in here if here[name].shape != there[name].shape]
+    assert len(embeddings) == 3
+    for name in embeddings:
+        np.testing.assert_array_equal(here[name], [new[name][0], there[name][7], there[name][2]], err_msg=name)
+    origin.print_header(model.num_classes, names)
+    assert "label embeddings by name: 2; new: 1" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flag", "has"),
     [

@@ -41,14 +41,19 @@ def main(argv: list[str] | None = None) -> int:
         worker has ended, 129 for a closed terminal while training, 130 for Ctrl-C, 141 for a closed pipe, 143 for
         SIGTERM while training.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `>&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         with _plain_warnings():
             exit_code = _main(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return exit_code
-    except BrokenPipeError:  # as `| head` leaves it
+    except OSError as error:  # of standard output, which errors of the command do not reach
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-        return 141
+        if isinstance(error, BrokenPipeError):  # as `| head` leaves it
+            return 141
+        return _fail("kerasgan", f"standard output: {error.strerror or error}", False)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         "example_shape": source.example_shape,
         "num_classes": source.num_classes,
         "class_names": source.class_names,
+        "notes": source.notes,
         "unreadable": bad,
         "repeated": repeated,
         "picture": str(out),

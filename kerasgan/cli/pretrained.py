@@ -32,6 +32,7 @@ class Pretrained:
         steps: How many it was trained for.
         image_shape: Of what it generates.
         num_classes: None if it takes no labels.
+        class_names: Of its classes; None where they have none.
         weights: Of the generator, then of the discriminator, in the order of their variables.
         average: Weights of the averaged generator; None if `weights` has them, or there are none.
     """
@@ -41,6 +42,7 @@ class Pretrained:
     steps: int
     image_shape: tuple[int, ...]
     num_classes: int | None
+    class_names: tuple[str, ...] | None
     weights: list[np.ndarray]
     average: list[np.ndarray] | None
 
@@ -94,15 +96,19 @@ class Pretrained:
         if self.num_classes is not None and source.labels is None:
             raise ValueError(
                 f"the model in --from={self.path} generates by label, {self.num_classes} classes, and {source.name} "
-                "has no labels. Put its images into sub-folders, one for each class: one class will do."
+                "has no labels. Put its images into sub-folders, one for each class (one class will do), or `labels` "
+                "into the .npz file."
             )
 
     def keep(self, configuration: Configuration) -> Configuration:
         """The configuration of the new run with all settings that are kept, those that are null too."""
         return dataclasses.replace(configuration, **self.kept)
 
-    def start(self, model: keras.Model) -> None:
-        """Gives the weights to a new model; label embeddings stay new where the number of classes is another.
+    def start(self, model: keras.Model, class_names: tuple[str, ...] | None = None) -> None:
+        """Gives the weights to a new model; the label embeddings of new classes stay new.
+
+        Args:
+            class_names: Of the classes in the data of the new run, which are known by their names where both have some.
 
         Raises:
             ValueError: They are not those of such networks.
@@ -112,8 +118,9 @@ class Pretrained:
         variables = [*model.generator.variables, *model.discriminator.variables, *average]
         values = [*self.weights, *((self.average or self.weights[:size]) if average else ())]
         pairs = list(zip(variables, values, strict=False))
-        if model.num_classes != self.num_classes:
-            pairs = [(variable, value) for variable, value in pairs if _EMBEDDING not in variable.path]
+        known = self._known(model.num_classes, class_names)
+        if known != list(range(self.num_classes or 0)):
+            pairs = [(variable, _in_place(variable, value, known)) for variable, value in pairs]
         if len(values) != len(variables) or any(tuple(variable.shape) != value.shape for variable, value in pairs):
             raise ValueError(
                 f"--from={self.path}: its weights do not fit the networks that its settings describe, so one of its "
@@ -122,12 +129,34 @@ class Pretrained:
         for variable, value in pairs:
             variable.assign(value)
 
-    def print_header(self, num_classes: int | None) -> None:
+    def _known(self, num_classes, class_names):
+        """For each class of the new run its number in the model; None for a new one."""
+        if class_names and self.class_names:
+            return [self.class_names.index(name) if name in self.class_names else None for name in class_names]
+        return [number if num_classes == self.num_classes else None for number in range(num_classes or 0)]
+
+    def print_header(self, num_classes: int | None, class_names: tuple[str, ...] | None = None) -> None:
         """Says where the weights of a run come from."""
         configuration = self.configuration
         print(f"from       {self.path}: {configuration.model} of {configuration.dataset}, {self.steps:,} steps")
-        if num_classes not in (None, self.num_classes):
+        known = self._known(num_classes, class_names)
+        if num_classes is None or known == list(range(self.num_classes or 0)):
+            return
+        if any(number is not None for number in known):
+            print(f"           label embeddings by name: {len(known) - known.count(None)}; new: {known.count(None)}")
+        else:
             print(f"           new label embeddings: {num_classes} classes instead of {self.num_classes}")
+
+
+def _in_place(variable, value, known):
+    """The value of a new variable: of a label embedding, the rows of known classes where the new run has them."""
+    if _EMBEDDING not in variable.path:
+        return value
+    rows = variable.numpy()
+    for new, old in enumerate(known):
+        if old is not None:
+            rows[new] = value[old]
+    return rows
 
 
 def _flag(name, value):
@@ -173,6 +202,7 @@ def _of_run(path, directory):
         int(model.step.numpy()),
         model.image_shape,
         model.num_classes,
+        serving.class_names_of(read_json(file)),
         [value for network in networks for value in _values(network)],
         None if model.ema_generator is None else _values(model.ema_generator),
     )
@@ -202,7 +232,8 @@ def _of_export(path, version):
             f"--from={path} holds no discriminator: it was exported with --noscore, or its discriminator judges packs. "
             "Give the run directory."
         )
-    return Pretrained(path, configuration, steps, shape, classes, _exported(version), None)
+    names = serving.class_names_of(card)
+    return Pretrained(path, configuration, steps, shape, classes, names, _exported(version), None)
 
 
 def _exported(version):

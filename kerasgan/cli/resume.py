@@ -50,7 +50,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     configurations.check_data(path / "config.json", data.train)
     model, dataset = prepare(configuration, data, strategy)
     if configuration.from_ is not None and not checkpoint.checkpoints(path / "checkpoints"):
-        pretrained.read(configuration.from_).start(model)
+        pretrained.read(configuration.from_).start(model, data.train.class_names)
     if (flags["steps"], flags["dataset"]) != (None, None) and distribution.is_chief(strategy):
         configurations.write(path / "config.json", configuration, data.train)
     return train(model, dataset, configuration, data, path, begun)

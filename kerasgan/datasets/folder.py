@@ -18,6 +18,7 @@ from kerasgan.errors import DataError, invalid
 
 BAD_FILES_LISTED = 10
 
+_OF_SYSTEMS = {"@eaDir", "@Recycle", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 NO_CLASSES = "no classes: "  # how a note begins that says why
 
 
@@ -72,7 +73,7 @@ def read(
     if everywhere:
         scaling.warn_of_clipping(clipped, range_)
     if others:
-        notes.append(f"files that are not images, ignored: {len(others)} ({_count_extensions(others)})")
+        notes.append(f"files of other formats, ignored: {len(others)} ({_count_extensions(others)})")
     if bad:
         notes.append(f"files that cannot be read, skipped: {len(bad)} ({_reasons(root, bad, 3)})")
     return Source(str(root), images, labels, class_names, tuple(notes))
@@ -92,18 +93,23 @@ def survey(root: Path) -> tuple[collections.Counter, dict[str, str]]:
 
 
 def _find(root: Path) -> tuple[list[Path], list[Path]]:
-    """All image files below `root`, and all others, sorted; hidden ones (`.DS_Store`, `._x.jpg`) left out."""
+    """All image files below `root`, and all others, sorted; those of systems (`.DS_Store`, `@eaDir`) left out."""
     files, seen = [], set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         # A link to a folder above would otherwise be followed for ever.
-        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not _is_hidden(name))
         if real not in seen:
-            files += [Path(folder, name) for name in names if not name.startswith(".")]
+            files += [Path(folder, name) for name in names if not _is_hidden(name)]
         seen.add(real)
     files.sort(key=lambda path: path.relative_to(root).parts)
     images = [path for path in files if path.suffix.lower() in FORMATS]
     return images, [path for path in files if path.suffix.lower() not in FORMATS]
+
+
+def _is_hidden(name):
+    """Whether a file or a folder is one that systems make: of thumbnails, of what was removed."""
+    return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def _headers(paths: list[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
@@ -204,7 +210,7 @@ def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | N
             (largest, _), *_ = collections.Counter(names[0] for names in parts).most_common()
             return [f"{NO_CLASSES}these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
         return [f"{NO_CLASSES}images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not _is_hidden(path.name))
     empty = [name for name in folders if name not in class_names]
     return [f"sub-folders without an image, which are no classes: {len(empty)} ({_listed(empty)})"] if empty else []
 

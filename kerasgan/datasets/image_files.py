@@ -16,6 +16,7 @@ from kerasgan.datasets.resizing import LUMA, Size, fit_image
 FORMATS = {
     ".bmp": "BMP",
     ".gif": "GIF",
+    ".jfif": "JPEG",
     ".jpeg": "JPEG",
     ".jpg": "JPEG",
     ".pbm": "PPM",
