@@ -235,7 +235,7 @@ FIT = {
     "endless validation data": (
         lambda: fit(images(), batch_size=4, validation_data=batches(images()).repeat()),
         DataError,
-        "`steps`.*endless: `validation_steps`",
+        r"`validation_steps`\. Expected a number of batches, because the dataset is endless",
     ),
     "integers of 64 bits as validation data": (
         lambda: fit(images(), batch_size=4, validation_data=np.zeros((8, *SHAPE), int)),

@@ -46,7 +46,8 @@ def test_importing_kerasgan_prints_nothing():
 def test_a_training_says_nothing_on_standard_error(tmp_path):
     command = [sys.executable, "-m", "kerasgan", "train", "--steps=2", "--units=8", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    others = [line for line in done.stderr.splitlines() if not line.endswith(" ...")]  # of what takes long, it says so
+    assert (done.returncode, others) == (0, [])
 
 
 def test_a_level_that_is_set_stays(monkeypatch):

@@ -34,7 +34,7 @@ def test_what_is_no_shape_of_images_is_refused(shape):
 @pytest.mark.parametrize(
     ("num_images", "shape", "policy"),
     [
-        (404, (32, 32, 3), ["color", "translation", "cutout"]),
+        (404, (32, 32, 3), ["translation", "cutout"]),
         (404, (17, 20, 2), ["translation", "cutout"]),
         (404, (28, 28, 1), None),
         (10_000, (28, 28, 1), None),

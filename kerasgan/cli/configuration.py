@@ -61,7 +61,9 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     _check(given, epochs, model, network, source)
     values = {name: setting.default_for(*kinds, model=model) for name, setting in SETTINGS.items()}
     if (small, model, network) == (False, "r3gan", "dcgan"):
-        values["blur"] = recipes.IMAGES.blur
+        data = source.num_examples, source.example_shape[-1]
+        values["blur"], values["skips"] = recipes.IMAGES.blur, recipes.IMAGES.is_few(*data)
+        values["steps"] = recipes.IMAGES.steps_for(*data)
     if not small and model != "vae":
         by_class = recipes.IMAGES.by_class(source.num_classes) and not _empty_classes(source)
         values["conditional"] = by_class and given.get("pack", 1) == 1

@@ -149,7 +149,8 @@ class Configuration:
     )
     skips: bool = _setting(
         BOOLEAN,
-        "Every resolution of the generator adds to the image, for dcgan.",
+        "Every resolution of the generator adds to the image, for dcgan. By default for r3gan on fewer than "
+        f"{_RECIPE.few:,} colour images above 16 pixels.",
         False,
     )
     generator_normalization: str | None = _setting(
@@ -215,7 +216,8 @@ class Configuration:
     )
     steps: int = _setting(
         integer(),
-        "Updates of the generator.",
+        f"Updates of the generator; for r3gan on fewer than {_RECIPE.few:,} colour images above 16 pixels "
+        f"{_RECIPE.steps_of_few}.",
         20_000,
         {"digits": 3_000} | dict.fromkeys(_POINTS, 5_000) | dict.fromkeys(_MNIST, 7_000) | {_OF_RECIPE: _RECIPE.steps},
     )
@@ -245,7 +247,7 @@ class Configuration:
     augment: tuple[str, ...] = _setting(
         names("flip", "color", "translation", "cutout", empty="none"),
         "Augment what the discriminator sees, real and generated images alike (DiffAugment). By default "
-        f"color,translation,cutout for fewer than {_RECIPE.augment_below:,} colour images above 16 pixels.",
+        f"translation,cutout for fewer than {_RECIPE.few:,} colour images above 16 pixels.",
         (),
     )
     augment_probability: float | str = _setting(
