@@ -68,6 +68,7 @@ RECIPES = {
     "default": _DEFAULT,
     "default skips": _with(_DEFAULT, skips=True),
     "default augmented": _with(_DEFAULT, policy=ALL),
+    "default for few": _with(_DEFAULT, policy=_IMAGES.policy(1_000, 3), skips=True),
     "default translated": _with(_DEFAULT, policy=("translation",)),
     "default translated and cut": _with(_DEFAULT, policy=("translation", "cutout")),
     "default translated and cut at half": _with(_DEFAULT, policy=("translation", "cutout"), probability=0.5),
