@@ -199,7 +199,10 @@ class Optimizers:
 
     def __init__(self, discriminator: keras.Optimizer, generator: keras.Optimizer) -> None:
         self._discriminator, self._generator = discriminator, generator
-        self._ratio: float | None = None  # of the discriminator's rate to the generator's, while both are 0
+        # Of the discriminator's rate to the generator's, for when both are 0.
+        self._ratio: float | None = None
+        if not (has_schedule(discriminator) or has_schedule(generator)) and learning_rate(generator):
+            self._ratio = learning_rate(discriminator) / learning_rate(generator)
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -153,12 +153,17 @@ class Training:
             # As in Keras, a value that no metric averages is that of the last step.
             self._epoch_logs = _scalars(model._get_metrics_result_or_logs(_scalars(self._logs)))
         self._warn_of_nan(self._epoch_logs)
+        unfinished = self.batch < self.steps_per_epoch  # a callback has stopped it: what resumes finishes it
+        means = [variable for metric in model.metrics for variable in metric.variables] if unfinished else []
+        values = [variable.numpy() for variable in means]
         held_out = self.validate(self.epoch, callbacks) if self.validate else {}
+        for variable, value in zip(means, values, strict=True):  # which the validation has reset
+            variable.assign(value)
         logs = {**self._epoch_logs, **held_out}
         if held_out:
             model.learn_from(logs)
         epoch, self._epoch_logs = self.epoch, None
-        if self.batch >= self.steps_per_epoch:  # else a callback has stopped it, and what resumes finishes it
+        if not unfinished:
             self.epoch, self.batch = epoch + 1, 0
         callbacks.on_epoch_end(epoch, logs)
         return logs

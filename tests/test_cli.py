@@ -350,7 +350,7 @@ def test_a_stopped_run_may_end_where_it_is_but_not_before(tmp_path, monkeypatch,
         patch.setattr(callbacks.MetricsLog, "__init__", lambda self, path, every: log(self, path, 2))
         assert main(["train", "--steps=9", *SMALL, f"--workdir={run}"]) == 130
         configuration = (run / "config.json").read_bytes()
-        assert f"--steps={stop - 1}: this run has reached step {stop}. Give no fewer" in refused(
+        assert f"--steps={stop - 1}: this run has reached step {stop}. Give at least {stop}." in refused(
             capsys, "resume", str(run), f"--steps={stop - 1}"
         )
         assert (run / "config.json").read_bytes() == configuration

@@ -252,10 +252,16 @@ def test_a_warm_up_of_the_rates_may_begin_at_zero():
     gan.compile(keras.optimizers.Adam(4e-4), keras.optimizers.Adam(1e-4))
     fit(gan, keras.callbacks.LearningRateScheduler(lambda epoch: 1e-4 * min(epoch / 2, 1)), epochs=3)
     assert [float(one.learning_rate) for one in gan.optimizers.values()] == pytest.approx([4e-4, 1e-4])
-    never = model()
-    never.g_optimizer.learning_rate = 0.0
+    for one in gan.optimizers.values():
+        one.learning_rate = 0.0
+    gan.compile(keras.optimizers.Adam(4e-4), keras.optimizers.Adam(1e-4))
+    for one in gan.optimizers.values():  # as a checkpoint of the first epoch has them
+        one.learning_rate = 0.0
+    gan.optimizer.learning_rate = 2e-4
+    assert [float(one.learning_rate) for one in gan.optimizers.values()] == pytest.approx([8e-4, 2e-4])
+    never = kg.optimization.Optimizers(keras.optimizers.Adam(4e-4), keras.optimizers.Adam(0.0))
     with pytest.raises(ValueError, match=r"`learning_rate`.*set `learning_rate` of each optimizer"):
-        never.optimizer.learning_rate = 1e-4
+        never.learning_rate = 1e-4
 
 
 def test_keras_terminate_on_nan_which_would_see_nothing_is_refused():

@@ -68,10 +68,11 @@ class StoppedAt(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("stops", some([(7,), (7, 1), (10,)], 1, whole=True), ids=str)
 def test_a_training_that_a_callback_stops_within_an_epoch_goes_on_in_that_epoch(tmp_path, stops):
-    calm, history = train(tmp_path / "calm", make=lambda: model(kg.GAN), steps_per_epoch=5)
+    options = {"make": lambda: model(kg.GAN), "steps_per_epoch": 5, "validation_data": IMAGES[:32]}
+    calm, history = train(tmp_path / "calm", **options)
     for step in stops:
-        train(tmp_path / "stopped", [StoppedAt(step)], make=lambda: model(kg.GAN), steps_per_epoch=5)
-    resumed, resumed_history = train(tmp_path / "stopped", make=lambda: model(kg.GAN), steps_per_epoch=5)
+        train(tmp_path / "stopped", [StoppedAt(step)], **options)
+    resumed, resumed_history = train(tmp_path / "stopped", **options)
     assert_same(calm, resumed)
     assert (resumed_history.history, resumed_history.epoch) == (history.history, [0, 1, 2])
 

@@ -26,7 +26,8 @@ class Health(ModelCallback):
       times as heavy.
     - a saturated generator: nearly all its values are at the edge of their range.
     - a dead discriminator: it gives all images the same score, and the generator no gradient.
-    - a discriminator that wins too easily: its cross-entropy is near 0, and gives the generator little to learn from.
+    - a discriminator that wins too easily: its `NonSaturating` or `Minimax` loss is near 0, and teaches the generator
+      little.
     - losses or penalties that diverge.
     - an under-trained critic: its estimate of the distance is negative.
     - a gradient norm far from the 1 that a gradient penalty draws it to, on average or at most points.

@@ -142,7 +142,7 @@ class Pretrained:
         known = self._known(num_classes, class_names)
         if num_classes is None or known == list(range(self.num_classes or 0)):
             return
-        if any(number is not None for number in known):
+        if class_names and self.class_names:
             print(f"           label embeddings by name: {len(known) - known.count(None)}; new: {known.count(None)}")
         else:
             print(f"           new label embeddings: {num_classes} classes instead of {self.num_classes}")
@@ -153,6 +153,8 @@ def _in_place(variable, value, known):
     if _EMBEDDING not in variable.path:
         return value
     rows = variable.numpy()
+    if value.shape[1:] != rows.shape[1:] or max((old for old in known if old is not None), default=-1) >= len(value):
+        return value  # of a changed file, which is refused
     for new, old in enumerate(known):
         if old is not None:
             rows[new] = value[old]

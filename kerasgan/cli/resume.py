@@ -29,7 +29,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         )
     reached = max((checkpoint.number(one)[0] for one in checkpoint.checkpoints(path / "checkpoints")), default=0)
     if flags["steps"] is not None and flags["steps"] < reached:
-        raise ValueError(f"--steps={flags['steps']}: this run has reached step {reached:,}. Give no fewer.")
+        raise ValueError(f"--steps={flags['steps']}: this run has reached step {reached:,}. Give at least {reached}.")
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
     if flags["steps"] not in (None, configuration.steps):
         if configuration.learning_rate_decay:

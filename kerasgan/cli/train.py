@@ -269,7 +269,7 @@ def _print_header(configuration, data, model, workdir):
         if "flip" not in configuration.augment and not configuration.flip:
             print(f"           if images may be mirrored: --augment={','.join(('flip', *configuration.augment))}")
     elif configuration.network != "mlp" and data.held_out is not None and source.num_examples < _FEW:
-        print("augment    none; if a value and its held-out one drift apart: --augment=color,translation,cutout")
+        print("augment    none; if a value and its held-out one drift apart: --augment=translation,cutout")
     print(f"directory  {workdir}", flush=True)
 
 

@@ -42,8 +42,9 @@ def from_arrays(
     Args:
         images: uint8 or float array `(n, ...)`; uint8 is scaled to [-1, 1].
         labels: Integer array `(n,)`, or None.
-        batch_size: Examples per batch; the last `n % batch_size` of an epoch are left out, of each epoch others with
-            `shuffle`; in `fit` without it, the next epoch begins with them. Defaults to `64`.
+        batch_size: Examples per batch; the last `n % batch_size` of an epoch are left out. With `shuffle` they differ
+            between epochs; without, `fit` begins the next epoch with them, unless the dataset was transformed since.
+            Defaults to `64`.
         seed: Seed of order, flips and noise. (`tf.random.set_seed` changes them too, as everywhere in `tf.data`.)
         shuffle: Whether to draw a new order at each iteration. Defaults to `True`.
         flip: Whether to mirror each image left to right with probability 1/2.
