@@ -163,11 +163,12 @@ def dcgan_generator(w, z, y, shape, norm, blur=False, skips=False):
     inner = affine if norm is None else lambda w, x, linear=tf.matmul: linear(x, next(w))
     x = tf.reshape(inner(w, with_label(w, z, y)), (len(z), 4, 4, -1))
     x = relu(normalised(w, x, norm))
-    image = 0.0
+    image, sizes = 0.0, []
     while 2 * x.shape[1] < shape[0]:
         x = relu(normalised(w, cleared(inner(w, x, conv_transpose)), norm))
-        if skips:
-            image = bilinear(image + affine(w, x, conv))
+        sizes.append(x)
+    for one in sizes if skips else ():  # whose weights Keras orders behind the others
+        image = bilinear(image + affine(w, one, conv))
     return tf.tanh(image + cleared(affine(w, x, conv_transpose)))
 
 
