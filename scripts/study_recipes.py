@@ -112,8 +112,7 @@ def main():
     protocol = {
         "minutes": arguments.minutes,
         "images": arguments.images,
-        "settings": settings(),
-        "classifiers": {name: studies.identifier(path) for name, path in classifiers.items()},
+        "settings": settings(classifiers),
     }
     values = studies.Results(directory, protocol).all(train, tasks, arguments.processes)
     for name in names:
@@ -141,11 +140,13 @@ def draw(directory, names, recipes, values, seeds):
     studies.save(figure, directory / "recipes.png")
 
 
-def settings():
-    """What results depend on, for their protocol."""
+def settings(classifiers):
+    """What results depend on, for their protocol; `classifiers` are paths by data set."""
     objectives = {name: {"loss": repr(one.loss), "penalties": repr(one.penalties)} for name, one in RECIPES.items()}
     recipes = {name: dataclasses.asdict(recipe) | objectives[name] for name, recipe in RECIPES.items()}
-    return recipes | {"networks": [FILTERS, LATENT_DIM, MOMENTUM], "held_out": HELD_OUT, "probed": PROBED}
+    judges = {name: studies.identifier(path) for name, path in classifiers.items()}
+    constants = {"networks": [FILTERS, LATENT_DIM, MOMENTUM], "held_out": HELD_OUT, "probed": PROBED}
+    return recipes | constants | {"classifiers": judges}
 
 
 @functools.cache

@@ -44,11 +44,7 @@ def main():
         for seed in seeds
         for recipe in recipes
     }
-    protocol = {
-        "steps": arguments.steps,
-        "settings": study_recipes.settings(),
-        "classifiers": {name: studies.identifier(path) for name, path in classifiers.items()},
-    }
+    protocol = {"steps": arguments.steps, "settings": study_recipes.settings(classifiers)}
     values = studies.Results(directory, protocol).all(study_recipes.train_for, tasks, arguments.processes)
     print(
         f"{arguments.steps:,} steps, {arguments.seeds} seeds, mean (least to most); ratio: FD over the first recipe's\n"

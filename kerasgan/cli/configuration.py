@@ -60,14 +60,14 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     epochs = given.pop("epochs", None)
     _check(given, epochs, model, network, source)
     values = {name: setting.default_for(*kinds, model=model) for name, setting in SETTINGS.items()}
+    amount = source.num_examples, source.example_shape[-1]
     if (small, model, network) == (False, "r3gan", "dcgan"):
-        data = source.num_examples, source.example_shape[-1]
-        values["blur"], values["skips"] = recipes.IMAGES.blur, recipes.IMAGES.is_few(*data)
-        values["steps"] = recipes.IMAGES.steps_for(*data)
+        values["blur"], values["skips"] = recipes.IMAGES.blur, recipes.IMAGES.is_few(*amount)
+        values["steps"] = recipes.IMAGES.steps_for(*amount)
     if not small and model != "vae":
         by_class = recipes.IMAGES.by_class(source.num_classes) and not _empty_classes(source)
         values["conditional"] = by_class and given.get("pack", 1) == 1
-        values["augment"] = recipes.IMAGES.policy(source.num_examples, source.example_shape[-1])
+        values["augment"] = recipes.IMAGES.policy(*amount)
     for name in ("n_critic", "learning_rate", "beta_1", "beta_2"):
         if values[name] is None:
             values[name] = getattr(MODELS[model], name)

@@ -22,12 +22,13 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
             f"{path} holds no run: config.json is missing. Start one with `{command('train', f'--workdir={path}')}`."
         )
     configuration = configurations.read(path / "config.json", flags["dataset"])
-    if not checkpoint.checkpoints(path / "checkpoints") and _has_trained(path):
+    saved = checkpoint.checkpoints(path / "checkpoints")
+    if not saved and _has_trained(path):
         raise ValueError(
             f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or start "
             "a new run with `kerasgan train` and another --workdir."
         )
-    reached = max((checkpoint.number(one)[0] for one in checkpoint.checkpoints(path / "checkpoints")), default=0)
+    reached = checkpoint.number(saved[0])[0] if saved else 0
     if flags["steps"] is not None and flags["steps"] < reached:
         raise ValueError(f"--steps={flags['steps']}: this run has reached step {reached:,}. Give at least {reached}.")
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)
@@ -49,7 +50,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     data = data_.read_again(configuration)
     configurations.check_data(path / "config.json", data.train)
     model, dataset = prepare(configuration, data, strategy)
-    if configuration.from_ is not None and not checkpoint.checkpoints(path / "checkpoints"):
+    if configuration.from_ is not None and not saved:
         pretrained.read(configuration.from_).start(model, data.train.class_names)
     if (flags["steps"], flags["dataset"]) != (None, None) and distribution.is_chief(strategy):
         configurations.write(path / "config.json", configuration, data.train)
