@@ -18,10 +18,18 @@ from kerasgan.errors import ModelContractError, checked_number, invalid
 from kerasgan.stateless import Stream
 
 OPERATIONS = ("flip", "color", "translation", "cutout")
-# An image's uniforms: one for each operation that may be left out, then one for each parameter.
-_GATES = ("flip", "brightness", "saturation", "contrast", "translation", "cutout")
+# An image's uniforms: one for each change that may be left out, of these operations, then one for each parameter.
+_GATES = {
+    "flip": "flip",
+    "brightness": "color",
+    "saturation": "color",
+    "contrast": "color",
+    "translation": "translation",
+    "cutout": "cutout",
+}
 _PARAMETERS = ("flip", "brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
 
+_FLIPPED = 0.3  # share of the images
 _LARGEST_MOVE = 0.05  # of the probability, at a validation
 
 Parameters = dict[str, tf.Tensor]
@@ -33,7 +41,7 @@ class DiffAugment(Configured):
 
     | operation | formula, for images in [-1, 1] |
     |---|---|
-    | flip | mirrors left and right, with probability 1/2: not for letters and digits, which it would mirror |
+    | flip | mirrors left and right, with probability 0.3: at 1/2, the generator would mirror images, too |
     | color | x + b; m + s (x - m), m the mean over channels; m + c (x - m), m the image's mean: b ~ U[-1/2, 1/2), |
     |       | s ~ U[0, 2), c ~ U[1/2, 3/2) |
     | translation | shifted by up to 1/8 of each side, zero outside |
@@ -46,7 +54,10 @@ class DiffAugment(Configured):
     Args:
         policy: Sequence of names, in the order in which they are applied. Defaults to `("color", "translation",
             "cutout")`, the paper's for a few hundred images; `"color"` takes images of 1 or 3 channels.
-        probability: Float in [0, 1] of each operation (of each of the three of color) on an image. Defaults to `1.0`.
+            `"translation:0.5"` leaves half of the images where they are: a discriminator that sees all of them moved
+            does not learn what is wrong at one place, and the generator may make dots at the same places of all images.
+        probability: Float in [0, 1] of each operation (of each of the three of color) on an image, times the number
+            behind its name. Defaults to `1.0`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -57,12 +68,22 @@ class DiffAugment(Configured):
     """
 
     def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
-        names = [policy] if isinstance(policy, str) else list(policy)
-        if not names or any(name not in OPERATIONS for name in names) or len(set(names)) < len(names):
-            expected = f"some of {', '.join(map(repr, OPERATIONS))}, each once, e.g. ('translation', 'cutout')"
+        self.policy = [policy] if isinstance(policy, str) else list(policy)
+        shares = self._shares
+        if (
+            not shares
+            or len(shares) < len(self.policy)
+            or any(name not in OPERATIONS or share is None for name, share in shares.items())
+        ):
+            expected = f"some of {', '.join(map(repr, OPERATIONS))}, each once, e.g. ('translation:0.5', 'cutout')"
             raise invalid("policy", expected, f"policy={policy!r}")
-        self.policy = names
         self.probability = checked_number("probability", probability, "[0, 1]")
+
+    @property
+    def _shares(self):
+        """Shares of the images by the names of the operations; None for what is no share."""
+        parts = [str(name).partition(":") for name in self.policy]
+        return {name: _share(text) if colon else 1.0 for name, colon, text in parts}
 
     def check_shape(self, image_shape: Sequence[int | None]) -> None:
         """Refuses images that the policy is not made for."""
@@ -70,7 +91,7 @@ class DiffAugment(Configured):
         if len(shape) != 3 or None in shape:
             expected = "None for data that are not images of a known shape (height, width, channels)"
             raise invalid("augment", expected, f"examples of shape {shape}", ModelContractError)
-        if "color" in self.policy and shape[2] not in (1, 3):
+        if "color" in self._shares and shape[2] not in (1, 3):
             expected = f"a policy without 'color', which takes 1 or 3 channels: {type(self).__name__}(('translation',))"
             raise invalid("augment", expected, f"images of {shape[2]} channels", ModelContractError)
 
@@ -88,11 +109,12 @@ class DiffAugment(Configured):
         height, width = images.shape[1:3]
         count = len(_GATES) + len(_PARAMETERS)
         uniforms = random.uniform((batching.size(images), count))
-        probability = self.probability if probability is None else probability
-        used = dict(zip(_GATES, tf.unstack(uniforms[:, : len(_GATES)] < probability, axis=1), strict=True))
+        shares = tf.constant([self._shares.get(operation, 1.0) for operation in _GATES.values()])
+        probabilities = shares * (self.probability if probability is None else probability)
+        used = dict(zip(_GATES, tf.unstack(uniforms[:, : len(_GATES)] < probabilities, axis=1), strict=True))
         u = dict(zip(_PARAMETERS, tf.unstack(uniforms[:, len(_GATES) :], axis=1), strict=True))
         return {
-            "flip": used["flip"] & (u["flip"] < 0.5),
+            "flip": used["flip"] & (u["flip"] < _FLIPPED),
             "brightness": tf.where(used["brightness"], u["brightness"] - 0.5, 0.0),
             "saturation": tf.where(used["saturation"], 2.0 * u["saturation"], 1.0),
             "contrast": tf.where(used["contrast"], u["contrast"] + 0.5, 1.0),
@@ -110,7 +132,7 @@ class DiffAugment(Configured):
             images: Float32 `(batch, height, width, channels)` in [-1, 1].
             parameters: What `sample` returned.
         """
-        for name in self.policy:
+        for name in self._shares:
             images = _FUNCTIONS[name](images, parameters)
         return images
 
@@ -178,6 +200,14 @@ class AdaptiveAugment(DiffAugment):
         """The probability after a validation: from a critic's distances on training and on held-out images."""
         overfitting = 1.0 - held_out / distance if distance else math.nan
         return self.moved(probability, tf.constant(overfitting), tf.minimum(images, _LARGEST_MOVE * self.images))
+
+
+def _share(text):
+    """A number in [0, 1], or None."""
+    try:
+        return float(text) if 0.0 <= float(text) <= 1.0 else None
+    except ValueError:
+        return None
 
 
 def _shift(size):

@@ -61,8 +61,8 @@ class Recipe:
         return self.steps_of_few if self.is_few(num_images, channels) else self.steps
 
     def policy(self, num_images: int, channels: int) -> tuple[str, ...]:
-        """The operations of `DiffAugment` for so many images; none if they are many, or grey."""
-        return ("translation", "cutout") if self.is_few(num_images, channels) else ()
+        """The policy of `DiffAugment` for so many images; none if they are many, or grey."""
+        return ("flip", "translation:0.5", "cutout") if self.is_few(num_images, channels) else ()
 
 
 IMAGES = Recipe()

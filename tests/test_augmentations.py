@@ -92,7 +92,7 @@ def test_parameters_are_uniform_where_the_paper_says():
         values, counts = np.unique(drawn[name], return_counts=True)
         np.testing.assert_array_equal(values, np.arange(low, high + 1))
         assert counts.min() > 0.8 * counts.mean()
-    assert drawn["flip"].mean() == pytest.approx(0.5, abs=0.02)
+    assert drawn["flip"].mean() == pytest.approx(0.3, abs=0.02)
     cut = DiffAugment("cutout")(tf.ones((2_000, 28, 28, 1)), sampled((2_000, 28, 28, 1))).numpy()
     assert (cut == 0.0).mean() == pytest.approx(0.1858, abs=0.005)
 
@@ -127,7 +127,20 @@ def test_an_operation_changes_its_share_of_the_images(probability):
     for name, unchanged in (("brightness", 0.0), ("saturation", 1.0), ("contrast", 1.0)):
         assert (drawn[name] != unchanged).numpy().mean() == pytest.approx(probability, abs=0.03)
     assert drawn["cutout"].numpy().mean() == pytest.approx(probability, abs=0.03)
-    assert drawn["flip"].numpy().mean() == pytest.approx(probability / 2, abs=0.03)
+    assert drawn["flip"].numpy().mean() == pytest.approx(0.3 * probability, abs=0.03)
+
+
+def test_a_share_behind_a_name_is_that_of_its_operation():
+    drawn = sampled((4_000, 16, 16, 1), ("flip", "color:0.25", "translation:0.5", "cutout"), probability=0.5)
+    moved = (drawn["shift_y"] != 0) | (drawn["shift_x"] != 0)
+    assert moved.numpy().mean() == pytest.approx(0.25 * 24 / 25, abs=0.03)  # one of 5 x 5 shifts is none
+    for name, unchanged in (("brightness", 0.0), ("saturation", 1.0), ("contrast", 1.0)):
+        assert (drawn[name] != unchanged).numpy().mean() == pytest.approx(0.125, abs=0.02)
+    assert drawn["cutout"].numpy().mean() == pytest.approx(0.5, abs=0.03)
+    assert drawn["flip"].numpy().mean() == pytest.approx(0.15, abs=0.02)
+    whole, halved = (DiffAugment(policy) for policy in ("translation", "translation:1.0"))
+    for name, values in whole.sample(tf.zeros((8, 8, 8, 1)), stream()).items():
+        np.testing.assert_array_equal(values, halved.sample(tf.zeros((8, 8, 8, 1)), stream())[name])
 
 
 def test_second_derivatives_are_exact():
@@ -175,6 +188,28 @@ def test_the_generator_learns_through_the_augmentation(make):
         np.abs(np.array(variable) - value).max() > 0
         for variable, value in zip(shown.generator.trainable_variables, before, strict=True)
     )
+
+
+@pytest.mark.slow
+def test_flips_do_not_mirror_what_is_generated():
+    digits = np.random.default_rng(0).permutation(kg.datasets.read("digits").images)
+    known, others = digits[:900], digits[900:].reshape(-1, 64).astype("float32")
+    keras.utils.set_random_seed(0)
+    nets, steps = (kg.networks.mlp_generator((8, 8, 1), 32), kg.networks.mlp_discriminator((8, 8, 1))), 6_000
+    gan = kg.R3GAN(*nets, gamma=0.5, ema_momentum=0.999, augment=DiffAugment("flip"))
+    gan.compile(*(kg.optimization.adam(rate, 0.0, 0.9) for rate in kg.optimization.linear_decays(5e-4, steps, 1)))
+    gan.fit(kg.datasets.from_arrays(known, batch_size=32), steps_per_epoch=steps, verbose=0)
+
+    def nearest(images):
+        differences = images.reshape(-1, 1, 64).astype("float32") - others
+        return np.square(differences).sum(-1).min(-1)
+
+    def share_mirrored(images):
+        return np.mean(nearest(images[:, :, ::-1]) < nearest(images))
+
+    generated = kg.images.to_uint8(gan.generate(1_000, seed=0))
+    assert share_mirrored(known) < 0.06  # zeros, ones and eights may look so
+    assert share_mirrored(generated) < 0.12  # 0.28 with flips of half of the images
 
 
 @pytest.mark.slow
@@ -337,6 +372,9 @@ def test_it_is_saved_with_the_model_and_goes_on_from_there(tmp_path):
     [
         (lambda: DiffAugment("colour"), r"`policy`.*'translation', 'cutout'.*policy='colour'"),
         (lambda: DiffAugment([]), r"`policy`.*policy=\[\]"),
+        (lambda: DiffAugment("cutout:2"), r"`policy`.*'translation:0.5'.*policy='cutout:2'"),
+        (lambda: DiffAugment(("cutout", "flip:")), r"`policy`.*'translation:0.5'.*'flip:'"),
+        (lambda: DiffAugment(("cutout", "cutout:0.5")), r"`policy`.*each once.*'cutout:0.5'"),
         (lambda: DiffAugment(("cutout", "cutout")), r"each once"),
         (lambda: DiffAugment(probability=1.5), r"`probability`.*\[0, 1\].*1.5"),
         (lambda: AdaptiveAugment(target=1.0), r"`target`"),
@@ -367,7 +405,7 @@ def test_data_that_an_augmentation_is_not_made_for_are_refused():
     some(
         [
             (["--augment=none"], None),
-            (["--augment=translation,cutout"], (["translation", "cutout"], 1.0)),
+            (["--augment=translation:0.5,cutout"], (["translation:0.5", "cutout"], 1.0)),
             (["--augment=translation", "--augment_probability=0.3"], (["translation"], 0.3)),
             (["--model=gan", "--augment=translation", "--augment_probability=adaptive"], (["translation"], 0.0)),
         ],
@@ -385,6 +423,7 @@ def test_the_command_augments(flags, expected, tmp_path):
     ("flags", "message"),
     [
         (["--augment=sepia"], "some of flip, color, translation, cutout, with commas, or none"),
+        (["--augment=cutout:2"], "some of flip, color, translation, cutout, with commas, or none"),
         (["--augment=color", "--augment_probability=2"], "a number from 0 to 1, or adaptive"),
         (["--augment_probability=0.5"], "--augment_probability needs --augment"),
         (["--dataset=ring", "--augment=color"], "--augment is for images"),

@@ -4,10 +4,13 @@ import csv
 import dataclasses
 import json
 import math
+import re
 import typing
 from collections.abc import Callable
 
 from absl import flags
+
+_SHARE = re.compile(r":(0|0?\.\d+|1|1\.0)$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,14 +125,21 @@ def interval() -> Kind:
     return Kind("LOW,HIGH", "two finite numbers, the lower one first, e.g. 0,4095", holds, parse)
 
 
-def names(*choices: str, empty: str | None = None) -> Kind:
-    """Some of a few names, each once; `empty` is the text for none of them."""
+def names(*choices: str, empty: str | None = None, shares: bool = False) -> Kind:
+    """Some of a few names, each once; `empty` is the text for none of them.
+
+    Args:
+        shares: Whether a number in [0, 1] may follow a name, behind a colon.
+    """
     known = ", ".join(choices)
     expected = f"some of {known}, with commas" + (f", or {empty}" if empty else "")
+    expected += f"; a share in [0, 1] may follow a name, e.g. {choices[0]}:0.5" if shares else ""
 
     def holds(value):
-        known = isinstance(value, tuple) and all(name in choices for name in value)
-        return known and len(set(value)) == len(value) and bool(value or empty)
+        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
+            return False
+        bare = [_SHARE.sub("", part) if shares else part for part in value]
+        return set(bare) <= set(choices) and len(set(bare)) == len(bare) and bool(value or empty)
 
     parse = lambda text: () if text == empty else tuple(part.strip() for part in text.split(","))
     return Kind("NAME,...", expected, holds, parse, f" Any of {known}" + (f"; or {empty}." if empty else "."))

@@ -243,11 +243,14 @@ class Configuration:
     channels: int | None = _setting(
         choice(1, 3, automatic="auto"), "Channels of the images: 1 for grey, 3 for colour. auto: those of the data."
     )
-    flip: bool = _setting(BOOLEAN, "Mirror images at random; not for letters and digits.", False)
+    flip: bool = _setting(
+        BOOLEAN, "Mirror half of the images, and so of those that are generated; not for letters and digits.", False
+    )
     augment: tuple[str, ...] = _setting(
-        names("flip", "color", "translation", "cutout", empty="none"),
-        "Augment what the discriminator sees, real and generated images alike (DiffAugment). By default "
-        f"translation,cutout for fewer than {_RECIPE.few:,} colour images above 16 pixels.",
+        names("flip", "color", "translation", "cutout", empty="none", shares=True),
+        "Augment what the discriminator sees, real and generated images alike (DiffAugment); translation:0.5 moves "
+        "half of the images. By default "
+        f"flip,translation:0.5,cutout for fewer than {_RECIPE.few:,} colour images above 16 pixels.",
         (),
     )
     augment_probability: float | str = _setting(
