@@ -63,7 +63,8 @@ def check_network(network: keras.Model, role: str, example: str, extended: bool 
         raise refused(expected, f"{type(network).__name__}, {kind}, not called yet on one tensor")
     distribution.check_made_here(role, network.weights)
     if isinstance(getattr(network, "output", None), dict):  # a Sequential around models may not define it
-        expected = "one output that is a tensor: `keras.Model(network.inputs, network.outputs[0])`"
+        names = sorted(network.output, key=lambda name: (name not in ("logits", "images"), name))
+        expected = f"one output that is a tensor, e.g. `keras.Model(network.inputs, network.output[{names[0]!r}])`"
         raise refused(expected, f"a dict of outputs, {', '.join(sorted(network.output))}")
     if len(network.inputs) > 2 or (len(network.outputs) != 1 and not extended):
         expected = "one input, or two of which the second is the labels, and one output"
@@ -196,12 +197,16 @@ def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: 
     if None not in classes and classes[0] != classes[1]:
         received = f"the generator has {classes[0]} classes, the discriminator {classes[1]}"
         raise ModelContractError(f"The networks do not fit: {received}. Build both with one `num_classes`.")
-    ours = {id(variable) for variable in generator.weights}
-    shared = next((variable for variable in discriminator.weights if id(variable) in ours), None)
+    check_apart("Generator and discriminator", generator, discriminator, "each would undo what the other learnt")
+
+
+def check_apart(names: str, first: keras.Model, second: keras.Model, why: str) -> None:
+    """Refuses two networks that share a weight."""
+    ours = {id(variable) for variable in first.weights}
+    shared = next((variable for variable in second.weights if id(variable) in ours), None)
     if shared is not None:
         raise ModelContractError(
-            f"Generator and discriminator share the weight {shared.path!r}, and each would undo what the other "
-            "learnt. Give each network its own layers."
+            f"{names} share the weight {shared.path!r}, and {why}. Give each network its own layers."
         )
 
 

@@ -94,6 +94,8 @@ class Batches:
         """Those of a dataset; `kerasgan.datasets` gives its own more than `tf.data` has."""
         spec = dataset.element_spec
         parts = len(spec) if isinstance(spec, tuple) else 0
+        if hasattr(spec, "_fields"):  # a named tuple, which TensorFlow hands on as one value
+            dataset = dataset.map(lambda element: tuple(element))
         known = {name: vars(dataset)[name] for name in ("starting_at", "digest", "of_bytes") if name in vars(dataset)}
         return cls(untuned(dataset), form=Form(labelled=parts > 1, parts=parts), **known)
 

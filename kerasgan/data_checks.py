@@ -48,6 +48,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = split(spec)
+    _refuse_swapped(images, labels, model)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)
     known = images.shape.rank is not None
@@ -75,6 +76,15 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
     pixels = [np.asarray(images, "float32") for images, _ in first]
     _check_pixels(pixels, later, model.output_range, batches.of_bytes, form)
     _check_sizes([len(images) for images, _ in first])
+
+
+def _refuse_swapped(first, second, model):
+    """Elements `(labels, images)`."""
+    if all(isinstance(part, tf.TensorSpec) and part.shape.rank for part in (first, second)):
+        rank = 1 + len(model.image_shape)
+        if first.shape.rank < 3 <= second.shape.rank == rank:
+            expected = "elements `(images, labels)`: swap them with `x.map(lambda labels, images: (images, labels))`"
+            raise invalid("x", expected, f"elements of shapes {first.shape} and {second.shape}", DataError)
 
 
 def _labels_in(form):
@@ -209,6 +219,8 @@ def check_shape(
     received = f"shape {tuple(shape)}"
     if shape.rank == len(expected) and shape.is_compatible_with(expected) and form.parts is not None:
         fix = "call `x.batch(64)` on the dataset"
+    elif shape.rank == len(expected) + 2 and shape[2:].is_compatible_with(expected) and form.parts is not None:
+        fix = "they were batched twice: call `x.unbatch()` on the dataset"
     elif shape.rank == len(expected) and images.is_compatible_with(expected[:-1]) and expected[-1] == 1:
         fix = f"add the channel axis with {form.of_images('x[..., None]')}"
     elif images.is_fully_defined() and math.prod(images) == math.prod(expected) and images.rank != len(expected):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 from kerasgan import _keras, arguments, batching, evaluation, iterators
@@ -47,6 +48,9 @@ def training_of(
         DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
     """
     epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
+    if tf.inside_function():
+        raise RuntimeError("Call `fit` outside of `tf.function`: it reads the data itself, and compiles its own steps.")
+    epochs = _limited("epochs", epochs)
     validation_freq = arguments.checked_epochs("validation_freq", validation_freq)
     validation_split = checked_number("validation_split", validation_split, "[0, 1)")
     shuffle = checked_boolean("shuffle", shuffle)
@@ -61,7 +65,7 @@ def training_of(
     by_default = steps_per_epoch is None
     if by_default and verbose and batches.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
         print("Counting the batches of the dataset, whose length is unknown: `steps_per_epoch` saves that.", flush=True)
-    steps_per_epoch = batches.steps(model.batches_per_step, steps_per_epoch)
+    steps_per_epoch = _limited("steps_per_epoch", batches.steps(model.batches_per_step, steps_per_epoch))
     steps_per_epoch = _whole_executions(steps_per_epoch, model.steps_per_execution, by_default)
     validate = None
     if validation_data is not None:
@@ -103,6 +107,15 @@ def _held_out(model, data, batch_size, batch_size_of_training, steps):
         return batches.for_evaluation(model, steps, "validation_steps")
     except (DataError, DataTypeError, NonFiniteError) as error:
         raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
+
+
+def _limited(argument, number):
+    """The number, or less where `keras.config.set_max_epochs` or `set_max_steps_per_epoch` limits it."""
+    limit = getattr(keras.config, f"max_{argument}", lambda: None)()  # Keras 3.11 has neither
+    if limit is None or number <= limit:
+        return number
+    warn(f"`keras.config.max_{argument}()` limits `{argument}` to {limit}; {number} were asked for.")
+    return limit
 
 
 def _whole_executions(steps_per_epoch, steps_per_execution, by_default):

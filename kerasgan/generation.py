@@ -41,6 +41,9 @@ class SamplingModel(Configured, keras.Model):
         self._output_range: ranges.Output | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("step", "updates") and name in vars(self):
+            expected = "another name for an attribute of your own: the model counts by this one"
+            raise invalid(name, expected, repr(value), AttributeError)
         if name in self.decided and name in vars(self):
             value = construction.checked_change(self, name, value, self._saves(name))
         super().__setattr__(name, value)
@@ -182,6 +185,10 @@ class SamplingModel(Configured, keras.Model):
             of_part = None if labels is None else labels[part]
             images.append(self._float32_sampler(latents[part], of_part, tf.constant(keys[part])).numpy())
         return np.concatenate(images)
+
+    def _forget_traces(self):
+        """Forgets what was made of the layers, which may have been changed since."""
+        self._float32_sampler = self._output_range = None
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""

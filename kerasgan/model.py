@@ -108,7 +108,7 @@ class GenerativeModel(SamplingModel):
         """
         _keras.assert_compiled(self, "fit")
         self.compilation.check_unchanged(self)
-        self._output_range = None  # layers may have been changed
+        self._forget_traces()
         arguments.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         self.training = fitting.training_of(
             self,
@@ -298,7 +298,7 @@ class GenerativeModel(SamplingModel):
         for name, optimizer in optimizers.items():
             setattr(self, name, optimizer)
         self.compilation = compiled.of(self)
-        self._output_range = None
+        self._forget_traces()
 
     def get_compile_config(self) -> dict[str, Any]:
         return self.compilation.config(self) if self.compiled else {}

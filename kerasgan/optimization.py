@@ -78,12 +78,17 @@ def prepared(
     _check_settings(argument, optimizer, strategy.num_replicas_in_sync, restored)
     _check_variables(argument, optimizer, variables)
     layers = [layer for network in networks for layer in _keras.layers_of(network)]
-    half = any(layer.compute_dtype == "float16" for layer in layers)
+    half = any(layer.compute_dtype == "float16" for layer in layers if _computes(layer))
     if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     with strategy.scope():
         optimizer.build(variables)
     return optimizer
+
+
+def _computes(layer):
+    """Inputs, and models made of layers, compute nothing themselves: loaded ones have the policy of the moment."""
+    return not isinstance(layer, keras.layers.InputLayer) and not getattr(layer, "layers", None)
 
 
 def _check_settings(argument, optimizer, replicas, restored):
@@ -119,7 +124,7 @@ def _check_variables(argument, optimizer, variables):
 
 def learning_rate(optimizer: keras.Optimizer) -> float:
     """The rate of the next update; works inside a strategy's scope too."""
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    return float(keras.ops.convert_to_tensor(optimizer.learning_rate))
 
 
 def without_loss_scale(optimizer: keras.Optimizer) -> keras.Optimizer:

@@ -24,12 +24,27 @@ def import_tensorflow(level: str) -> None:
     if "tensorflow" not in sys.modules:
         with _filtered(os.environ[_LEVEL]):
             importlib.import_module("tensorflow")
+    _check_backend()
+
+
+def _check_backend():
+    try:
+        backend = importlib.import_module("keras").backend.backend()
+    except ModuleNotFoundError as error:  # of a backend that is not installed
+        backend = os.environ.get("KERAS_BACKEND", error.name)
+    if backend != "tensorflow":
+        raise ImportError(
+            f"kerasgan needs Keras with TensorFlow as its backend. Received: {backend!r}, from the environment "
+            "variable KERAS_BACKEND or from ~/.keras/keras.json. Set KERAS_BACKEND=tensorflow, in Python "
+            "`os.environ['KERAS_BACKEND'] = 'tensorflow'` before keras is imported."
+        )
 
 
 def import_for_command() -> None:
     """Imports TensorFlow for a command, which prints nothing but its own lines."""
     from absl import logging
 
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs use
     # 3, because of lines like "E oneDNN supports DT_INT32 only on platforms with AVX-512. Falling back".
     import_tensorflow("3")
     logging.set_verbosity(logging.ERROR)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import optimization, stateless
-from kerasgan.errors import warn
+from kerasgan.errors import invalid, warn
 
 _NO_LAYER_LOSSES = (
     "Losses added by layers (`add_loss`, `activity_regularizer`) are not part of the objective. Subclass the loss to "
@@ -77,5 +77,11 @@ class Update:
             regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
             loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
         gradients = optimization.gradients(tape, loss, variables)
+        if all(gradient is None for gradient in gradients):
+            expected = (
+                "an objective that depends on the weights of the network, differentiably: look for `tf.stop_gradient`, "
+                "comparisons, rounding and NumPy in the networks, the loss and the penalties"
+            )
+            raise invalid(self.network.name, expected, "no gradient for any of them")
         self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]

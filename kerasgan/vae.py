@@ -54,6 +54,7 @@ class VAE(GenerativeModel):
         if received != shapes:
             wanted = f"{shapes[0]} -> {shapes[1]}, twice latent_dim: build both for one image_shape and latent_dim"
             raise invalid("encoder", wanted, f"{received[0]} -> {received[1]}", ModelContractError)
+        contract.check_apart("Encoder and generator", encoder, generator, "Keras could not load them once saved")
         self.encoder = encoder
         self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")}

@@ -73,6 +73,7 @@ class SampleGrid(ModelCallback):
         self._output = notebook.Output()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.directory = self.directory.absolute()  # whatever becomes the working directory
         shape = self.model.image_shape
         if len(shape) != 3 and shape != (2,):
             expected = (

@@ -8,6 +8,7 @@ Nothing here imports TensorFlow, Keras or matplotlib before a command needs it: 
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -71,7 +72,15 @@ def _plain_warnings():
         warnings.formatwarning = before
 
 
+def _show_any_text():
+    """Lets consoles without Unicode show escapes for the letters that they lack, e.g. those of a path."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not in a notebook, nor closed
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _main(arguments):
+    _show_any_text()
     name = arguments.pop(0) if arguments else "--help"
     if name in ("-h", "--help", "help"):
         print(_usage())

@@ -189,7 +189,7 @@ def check_data(path: pathlib.Path, source: datasets.Source) -> None:
     Raises:
         DataError: They are others.
     """
-    described = read_json(path).get("data", {})
+    described = read_json(path).get("data") or {}
     if described.get("fingerprint") not in (None, fingerprint(source.images, source.labels, ())):
         then, now = described.get("num_examples"), source.num_examples
         numbers = "the same number" if then == now else f"{now:,} now, {then} then"

@@ -37,6 +37,8 @@ def identifier(extractor: Callable) -> str:
     """The name of a feature extractor, for the names of values."""
     # A callable may be a method, a function, or an object with neither attribute.
     owner = getattr(extractor, "__self__", extractor)
+    if isinstance(extractor, keras.Model):
+        return f"{extractor.name}-{_digest(extractor)}"
     name = getattr(owner, "identifier", None) or getattr(extractor, "__name__", None)
     return str(name or type(extractor).__name__)
 
@@ -44,6 +46,14 @@ def identifier(extractor: Callable) -> str:
 def pixels(images: np.ndarray) -> np.ndarray:
     """Images `(n, ...)`, flattened to `(n, d)`: features for points and small images."""
     return np.reshape(images, (len(images), -1))
+
+
+def _digest(model):
+    """A hash of the weights."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:8]
 
 
 class NetworkFeatures:
@@ -58,10 +68,7 @@ class NetworkFeatures:
     def __init__(self, model: keras.Model, name: str, preprocess: Callable[[tf.Tensor], tf.Tensor] | None = None):
         self.model = model
         self.preprocess = preprocess
-        digest = hashlib.sha256()
-        for weight in model.get_weights():
-            digest.update(np.ascontiguousarray(weight).tobytes())
-        self.identifier = f"{name}-{digest.hexdigest()[:8]}"
+        self.identifier = f"{name}-{_digest(model)}"
 
     def __call__(self, images: ArrayLike) -> np.ndarray:
         """Float32 features `(n, d)` of images in [-1, 1], or uint8. Warns of floats on another scale."""

@@ -5,6 +5,7 @@ computed in NumPy, in float64, outside of the graph, when the model is evaluated
 """
 
 import contextlib
+import numbers
 from collections.abc import Callable, Iterator
 
 import keras
@@ -84,7 +85,7 @@ class QualityMetric(keras.metrics.Metric):
         Returns:
             Whether real images are needed.
         """
-        known = not self.compares or (key is not None and key == self._real_key)
+        known = not self.compares or (key is not None and self._features_of(key) == self._real_key)
         self._fake: list[np.ndarray] = []
         if not known:
             self._real, self._real_key = [], None
@@ -92,7 +93,11 @@ class QualityMetric(keras.metrics.Metric):
 
     def keep_real(self, key: str | None) -> None:
         """Declares the real images of this key complete, so that `begin` can keep them."""
-        self._real_key = key
+        self._real_key = self._features_of(key)
+
+    def _features_of(self, key):
+        """Identifies the features of the real images that `key` identifies."""
+        return None if key is None else f"{key}, {identifier(self.extractor)}, {self.most}"
 
     @contextlib.contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -133,10 +138,14 @@ class QualityMetric(keras.metrics.Metric):
         try:
             real = np.concatenate(self._real) if self.compares else None
             value = self._value(real, np.concatenate(self._fake))
+            named = dict(zip(self.names, [value[key] for key in self.values] or [value], strict=True))
         except ValueError as error:
             counts = (f"{self.num_real} real and " if self.compares else "") + f"{self.num_fake} generated images"
             raise type(error)(f"Metric {self.name!r} on {counts}: {error}") from error
-        return dict(zip(self.names, [value[key] for key in self.values] or [value], strict=True))
+        for name, one in named.items():
+            if np.ndim(one) or not isinstance(one, numbers.Number | np.generic):
+                raise invalid("metrics", f"a `function` that returns a number for {name!r}", repr(one), TypeError)
+        return named
 
     def _value(self, real, fake):
         return type(self).function(real, fake)

@@ -1,0 +1,234 @@
+"""What users change around a model between its calls: layers, settings of Keras, names, elements of a dataset."""
+
+import collections
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gans import SHAPE, images, networks, sgd, weights
+
+import kerasgan as kg
+from kerasgan.errors import DataError, ModelContractError
+
+
+def compiled(gan=None, **kwargs):
+    gan = gan or kg.GAN(*networks())
+    gan.compile(**sgd(), **kwargs)
+    return gan
+
+
+def fit(gan, x=None, **kwargs):
+    return gan.fit(images() if x is None else x, batch_size=16 if x is None else None, verbose=0, **kwargs).history
+
+
+# Layers and weights
+
+
+def test_compiling_again_shows_layers_that_were_changed():
+    gan = compiled()
+    gan.generate(4, seed=0)
+    hidden = next(layer for layer in gan.generator.layers if isinstance(layer, keras.layers.Dense))
+    hidden.enable_lora(2)
+    hidden.lora_kernel_b.assign(tf.ones_like(hidden.lora_kernel_b))
+    compiled(gan)
+    latents = kg.inference.latents_of(tf.range(4, dtype=tf.int64), 3)
+    np.testing.assert_allclose(gan.generate(seeds=range(4)), gan.generator(latents), atol=1e-6)
+
+
+def test_a_layer_that_encoder_and_generator_share_is_refused():
+    shared = keras.layers.Dense(6)
+    pixels, latents = keras.Input(SHAPE), keras.Input((3,))
+    encoder = keras.Model(pixels, shared(keras.layers.Dense(3)(keras.layers.Flatten()(pixels))))
+    decoded = keras.layers.Dense(16, "tanh")(shared(latents))
+    with pytest.raises(ModelContractError, match=r"Encoder and generator share the weight.*its own layers"):
+        kg.VAE(encoder, keras.Model(latents, keras.layers.Reshape(SHAPE)(decoded)))
+
+
+def test_features_of_a_network_are_computed_anew_where_its_weights_change():
+    pixels = keras.Input(SHAPE)
+    extractor = keras.Model(pixels, keras.layers.Dense(4)(keras.layers.Flatten()(pixels)), name="features")
+    metric = kg.metrics.FrechetDistance(extractor)
+    gan = compiled(metrics=[metric])
+    x = images()
+    gan.evaluate(x, verbose=0)
+    title = metric.title
+    extractor.set_weights([3.0 * weight for weight in extractor.get_weights()])
+    value = gan.evaluate(x, verbose=0, return_dict=True)["frechet_distance"]
+    assert metric.title != title
+    assert metric.title.startswith("FD[features-")
+    fresh = compiled(gan, metrics=[kg.metrics.FrechetDistance(extractor)])
+    assert value == pytest.approx(fresh.evaluate(x, verbose=0, return_dict=True)["frechet_distance"], rel=1e-6)
+
+
+@pytest.mark.parametrize("returned", [None, np.zeros(3)])
+def test_a_metric_that_returns_no_number_is_named(returned):
+    class Own(kg.metrics.QualityMetric):
+        default_name, symbol = "own", "own"
+        function = staticmethod(lambda real, fake: returned)
+
+    with pytest.raises(TypeError, match=r"`metrics`.*`function` that returns a number for 'own'"):
+        compiled(metrics=[Own()]).evaluate(images(), verbose=0)
+
+
+# Names
+
+
+def test_a_metric_of_a_subclass_cannot_take_a_name_that_is_logged():
+    class Own(kg.GAN):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.mine = keras.metrics.Mean(name="g_loss")
+
+    with pytest.raises(ValueError, match=r"another name for a metric of your own.*'g_loss'"):
+        fit(compiled(Own(*networks())))
+
+
+@pytest.mark.parametrize("name", ["step", "updates"])
+def test_the_counters_of_a_model_cannot_be_replaced(name):
+    gan = kg.GAN(*networks())
+    with pytest.raises(AttributeError, match=rf"`{name}`.*another name for an attribute of your own.*Received: 0"):
+        setattr(gan, name, 0)
+
+
+# Settings of Keras
+
+
+def test_optimizers_are_restored_whatever_the_policy_of_the_moment(tmp_path):
+    gan = kg.GAN(*networks())
+    gan.compile()
+    fit(gan)
+    gan.save(tmp_path / "gan.keras")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        loaded = keras.models.load_model(tmp_path / "gan.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before, after = weights(gan), weights(loaded)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+@pytest.mark.skipif(not hasattr(keras.config, "set_max_epochs"), reason="this Keras has no limits")
+def test_limits_of_keras_hold():
+    gan = compiled()
+    keras.config.set_max_epochs(2)
+    keras.config.set_max_steps_per_epoch(1)
+    try:
+        with pytest.warns(UserWarning, match="limits `epochs` to 2; 3 were asked for"):
+            history = fit(gan, epochs=3)
+    finally:
+        keras.config.set_max_epochs(None)
+        keras.config.set_max_steps_per_epoch(None)
+    assert len(history["d_loss"]) == 2
+    assert int(gan.step.numpy()) == 2
+
+
+def test_a_script_whose_warnings_are_errors_trains():
+    code = (
+        "import numpy as np, kerasgan as kg\n"
+        "import warnings; warnings.simplefilter('error')\n"
+        "g, d = kg.networks.mlp_generator((4, 4, 1), 3, (8,)), kg.networks.mlp_discriminator((4, 4, 1), (8,))\n"
+        "gan = kg.GAN(g, d)\n"
+        "gan.compile()\n"
+        "gan.fit(np.random.default_rng(0).uniform(-1, 1, (64, 4, 4, 1)).astype('float32'), batch_size=16, verbose=0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_is_refused(backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    code = "import kerasgan"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert f"Received: '{backend}'" in done.stderr
+    assert "Set KERAS_BACKEND=tensorflow" in done.stderr
+
+
+def test_fit_inside_a_tf_function_is_refused():
+    gan = compiled()
+    with pytest.raises(RuntimeError, match=r"outside of `tf\.function`"):
+        tf.function(lambda: fit(gan), autograph=False)()
+
+
+# Elements of a dataset
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_named_tuples_are_tuples(conditional):
+    element = collections.namedtuple("Element", ["image", "label"])
+    gan = compiled(kg.GAN(*networks(3 if conditional else None)))
+    dataset = tf.data.Dataset.from_tensor_slices((images(), np.arange(64) % 3)).batch(16)
+    with_names = dataset.map(lambda x, y: element(x, y))
+    if conditional:
+        fit(gan, with_names)
+    else:
+        with pytest.warns(UserWarning, match="labels"):
+            fit(gan, with_names)
+    assert gan.evaluate(with_names, verbose=0, return_dict=True) == gan.evaluate(dataset, verbose=0, return_dict=True)
+    assert int(gan.step.numpy()) == 4
+
+
+def test_labels_before_images_are_swapped_by_the_advice():
+    gan = compiled(kg.GAN(*networks(3)))
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(64) % 3, images())).batch(16)
+    with pytest.raises(DataError, match=r"swap them with `x\.map\(lambda labels, images: \(images, labels\)\)`"):
+        fit(gan, dataset)
+    fit(gan, dataset.map(lambda labels, images: (images, labels)))
+
+
+def test_a_dataset_that_was_batched_twice_is_unbatched_by_the_advice():
+    dataset = tf.data.Dataset.from_tensor_slices(images()).batch(16)
+    with pytest.raises(DataError, match=r"batched twice: call `x\.unbatch\(\)`"):
+        fit(compiled(), dataset.batch(2))
+    fit(compiled(), dataset.batch(2).unbatch())
+
+
+def test_pictures_stay_in_one_directory_where_the_working_directory_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+
+    class Mover(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            os.chdir(tmp_path / "other" if epoch else tmp_path)
+
+    fit(compiled(), epochs=2, callbacks=[Mover(), kg.callbacks.SampleGrid("samples", 4)])
+    assert not list((tmp_path / "other").iterdir())
+    names = [path.name for path in (tmp_path / "samples").glob("epoch_*.png")]
+    assert sorted(names) == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png"]
+
+
+# Networks and consoles
+
+
+def test_an_output_of_several_is_taken_by_the_advice():
+    pixels = keras.Input(SHAPE)
+    x = keras.layers.Flatten()(pixels)
+    discriminator = keras.Model(pixels, {"aux": keras.layers.Dense(10)(x), "logits": keras.layers.Dense(1)(x)})
+    with pytest.raises(ModelContractError, match=r"`keras\.Model\(network\.inputs, network\.output\['logits'\]\)`"):
+        kg.GAN(networks()[0], discriminator)
+    fit(compiled(kg.GAN(networks()[0], keras.Model(discriminator.inputs, discriminator.output["logits"]))))
+
+
+def test_an_objective_without_a_gradient_is_named():
+    pixels = keras.Input(SHAPE)
+    stopped = keras.layers.Lambda(tf.stop_gradient)(keras.layers.Dense(1)(keras.layers.Flatten()(pixels)))
+    gan = compiled(kg.GAN(networks()[0], keras.Model(pixels, stopped, name="discriminator")))
+    with pytest.raises(ValueError, match=r"`discriminator`.*look for `tf\.stop_gradient`"):
+        fit(gan)
+
+
+def test_a_console_without_unicode_shows_escapes(tmp_path):
+    name = tmp_path / "日本.npz"
+    np.savez(name, images=np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1)).astype("uint8"))
+    command = [sys.executable, "-m", "kerasgan", "inspect", str(name)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "\\u65e5\\u672c.npz" in done.stdout
