@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasgan import construction, contract, distribution, inference, ranges, stateless
+from kerasgan import construction, contract, distribution, inference, ranges
 from kerasgan.configured import Configured, is_ours
 from kerasgan.errors import ModelContractError, checked_integer, invalid
 
@@ -131,7 +131,7 @@ class SamplingModel(Configured, keras.Model):
                 raise invalid("seed", "one integer for all images; pass one for each as `seeds`", f"seed={seed!r}")
             (seed,) = inference.checked_seeds("seed", [seed])
             keys = np.stack([np.full(num_images, seed), np.arange(num_images)], axis=1)
-            latents = stateless.normal((num_images, self.latent_dim), [seed, 0])
+            latents = tf.random.stateless_normal((num_images, self.latent_dim), [seed, 0], alg="philox")
         elif seed is not None or np.size(seeds) != num_images:
             expected = f"{num_images} seeds, one per image, without `seed`"
             raise invalid("seeds", expected, f"{np.size(seeds)} seeds, seed={seed!r}")

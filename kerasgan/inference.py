@@ -24,7 +24,7 @@ def latents_of(seeds: tf.Tensor, latent_dim: int) -> tf.Tensor:
     """Standard normal latents `(n, latent_dim)`; each depends only on its own int64 seed >= 0."""
 
     def latent(seed):
-        return stateless.normal((latent_dim,), tf.stack([seed, 0]))
+        return tf.random.stateless_normal((latent_dim,), tf.stack([seed, 0]), alg="philox")
 
     return tf.map_fn(latent, seeds, fn_output_signature=tf.TensorSpec((latent_dim,), tf.float32))
 

@@ -13,7 +13,6 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from kerasgan import _keras
 
@@ -60,7 +59,7 @@ class Stream:
 
     def normal(self, shape: Sequence) -> tf.Tensor:
         """Standard normal float32."""
-        return self._draw(normal, shape)
+        return self._draw(_normal, shape)
 
     def uniform(self, shape: Sequence) -> tf.Tensor:
         """Uniform float32 in [0, 1)."""
@@ -106,11 +105,8 @@ def _uniform(shape, key):
     return _of_words(_words(shape, key))
 
 
-def normal(shape: Sequence[int | tf.Tensor], key: ArrayLike | tf.Tensor) -> tf.Tensor:
-    """Standard normal float32, a function of the key: two integers.
-
-    By Box and Muller's method, of two words two numbers.
-    """
+def _normal(shape, key):
+    """By Box and Muller's method, of two words two numbers."""
     count = math.prod(shape) if all(isinstance(size, int) for size in shape) else tf.reduce_prod(shape)
     pairs = _of_words(_words(((count + 1) // 2, 2), key))
     radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(pairs[:, 0], 1e-7)))
