@@ -148,14 +148,8 @@ def checked_quality(metrics: Any, trackers: Iterable[str]) -> list[QualityMetric
 def other_metrics(model: "GenerativeModel", own: list[keras.Metric]) -> list[keras.Metric]:
     """Metrics that a subclass has made, besides `own`: Keras finds them among the attributes."""
     known = {id(metric) for metric in own}
-    others = [metric for metric in _keras.metrics_in(model) if not isinstance(metric, QualityMetric)]
-    found = [metric for metric in others if id(metric) not in known]
-    taken = {metric.name for metric in own} & {metric.name for metric in found}
-    if taken:
-        raise invalid(
-            "name", "another name for a metric of your own: the model logs a value by this one", repr(taken.pop())
-        )
-    return found
+    found = (metric for metric in _keras.metrics_in(model) if not isinstance(metric, QualityMetric))
+    return [metric for metric in found if id(metric) not in known]
 
 
 def show_quality(model: "GenerativeModel", values: dict[str, float], verbose: int | str) -> None:

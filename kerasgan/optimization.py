@@ -124,7 +124,7 @@ def _check_variables(argument, optimizer, variables):
 
 def learning_rate(optimizer: keras.Optimizer) -> float:
     """The rate of the next update; works inside a strategy's scope too."""
-    return float(keras.ops.convert_to_tensor(optimizer.learning_rate))
+    return float(tf.convert_to_tensor(optimizer.learning_rate))
 
 
 def without_loss_scale(optimizer: keras.Optimizer) -> keras.Optimizer:

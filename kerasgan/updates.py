@@ -77,7 +77,7 @@ class Update:
             regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
             loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
         gradients = optimization.gradients(tape, loss, variables)
-        if all(gradient is None for gradient in gradients):
+        if variables and all(gradient is None for gradient in gradients):
             expected = (
                 "an objective that depends on the weights of the network, differentiably: look for `tf.stop_gradient`, "
                 "comparisons, rounding and NumPy in the networks, the loss and the penalties"
