@@ -27,9 +27,9 @@ _GATES = {
     "translation": "translation",
     "cutout": "cutout",
 }
-_PARAMETERS = ("flip", "brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
+_PARAMETERS = ("brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
 
-_FLIPPED = 0.3  # share of the images
+_SHARES = {"flip": 0.3}  # of the images, by default; else 1
 _LARGEST_MOVE = 0.05  # of the probability, at a validation
 
 Parameters = dict[str, tf.Tensor]
@@ -41,7 +41,7 @@ class DiffAugment(Configured):
 
     | operation | formula, for images in [-1, 1] |
     |---|---|
-    | flip | mirrors left and right, with probability 0.3: at 1/2, the generator would mirror images, too |
+    | flip | mirrors left and right, three images in ten: with `"flip:0.5"`, half, the generator would mirror, too |
     | color | x + b; m + s (x - m), m the mean over channels; m + c (x - m), m the image's mean: b ~ U[-1/2, 1/2), |
     |       | s ~ U[0, 2), c ~ U[1/2, 3/2) |
     | translation | shifted by up to 1/8 of each side, zero outside |
@@ -83,7 +83,7 @@ class DiffAugment(Configured):
     def _shares(self):
         """Shares of the images by the names of the operations; None for what is no share."""
         parts = [str(name).partition(":") for name in self.policy]
-        return {name: _share(text) if colon else 1.0 for name, colon, text in parts}
+        return {name: _share(text) if colon else _SHARES.get(name, 1.0) for name, colon, text in parts}
 
     def check_shape(self, image_shape: Sequence[int | None]) -> None:
         """Refuses images that the policy is not made for."""
@@ -114,7 +114,7 @@ class DiffAugment(Configured):
         used = dict(zip(_GATES, tf.unstack(uniforms[:, : len(_GATES)] < probabilities, axis=1), strict=True))
         u = dict(zip(_PARAMETERS, tf.unstack(uniforms[:, len(_GATES) :], axis=1), strict=True))
         return {
-            "flip": used["flip"] & (u["flip"] < _FLIPPED),
+            "flip": used["flip"],
             "brightness": tf.where(used["brightness"], u["brightness"] - 0.5, 0.0),
             "saturation": tf.where(used["saturation"], 2.0 * u["saturation"], 1.0),
             "contrast": tf.where(used["contrast"], u["contrast"] + 0.5, 1.0),

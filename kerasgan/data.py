@@ -94,10 +94,12 @@ class Batches:
         """Those of a dataset; `kerasgan.datasets` gives its own more than `tf.data` has."""
         spec = dataset.element_spec
         parts = len(spec) if isinstance(spec, tuple) else 0
+        form = Form(labelled=parts > 1, parts=parts)
         if hasattr(spec, "_fields"):  # a named tuple, which TensorFlow hands on as one value
             dataset = dataset.map(lambda element: tuple(element))
+            form = dataclasses.replace(form, dataset="x.map(lambda e: tuple(e))")
         known = {name: vars(dataset)[name] for name in ("starting_at", "digest", "of_bytes") if name in vars(dataset)}
-        return cls(untuned(dataset), form=Form(labelled=parts > 1, parts=parts), **known)
+        return cls(untuned(dataset), form=form, **known)
 
     @classmethod
     def _in_turn(cls, images, labels, batch_size):

@@ -48,7 +48,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = split(spec)
-    _refuse_swapped(images, labels, model)
+    _refuse_swapped(images, labels, model, form)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)
     known = images.shape.rank is not None
@@ -67,7 +67,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
     for number, (images, labels) in enumerate(first):
         if not images.shape.rank or not len(images):
             names = "x, y" if form.parts and form.parts > 1 else "x"
-            expected = f"batches of at least one image: `x.filter(lambda {names}: tf.shape(x)[0] > 0)`"
+            expected = f"batches of at least one image: `{form.dataset}.filter(lambda {names}: tf.shape(x)[0] > 0)`"
             raise invalid("x", expected, f"shape {tuple(images.shape)}", DataError)
         check_shape(images.shape, model, form, batches.of_bytes, known)
         if model.conditional:
@@ -78,12 +78,13 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
     _check_sizes([len(images) for images, _ in first])
 
 
-def _refuse_swapped(first, second, model):
+def _refuse_swapped(first, second, model, form):
     """Elements `(labels, images)`."""
     if all(isinstance(part, tf.TensorSpec) and part.shape.rank for part in (first, second)):
         rank = 1 + len(model.image_shape)
         if first.shape.rank < 3 <= second.shape.rank == rank:
-            expected = "elements `(images, labels)`: swap them with `x.map(lambda labels, images: (images, labels))`"
+            swapped = f"`{form.dataset}.map(lambda labels, images: (images, labels))`"
+            expected = f"elements `(images, labels)`: swap them with {swapped}"
             raise invalid("x", expected, f"elements of shapes {first.shape} and {second.shape}", DataError)
 
 

@@ -65,8 +65,9 @@ def training_of(
     by_default = steps_per_epoch is None
     if by_default and verbose and batches.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
         print("Counting the batches of the dataset, whose length is unknown: `steps_per_epoch` saves that.", flush=True)
-    steps_per_epoch = _limited("steps_per_epoch", batches.steps(model.batches_per_step, steps_per_epoch))
+    steps_per_epoch = batches.steps(model.batches_per_step, steps_per_epoch)
     steps_per_epoch = _whole_executions(steps_per_epoch, model.steps_per_execution, by_default)
+    steps_per_epoch = _limited("steps_per_epoch", steps_per_epoch, model.steps_per_execution)
     validate = None
     if validation_data is not None:
         held_out = _held_out(model, validation_data, validation_batch_size, batch_size, validation_steps)
@@ -109,11 +110,12 @@ def _held_out(model, data, batch_size, batch_size_of_training, steps):
         raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
 
 
-def _limited(argument, number):
+def _limited(argument, number, multiple=1):
     """The number, or less where `keras.config.set_max_epochs` or `set_max_steps_per_epoch` limits it."""
     limit = getattr(keras.config, f"max_{argument}", lambda: None)()  # Keras 3.11 has neither
-    if limit is None or number <= limit:
+    if not limit or number <= limit:
         return number
+    limit = max(limit // multiple, 1) * multiple
     warn(f"`keras.config.max_{argument}()` limits `{argument}` to {limit}; {number} were asked for.")
     return limit
 

@@ -30,7 +30,9 @@ def import_tensorflow(level: str) -> None:
 def _check_backend():
     try:
         backend = importlib.import_module("keras").backend.backend()
-    except ModuleNotFoundError as error:  # of a backend that is not installed
+    except ModuleNotFoundError as error:
+        if str(error.name).split(".")[0] not in ("jax", "torch", "openvino"):  # backends that may not be installed
+            raise
         backend = os.environ.get("KERAS_BACKEND", error.name)
     if backend != "tensorflow":
         raise ImportError(

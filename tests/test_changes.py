@@ -65,14 +65,26 @@ def test_features_of_a_network_are_computed_anew_where_its_weights_change():
     assert value == pytest.approx(fresh.evaluate(x, verbose=0, return_dict=True)["frechet_distance"], rel=1e-6)
 
 
-@pytest.mark.parametrize("returned", [None, np.zeros(3)])
-def test_a_metric_that_returns_no_number_is_named(returned):
-    class Own(kg.metrics.QualityMetric):
-        default_name, symbol = "own", "own"
-        function = staticmethod(lambda real, fake: returned)
+class Own(kg.metrics.QualityMetric):
+    default_name, symbol = "own", "own"
+    returned = None
 
-    with pytest.raises(TypeError, match=r"`metrics`.*`function` that returns a number for 'own'"):
-        compiled(metrics=[Own()]).evaluate(images(), verbose=0)
+    def _value(self, real, fake):
+        return self.returned
+
+
+@pytest.mark.parametrize(("returned", "values"), [(None, ()), (np.zeros(3), ()), (None, ("a",)), ({"b": 1.0}, ("a",))])
+def test_a_metric_that_returns_no_number_is_named(returned, values):
+    metric = Own()
+    metric.returned, metric.values = returned, values
+    with pytest.raises(TypeError, match=r"`metrics`.*`function` that returns a (dict of )?numbers? for 'own'"):
+        compiled(metrics=[metric]).evaluate(images(), verbose=0)
+
+
+def test_a_metric_may_return_a_tensor():
+    metric = Own()
+    metric.returned = tf.constant(0.5)
+    assert compiled(metrics=[metric]).evaluate(images(), verbose=0, return_dict=True)["own"] == 0.5
 
 
 # Names
@@ -117,6 +129,14 @@ def test_limits_of_keras_hold():
         keras.config.set_max_steps_per_epoch(None)
     assert len(history["d_loss"]) == 2
     assert int(gan.step.numpy()) == 2
+    together = compiled(steps_per_execution=2)
+    keras.config.set_max_steps_per_epoch(3)
+    try:
+        with pytest.warns(UserWarning, match="limits `steps_per_epoch` to 2; 4 were asked for"):
+            fit(together)
+    finally:
+        keras.config.set_max_steps_per_epoch(None)
+    assert int(together.step.numpy()) == 2
 
 
 def test_a_script_whose_warnings_are_errors_trains():
@@ -138,6 +158,7 @@ def test_another_backend_is_refused(backend):
     code = "import kerasgan"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 1
     assert f"Received: '{backend}'" in done.stderr
     assert "Set KERAS_BACKEND=tensorflow" in done.stderr
 
@@ -166,12 +187,16 @@ def test_named_tuples_are_tuples(conditional):
     assert int(gan.step.numpy()) == 4
 
 
-def test_labels_before_images_are_swapped_by_the_advice():
+@pytest.mark.parametrize("named", [False, True])
+def test_labels_before_images_are_swapped_by_the_advice(named):
+    element = collections.namedtuple("Element", ["label", "image"])
     gan = compiled(kg.GAN(*networks(3)))
-    dataset = tf.data.Dataset.from_tensor_slices((np.arange(64) % 3, images())).batch(16)
-    with pytest.raises(DataError, match=r"swap them with `x\.map\(lambda labels, images: \(images, labels\)\)`"):
-        fit(gan, dataset)
-    fit(gan, dataset.map(lambda labels, images: (images, labels)))
+    x = tf.data.Dataset.from_tensor_slices((np.arange(64) % 3, images())).batch(16)
+    x = x.map(lambda label, image: element(label, image)) if named else x
+    with pytest.raises(DataError, match="swap them with") as refused:
+        fit(gan, x)
+    advice = str(refused.value).split("swap them with `")[1].split("`")[0]
+    fit(gan, eval(advice, {"x": x}))
 
 
 def test_a_dataset_that_was_batched_twice_is_unbatched_by_the_advice():
@@ -210,7 +235,7 @@ def test_an_output_of_several_is_taken_by_the_advice():
 def test_an_objective_without_a_gradient_is_named():
     pixels = keras.Input(SHAPE)
     stopped = keras.layers.Lambda(tf.stop_gradient)(keras.layers.Dense(1)(keras.layers.Flatten()(pixels)))
-    gan = compiled(kg.GAN(networks()[0], keras.Model(pixels, stopped, name="discriminator")))
+    gan = compiled(kg.GAN(networks()[0], keras.Model(pixels, stopped)))
     with pytest.raises(ValueError, match=r"`discriminator`.*look for `tf\.stop_gradient`"):
         fit(gan)
 
@@ -218,7 +243,7 @@ def test_an_objective_without_a_gradient_is_named():
 def test_a_console_without_unicode_shows_escapes(tmp_path):
     name = tmp_path / "日本.npz"
     np.savez(name, images=np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1)).astype("uint8"))
-    command = [sys.executable, "-m", "kerasgan", "inspect", str(name)]
+    command = [sys.executable, "-m", "kerasgan", "inspect", str(name), f"--out={tmp_path / 'samples.png'}"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr

@@ -81,7 +81,7 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     if model == "vae" or not values["ema_momentum"]:
         values["ema_momentum"] = None
     if "augment_probability" in given and not values["augment"]:
-        raise ValueError("--augment_probability needs --augment, e.g. --augment=translation,cutout.")
+        raise ValueError("--augment_probability needs --augment, e.g. --augment=translation:0.5,cutout.")
     if "batch_size" not in given and source.num_examples >= values["pack"]:
         values["batch_size"] = min(values["batch_size"], source.num_examples // values["pack"] * values["pack"])
     _check_pack(values["batch_size"], values["pack"], values["conditional"])

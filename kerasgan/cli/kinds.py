@@ -133,7 +133,7 @@ def names(*choices: str, empty: str | None = None, shares: bool = False) -> Kind
     """
     known = ", ".join(choices)
     expected = f"some of {known}, with commas" + (f", or {empty}" if empty else "")
-    expected += f"; a share in [0, 1] may follow a name, e.g. {choices[0]}:0.5" if shares else ""
+    expected += f"; a share in [0, 1] may follow a name, e.g. {choices[-2]}:0.5" if shares else ""
 
     def holds(value):
         if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):

@@ -255,7 +255,8 @@ class Configuration:
     )
     augment_probability: float | str = _setting(
         probability(),
-        "Share of the images that each operation of --augment changes; adaptive: more as the discriminator overfits.",
+        "Share of the images that each operation of --augment changes, times 0.3 for flip; adaptive: more as the "
+        "discriminator overfits.",
         1.0,
     )
     dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)

@@ -267,7 +267,7 @@ def _print_header(configuration, data, model, workdir):
     if configuration.augment:
         print(f"augment    {', '.join(configuration.augment)}; probability {configuration.augment_probability}")
     elif configuration.network != "mlp" and data.held_out is not None and source.num_examples < _FEW:
-        print("augment    none; if a value and its held-out one drift apart: --augment=translation,cutout")
+        print("augment    none; if a value and its held-out one drift apart: --augment=translation:0.5,cutout")
     print(f"directory  {workdir}", flush=True)
 
 

@@ -26,17 +26,19 @@ class Form:
     labelled: bool = False
     parts: int | None = None
     array: object = None
+    dataset: str = "x"  # the expression of one whose elements are tuples
 
     def of_images(self, expression: str) -> str:
         """The data with other images."""
         if self.parts is None:
             return f"`{self._named(expression)}`"
         names = ", ".join(("x", "y", "w")[: max(1, self.parts)])
-        return f"`x.map(lambda {names}: {f'({expression}{names[1:]})' if self.parts > 1 else expression})`"
+        return f"`{self.dataset}.map(lambda {names}: {f'({expression}{names[1:]})' if self.parts > 1 else expression})`"
 
     def of_labels(self, expression: str) -> str:
         """The labels of arrays; the dataset with other labels."""
-        return f"`{self._named(expression)}`" if self.parts is None else f"`x.map(lambda x, y: (x, {expression}))`"
+        mapped = f"`{self.dataset}.map(lambda x, y: (x, {expression}))`"
+        return f"`{self._named(expression)}`" if self.parts is None else mapped
 
     def where(self, condition: str, batch_size: int = 64, labels: str = "y") -> str:
         """The data without the examples for which a condition does not hold; `labels` is an expression of `y`."""
@@ -45,7 +47,7 @@ class Form:
             return f"`{self._named(f'x[{condition}], {kept}' if self.labelled else f'x[{condition}]')}`"
         names = "x, y" if self.parts > 1 else "x"
         mapped = "" if labels == "y" else f".map(lambda x, y: (x, {labels}))"
-        return f"`x.unbatch().filter(lambda {names}: {condition}){mapped}.batch({batch_size})`"
+        return f"`{self.dataset}.unbatch().filter(lambda {names}: {condition}){mapped}.batch({batch_size})`"
 
     def all_finite(self, part: str, rank: int) -> str:
         """The condition that an example of `x` or `y` is finite; `rank` is that of a batch."""

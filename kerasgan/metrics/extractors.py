@@ -37,7 +37,7 @@ def identifier(extractor: Callable) -> str:
     """The name of a feature extractor, for the names of values."""
     # A callable may be a method, a function, or an object with neither attribute.
     owner = getattr(extractor, "__self__", extractor)
-    if isinstance(extractor, keras.Model):
+    if isinstance(extractor, keras.Model) and not hasattr(extractor, "identifier"):
         return f"{extractor.name}-{_digest(extractor)}"
     name = getattr(owner, "identifier", None) or getattr(extractor, "__name__", None)
     return str(name or type(extractor).__name__)

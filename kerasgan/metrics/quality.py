@@ -5,7 +5,6 @@ computed in NumPy, in float64, outside of the graph, when the model is evaluated
 """
 
 import contextlib
-import numbers
 from collections.abc import Callable, Iterator
 
 import keras
@@ -138,14 +137,17 @@ class QualityMetric(keras.metrics.Metric):
         try:
             real = np.concatenate(self._real) if self.compares else None
             value = self._value(real, np.concatenate(self._fake))
-            named = dict(zip(self.names, [value[key] for key in self.values] or [value], strict=True))
         except ValueError as error:
             counts = (f"{self.num_real} real and " if self.compares else "") + f"{self.num_fake} generated images"
             raise type(error)(f"Metric {self.name!r} on {counts}: {error}") from error
-        for name, one in named.items():
-            if np.ndim(one) or not isinstance(one, numbers.Number | np.generic):
-                raise invalid("metrics", f"a `function` that returns a number for {name!r}", repr(one), TypeError)
-        return named
+        try:
+            numbers = [value[key] for key in self.values] or [value]
+            return {name: float(number) for name, number in zip(self.names, numbers, strict=True)}
+        except (KeyError, TypeError, ValueError) as error:
+            expected = (
+                f"a `function` that returns {'a dict of numbers' if self.values else 'a number'} for {self.name!r}"
+            )
+            raise invalid("metrics", expected, repr(value), TypeError) from error
 
     def _value(self, real, fake):
         return type(self).function(real, fake)
