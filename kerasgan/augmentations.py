@@ -12,12 +12,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import batching
+from kerasgan import batching, policies
 from kerasgan.configured import Configured
 from kerasgan.errors import ModelContractError, checked_number, invalid
 from kerasgan.stateless import Stream
 
-OPERATIONS = ("flip", "color", "translation", "cutout")
 # An image's uniforms: one for each change that may be left out, of these operations, then one for each parameter.
 _GATES = {
     "flip": "flip",
@@ -29,7 +28,6 @@ _GATES = {
 }
 _PARAMETERS = ("brightness", "saturation", "contrast", "shift_y", "shift_x", "hole_y", "hole_x")
 
-_SHARES = {"flip": 0.3}  # of the images, by default; else 1
 _LARGEST_MOVE = 0.05  # of the probability, at a validation
 
 Parameters = dict[str, tf.Tensor]
@@ -69,21 +67,15 @@ class DiffAugment(Configured):
 
     def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
         self.policy = [policy] if isinstance(policy, str) else list(policy)
-        shares = self._shares
-        if (
-            not shares
-            or len(shares) < len(self.policy)
-            or any(name not in OPERATIONS or share is None for name, share in shares.items())
-        ):
-            expected = f"some of {', '.join(map(repr, OPERATIONS))}, each once, e.g. ('translation:0.5', 'cutout')"
+        if not self._shares:
+            operations = ", ".join(map(repr, policies.OPERATIONS))
+            expected = f"some of {operations}, each once, e.g. ('translation:0.5', 'cutout')"
             raise invalid("policy", expected, f"policy={policy!r}")
         self.probability = checked_number("probability", probability, "[0, 1]")
 
     @property
     def _shares(self):
-        """Shares of the images by the names of the operations; None for what is no share."""
-        parts = [str(name).partition(":") for name in self.policy]
-        return {name: _share(text) if colon else _SHARES.get(name, 1.0) for name, colon, text in parts}
+        return policies.shares(self.policy)
 
     def check_shape(self, image_shape: Sequence[int | None]) -> None:
         """Refuses images that the policy is not made for."""
@@ -200,14 +192,6 @@ class AdaptiveAugment(DiffAugment):
         """The probability after a validation: from a critic's distances on training and on held-out images."""
         overfitting = 1.0 - held_out / distance if distance else math.nan
         return self.moved(probability, tf.constant(overfitting), tf.minimum(images, _LARGEST_MOVE * self.images))
-
-
-def _share(text):
-    """A number in [0, 1], or None."""
-    try:
-        return float(text) if 0.0 <= float(text) <= 1.0 else None
-    except ValueError:
-        return None
 
 
 def _shift(size):

@@ -4,13 +4,12 @@ import csv
 import dataclasses
 import json
 import math
-import re
 import typing
 from collections.abc import Callable
 
 from absl import flags
 
-_SHARE = re.compile(r":(0|0?\.\d+|1|1\.0)$")
+from kerasgan import policies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,24 +124,26 @@ def interval() -> Kind:
     return Kind("LOW,HIGH", "two finite numbers, the lower one first, e.g. 0,4095", holds, parse)
 
 
-def names(*choices: str, empty: str | None = None, shares: bool = False) -> Kind:
-    """Some of a few names, each once; `empty` is the text for none of them.
-
-    Args:
-        shares: Whether a number in [0, 1] may follow a name, behind a colon.
-    """
+def names(*choices: str, empty: str | None = None) -> Kind:
+    """Some of a few names, each once; `empty` is the text for none of them."""
     known = ", ".join(choices)
     expected = f"some of {known}, with commas" + (f", or {empty}" if empty else "")
-    expected += f"; a share in [0, 1] may follow a name, e.g. {choices[-2]}:0.5" if shares else ""
 
     def holds(value):
-        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
-            return False
-        bare = [_SHARE.sub("", part) if shares else part for part in value]
-        return set(bare) <= set(choices) and len(set(bare)) == len(bare) and bool(value or empty)
+        known = isinstance(value, tuple) and all(name in choices for name in value)
+        return known and len(set(value)) == len(value) and bool(value or empty)
 
     parse = lambda text: () if text == empty else tuple(part.strip() for part in text.split(","))
     return Kind("NAME,...", expected, holds, parse, f" Any of {known}" + (f"; or {empty}." if empty else "."))
+
+
+def policy(empty: str) -> Kind:
+    """A policy of augmentation; `empty` is the text for none."""
+    known = ", ".join(policies.OPERATIONS)
+    expected = f"some of {known}, with commas, or {empty}; a share in [0, 1] may follow a name, e.g. translation:0.5"
+    holds = lambda value: isinstance(value, tuple) and (not value or bool(policies.shares(value)))
+    parse = lambda text: () if text == empty else tuple(part.strip() for part in text.split(","))
+    return Kind("NAME,...", expected, holds, parse, f" Any of {known}; or {empty}.")
 
 
 def _is_integer(value, least, most=math.inf):

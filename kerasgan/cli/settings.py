@@ -17,8 +17,8 @@ from kerasgan.cli.kinds import (
     integer,
     integers,
     interval,
-    names,
     number,
+    policy,
     probability,
     size,
     text,
@@ -247,7 +247,7 @@ class Configuration:
         BOOLEAN, "Mirror half of the images, and so of those that are generated; not for letters and digits.", False
     )
     augment: tuple[str, ...] = _setting(
-        names("flip", "color", "translation", "cutout", empty="none", shares=True),
+        policy("none"),
         "Augment what the discriminator sees, real and generated images alike (DiffAugment); translation:0.5 moves "
         "half of the images. By default "
         f"flip,translation:0.5,cutout for fewer than {_RECIPE.few:,} colour images above 16 pixels.",
