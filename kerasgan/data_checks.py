@@ -47,7 +47,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         parts = of_keys(spec, lambda part: part.shape.rank, model.conditional, each="e")
         expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
-    images, labels = split(spec)
+    images, labels = split(spec, fix=f"`{form.dataset}.map(lambda *parts: parts[:2])`")
     _refuse_swapped(images, labels, model, form)
     if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)

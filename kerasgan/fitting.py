@@ -112,7 +112,7 @@ def _held_out(model, data, batch_size, batch_size_of_training, steps):
 
 def _limited(argument, number, multiple=1):
     """The number, or less where `keras.config.set_max_epochs` or `set_max_steps_per_epoch` limits it."""
-    limit = getattr(keras.config, f"max_{argument}", lambda: None)()  # Keras 3.11 has neither
+    limit = getattr(keras.config, f"max_{argument}")()
     if not limit or number <= limit:
         return number
     limit = max(limit // multiple, 1) * multiple

@@ -82,7 +82,8 @@ class Update:
                 "an objective that depends on the weights of the network, differentiably: look for `tf.stop_gradient`, "
                 "comparisons, rounding and NumPy in the networks, the loss and the penalties"
             )
-            role = next(name for name, network in self.model.networks.items() if network is self.network)
+            roles = (name for name, network in self.model.networks.items() if network is self.network)
+            role = next(roles, self.network.name)  # a VAE trains both of its networks as one
             raise invalid(role, expected, "no gradient for any of its weights")
         self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]

@@ -116,7 +116,6 @@ def test_optimizers_are_restored_whatever_the_policy_of_the_moment(tmp_path):
         np.testing.assert_array_equal(after[name], value, err_msg=name)
 
 
-@pytest.mark.skipif(not hasattr(keras.config, "set_max_epochs"), reason="this Keras has no limits")
 def test_limits_of_keras_hold():
     gan = compiled()
     keras.config.set_max_epochs(2)
@@ -187,6 +186,15 @@ def test_named_tuples_are_tuples(conditional):
     assert int(gan.step.numpy()) == 4
 
 
+def test_weights_of_named_tuples_are_left_out_by_the_advice():
+    element = collections.namedtuple("Element", ["image", "label", "weight"])
+    gan = compiled(kg.GAN(*networks(3)))
+    x = tf.data.Dataset.from_tensor_slices((images(), np.arange(64) % 3, np.ones(64))).batch(16).map(element)
+    with pytest.raises(DataError, match="without weights: make them with") as refused:
+        fit(gan, x)
+    fit(gan, eval(str(refused.value).split("make them with `")[1].split("`")[0], {"x": x}))
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_labels_before_images_are_swapped_by_the_advice(named):
     element = collections.namedtuple("Element", ["label", "image"])
@@ -206,7 +214,7 @@ def test_a_dataset_that_was_batched_twice_is_unbatched_by_the_advice():
     fit(compiled(), dataset.batch(2).unbatch())
 
 
-def test_pictures_stay_in_one_directory_where_the_working_directory_changes(tmp_path, monkeypatch):
+def test_files_stay_in_one_directory_where_the_working_directory_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
 
@@ -214,8 +222,15 @@ def test_pictures_stay_in_one_directory_where_the_working_directory_changes(tmp_
         def on_epoch_begin(self, epoch, logs=None):
             os.chdir(tmp_path / "other" if epoch else tmp_path)
 
-    fit(compiled(), epochs=2, callbacks=[Mover(), kg.callbacks.SampleGrid("samples", 4)])
+    writers = [
+        kg.callbacks.SampleGrid("samples", 4),
+        kg.callbacks.MetricsLog("metrics.csv"),
+        kg.callbacks.TensorBoard("logs"),
+        kg.callbacks.Checkpoint("checkpoints", monitor="d_loss"),
+    ]
+    fit(compiled(), epochs=2, callbacks=[Mover(), *writers], validation_data=images(16), validation_freq=2)
     assert not list((tmp_path / "other").iterdir())
+    assert "val_d_loss" in (tmp_path / "metrics.csv").read_text()
     names = [path.name for path in (tmp_path / "samples").glob("epoch_*.png")]
     assert sorted(names) == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png"]
 

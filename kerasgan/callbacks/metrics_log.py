@@ -43,6 +43,7 @@ class MetricsLog(ModelCallback):
         self._last: int | None = None  # step of the last row
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.path = self.path.absolute()  # whatever becomes the working directory
         self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
         self._sums, self._counted = {}, 0
         self._step = int(self.model.step.numpy())

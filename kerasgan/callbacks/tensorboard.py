@@ -63,8 +63,9 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
         class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
-        files.checked_path("log_dir", log_dir, "a directory for logs, e.g. 'logs'", True)
-        super().__init__(os.path.expanduser(log_dir), *args, **kwargs)  # no path: it may be remote
+        path = files.checked_path("log_dir", log_dir, "a directory for logs, e.g. 'logs'", True)
+        is_remote = "://" in os.fspath(log_dir)
+        super().__init__(os.fspath(log_dir if is_remote else path.absolute()), *args, **kwargs)
         self.num_images = checked_integer("num_images", num_images, 0)
         self.class_names = class_names
 
