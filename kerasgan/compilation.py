@@ -1,6 +1,5 @@
 """What `compile` was given, and what must still hold when the model is trained, saved or resumed."""
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -151,13 +150,11 @@ def prepared(
 def recorded(compile_method: Callable) -> Callable:
     """The `compile` of a subclass; what it is given is saved."""
 
-    @functools.wraps(compile_method)
     def compile_and_record(self, *args, **kwargs):
         compile_method(self, *args, **kwargs)
         self.compilation.of(self)
         self.compilation.record(self, arguments_of(compile_method, self, *args, **kwargs))
 
-    vars(compile_and_record)["records"] = True
     return compile_and_record
 
 

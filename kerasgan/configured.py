@@ -260,6 +260,16 @@ def is_ours(cls: type, method: str = "__init__") -> bool:
     return _overrider(cls, method).__module__.split(".")[0] == "kerasgan"
 
 
+def wrap_overrides(cls: type, **wrappers: Callable[[Callable], Callable]) -> None:
+    """Puts the methods that a user's class overrides into the wrappers of their names, each once."""
+    for name, wrapper in wrappers.items():
+        method = getattr(cls, name)
+        if not is_ours(cls, name) and not hasattr(method, "is_wrapped"):
+            wrapped = functools.wraps(method, updated=())(wrapper(method))
+            vars(wrapped)["is_wrapped"] = True
+            setattr(cls, name, wrapped)
+
+
 def _overrider(cls, name):
     """The class that a method comes from."""
     return next(base for base in cls.__mro__ if name in vars(base))

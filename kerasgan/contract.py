@@ -83,6 +83,8 @@ def check_network(network: keras.Model, role: str, example: str, extended: bool 
         raise refused(expected, f"latents of shape {tuple(network.inputs[0].shape)}")
     _warn_of_hidden_state(network, role)
     _warn_of_slow_layers(network, role)
+    if role == "generator":
+        _warn_of_channels_first(tuple(network.outputs[0].shape[1:]))
 
 
 def _inputs(network):
@@ -141,6 +143,17 @@ def _warn_of_slow_layers(network, role):
                 "Keras compiles that by XLA, and on a CPU it then takes up to hundreds of times as long. Use "
                 "kerasgan.layers.GroupedConv2D.",
             )
+
+
+def _warn_of_channels_first(shape):
+    """Warns of images that augmentation, packs, pictures and metrics would read along the wrong axis."""
+    if len(shape) == 3 and None not in shape and shape[0] in (1, 3, 4) and shape[1] == shape[2] > 4:
+        channels, *size = shape
+        warn(
+            f"Images of shape {shape} look like channels first; here the last axis is the channels. End the generator "
+            "with `keras.layers.Permute((2, 3, 1))`, begin the discriminator or encoder with "
+            f"`keras.layers.Permute((3, 1, 2))`, and train on images of shape {(*size, channels)}.",
+        )
 
 
 def check_order(generator: keras.Model, discriminator: keras.Model) -> None:

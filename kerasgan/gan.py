@@ -261,7 +261,7 @@ class GAN(Objectives, GenerativeModel):
         loss, values = objectives.checked(self.discriminator_objective, real, fake, labels)
         terms, norms = [loss], []
         for penalty, noise in zip(penalties, noises, strict=True):
-            values[penalty.name], norm = penalty(judge, *shown, noise)
+            values[penalty.name], norm = objectives.penalized(penalty, judge, shown, noise)
             terms.append(penalty.every * values[penalty.name])
             norms.append(tf.reduce_mean(norm))
         if norms:

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, arguments, compilation, distribution, evaluation, fitting, on_batch, saving
-from kerasgan.configured import is_ours
+from kerasgan import _keras, arguments, compilation, distribution, evaluation, fitting, on_batch, saving, training
+from kerasgan.configured import wrap_overrides
 from kerasgan.data import Batches
 from kerasgan.errors import checked_integer, invalid, warn
 from kerasgan.generation import SamplingModel
@@ -30,8 +30,8 @@ class GenerativeModel(SamplingModel):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if not is_ours(cls, "compile") and not hasattr(cls.compile, "records"):  # of a user's subclass, once
-            cls.compile = compilation.recorded(cls.compile)
+        steps = {name: functools.partial(training.returning_logs, name) for name in ("train_step", "test_step")}
+        wrap_overrides(cls, compile=compilation.recorded, **steps)
 
     def __init__(self, generator: keras.Model, seed: int = 0, **kwargs: Any):
         super().__init__(generator, **kwargs)

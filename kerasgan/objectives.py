@@ -1,7 +1,7 @@
 """What both networks of a GAN minimise, of everything that the discriminator says about a batch."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasgan.configured import is_ours
 from kerasgan.errors import invalid, warn
 from kerasgan.losses import AdversarialLoss
+from kerasgan.penalties import Penalty, Recorded
 
 
 class Judged(NamedTuple):
@@ -95,6 +96,23 @@ def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.T
             return tf.cast(loss, tf.float32), dict(result[1])
         result = f"a loss of shape {loss.shape}"
     raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)
+
+
+def penalized(penalty: Penalty, judge: Recorded, shown: list[tf.Tensor], noise: Any) -> tuple:
+    """What a penalty returns for real and generated images: a scalar, and norms.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    real, fake = shown
+    result: Any = penalty(judge, real, fake, noise)
+    if isinstance(result, tuple | list) and len(result) == 2:
+        value, norm = map(tf.convert_to_tensor, result)
+        if value.shape.rank == 0:
+            return value, norm
+        result = f"a value of shape {value.shape}"
+    expected = "a penalty whose `__call__` returns a scalar and the norms (batch,): reduce it with `tf.reduce_mean`"
+    raise invalid("penalties", expected, f"{result} from {penalty.name!r}")
 
 
 def _warn_of_unlogged(objective, values):

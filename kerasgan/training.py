@@ -217,11 +217,24 @@ class Training:
         return adapters.with_states(self.callbacks, self._restored["callbacks"] if self._restored else ())
 
 
+def returning_logs(name: str, step: Callable) -> Callable:
+    """The `train_step` or `test_step` of a subclass, refused in words if it returns no dict."""
+
+    def checked(self, data):
+        logs = step(self, data)
+        if isinstance(logs, dict):
+            return logs
+        expected = f"a method that returns a dict of scalars to log, e.g. that of `super().{name}(data)`"
+        raise invalid(name, expected, "None: it has no `return`" if logs is None else repr(logs))
+
+    return checked
+
+
 def _scalars(logs):
     """Floats by name of what a training step has returned."""
     try:
         return {name: float(value) for name, value in logs.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        shown = {k: str(getattr(v, "shape", v)) for k, v in logs.items()} if isinstance(logs, dict) else repr(logs)
+    except (TypeError, ValueError) as error:
+        shown = {name: str(getattr(value, "shape", value)) for name, value in logs.items()}
         expected = "a dict of scalars: reduce what is larger with `tf.reduce_mean`"
         raise invalid("train_step", expected, f"{shown} returned by `train_step`") from error

@@ -74,7 +74,7 @@ class Update:
                 loss, values = self.objective(*batch, *drawn)
             if writes.losses:
                 warn(_NO_LAYER_LOSSES)
-            regularized = [variable.regularizer(variable.value) for variable in variables if variable.regularizer]
+            regularized = [_regularized(variable) for variable in variables if variable.regularizer]
             loss = tf.add_n([loss, *(tf.cast(one, loss.dtype) for one in regularized)]) * scale
         gradients = optimization.gradients(tape, loss, variables)
         if variables and all(gradient is None for gradient in gradients):
@@ -87,3 +87,12 @@ class Update:
             raise invalid(role, expected, "no gradient for any of its weights")
         self._written = writes.variables  # of this trace: the same at each, as the layers are
         return gradients, values, [writes.get_current_value(variable) for variable in writes.variables]
+
+
+def _regularized(variable):
+    """What the regularizer of a variable adds to the objective."""
+    value = tf.convert_to_tensor(variable.regularizer(variable.value))
+    if value.shape.rank != 0:
+        expected = f"a scalar from that of {variable.path!r}: end it with `tf.reduce_sum`"
+        raise invalid("regularizer", expected, f"shape {value.shape}")
+    return value

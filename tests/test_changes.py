@@ -29,6 +29,17 @@ def fit(gan, x=None, **kwargs):
 # Layers and weights
 
 
+def test_networks_with_channels_first_are_turned_by_the_advice():
+    first = (3, 8, 8)
+    generator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(192, "tanh"), keras.layers.Reshape(first)])
+    judge = keras.Sequential([keras.Input(first), keras.layers.Flatten(), keras.layers.Dense(1)])
+    with pytest.warns(UserWarning, match=r"Images of shape \(3, 8, 8\) look like channels first.*shape \(8, 8, 3\)"):
+        kg.GAN(generator, judge)
+    turned = keras.Sequential([generator, keras.layers.Permute((2, 3, 1))])
+    judge = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Permute((3, 1, 2)), judge])
+    assert kg.GAN(turned, judge).image_shape == (8, 8, 3)
+
+
 def test_compiling_again_shows_layers_that_were_changed():
     gan = compiled()
     gan.generate(4, seed=0)

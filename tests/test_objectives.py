@@ -141,3 +141,63 @@ def test_an_output_that_no_objective_uses_stays_as_it_is():
     model.train_on_batch(images(8)[:, None], LABELS[:8, None])
     still = [one.shape for one in model.discriminator.weights if (before[one.path] == one.numpy()).all()]
     assert still == [(8, 5), (5,)]
+
+
+def fitted(kind, **kwargs):
+    gan = kind(*networks(), **kwargs)
+    gan.compile(run_eagerly=True)
+    gan.fit(images(8), batch_size=4, validation_data=images(8), verbose=0)
+
+
+@pytest.mark.parametrize("returned", [lambda logs: None, lambda logs: list(logs.values())], ids=["nothing", "list"])
+@pytest.mark.parametrize("step", ["train_step", "test_step"])
+def test_a_step_that_returns_no_dict_is_named(step, returned):
+    kind = type("Own", (kg.GAN,), {step: lambda self, data: returned(getattr(super(kind, self), step)(data))})
+    with pytest.raises(ValueError, match=rf"argument `{step}`. Expected .* `super\(\).{step}\(data\)`"):
+        fitted(kind)
+
+
+def test_a_step_that_returns_a_dict_is_a_users_own():
+    class Counting(kg.GAN):
+        steps = 0
+
+        def train_step(self, data):
+            """Counts."""
+            self.steps += 1
+            return super().train_step(data)
+
+    class Again(Counting):
+        def train_step(self, data):
+            return {**super().train_step(data), "more": 1.0}
+
+    gan = Again(*networks())
+    gan.compile(run_eagerly=True)
+    history = gan.fit(images(8), batch_size=4, verbose=0).history
+    assert (gan.steps, history["more"]) == (2, [1.0])
+    assert Counting.train_step.__doc__ == "Counts."
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda value, norm: value, r"a scalar and the norms \(batch,\).* from 'r1'"),
+        (lambda value, norm: (norm, norm), r"reduce it with `tf.reduce_mean`. Received: a value of shape \(4,\) from"),
+    ],
+    ids=["one value", "a value for each image"],
+)
+def test_what_is_no_penalty_is_refused_in_words(returned, message):
+    class Whole(kg.penalties.R1):
+        def __call__(self, *arguments):
+            return returned(*super().__call__(*arguments))
+
+    with pytest.raises(ValueError, match=message):
+        fitted(kg.GAN, penalties=[Whole(1.0)])
+
+
+def test_a_regularizer_that_returns_no_scalar_is_named():
+    generator, judge = networks()
+    judge.get_layer("logits").kernel.regularizer = lambda kernel: 1e-3 * ops.square(kernel)
+    gan = kg.GAN(generator, judge)
+    gan.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match=r"`regularizer`. Expected a scalar from that of '.*logits/kernel': end it"):
+        gan.fit(images(8), batch_size=4, verbose=0)
