@@ -45,6 +45,11 @@ def variables_moved_by(optimizer: keras.Optimizer) -> list[keras.Variable]:
     return list(optimizer._trainable_variables)
 
 
+def decays(optimizer: keras.Optimizer, variable: keras.Variable) -> bool:
+    """Whether a variable is not excluded from an optimizer's weight decay."""
+    return optimizer._use_weight_decay(variable)
+
+
 def assert_compiled(model: keras.Model, method: str) -> None:
     """Raises Keras's error if a model was not compiled."""
     model._assert_compile_called(method)

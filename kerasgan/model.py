@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasgan import _keras, arguments, compilation, distribution, evaluation, fitting, on_batch, saving, training
 from kerasgan.configured import wrap_overrides
 from kerasgan.data import Batches
-from kerasgan.errors import checked_integer, invalid, warn
+from kerasgan.errors import checked_integer, invalid
 from kerasgan.generation import SamplingModel
 from kerasgan.metrics.quality import QualityMetric
 
@@ -267,9 +267,10 @@ class GenerativeModel(SamplingModel):
 
     def _get_metrics_result_or_logs(self, logs):
         """The means, and what the last step returned for names without one, or whose mean it does not update."""
-        of_means = [(one.name, one.count.numpy()) for one in self.metrics if isinstance(one, keras.metrics.Mean)]
-        idle = {name for name, count in of_means if not count} - {name for name, count in of_means if count}
+        counts = [(one, one.count.numpy()) for one in self.metrics if isinstance(one, keras.metrics.Mean)]
+        idle = {one.name for one, count in counts if not count}
         means = {name: value for name, value in self.get_metrics_result().items() if name not in idle}
+        means |= {one.name: one.result() for one, count in counts if count and one.name in idle}
         return {**means, **{name: value for name, value in logs.items() if name not in means}}
 
     def _log(self, values, weight):
@@ -319,12 +320,8 @@ class GenerativeModel(SamplingModel):
     ) -> None:
         """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
         saving.check_name(filepath, zipped)
-        frozen = self.compilation.frozen_since(self) if self.compiled else []
-        if frozen:
-            warn(
-                f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
-                "Call `compile()` after freezing.",
-            )
+        if self.compiled:
+            saving.warn_of_losses(self)
         whole = str(filepath).endswith(".keras") and zipped is not False
         saving.save_whole(self, super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 

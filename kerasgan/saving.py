@@ -14,9 +14,9 @@ from typing import Any
 import h5py
 import keras
 
-from kerasgan import _keras, files
+from kerasgan import _keras, files, optimization
 from kerasgan.compilation import own_optimizers
-from kerasgan.errors import invalid
+from kerasgan.errors import invalid, warn
 
 _COUNTED = re.compile(r"(_\d+)+$")
 _OPTIMIZERS = ("optimizer", "d_optimizer", "g_optimizer")
@@ -44,6 +44,24 @@ def check_name(filepath: str | os.PathLike, zipped: bool | None) -> None:
     name, remote = str(filepath), "://" in str(filepath)
     if name.endswith((".h5", ".hdf5")) or not (remote or zipped is False or name.endswith(".keras")):
         raise invalid("filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={name!r}")
+
+
+def warn_of_losses(model: keras.Model) -> None:
+    """Warns of what a compiled model is trained with, and a loaded one would not be."""
+    frozen = model.compilation.frozen_since(model)
+    if frozen:
+        warn(
+            f"Layers were frozen after `compile`, the first {frozen[0]!r}: loading loses the optimizer's state. "
+            "Call `compile()` after freezing.",
+        )
+    for name, optimizer in model.optimizers.items():
+        inner = optimization.without_loss_scale(optimizer)
+        excluded = [one.path for one in _keras.variables_moved_by(inner) if not _keras.decays(inner, one)]
+        if excluded:
+            warn(
+                f"Keras does not save `exclude_from_weight_decay` of {name}: the optimizer of a loaded model decays "
+                f"{excluded[0]!r}, too. To resume, use kerasgan.callbacks.Checkpoint, and the script's own optimizers.",
+            )
 
 
 def save_whole(

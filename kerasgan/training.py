@@ -224,7 +224,7 @@ def returning_logs(name: str, step: Callable) -> Callable:
         logs = step(self, data)
         if isinstance(logs, dict):
             return logs
-        expected = f"a method that returns a dict of scalars to log, e.g. that of `super().{name}(data)`"
+        expected = f"a dict of scalars to log, e.g. that of `super().{name}(data)`"
         raise invalid(name, expected, "None: it has no `return`" if logs is None else repr(logs))
 
     return checked

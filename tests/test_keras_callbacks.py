@@ -433,6 +433,12 @@ def test_a_mean_of_a_subclass_by_one_of_our_names_is_that_of_the_epoch():
     assert fit(gan, epochs=2, validation_data=None).history == {"d_loss": [1.5, 3.5], "accuracy": [0.5, 0.5]}
 
 
+def test_an_idle_mean_by_one_of_our_names_hides_nothing():
+    gan, other = model(), model()
+    other.of_mine = keras.metrics.Mean(name="g_loss")
+    assert fit(gan, epochs=1).history == fit(other, epochs=1).history
+
+
 @pytest.mark.slow
 def test_a_run_that_resumes_after_the_last_step_of_an_epoch_still_has_its_values(tmp_path):
     class Leaves(keras.callbacks.Callback):

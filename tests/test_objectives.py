@@ -153,7 +153,7 @@ def fitted(kind, **kwargs):
 @pytest.mark.parametrize("step", ["train_step", "test_step"])
 def test_a_step_that_returns_no_dict_is_named(step, returned):
     kind = type("Own", (kg.GAN,), {step: lambda self, data: returned(getattr(super(kind, self), step)(data))})
-    with pytest.raises(ValueError, match=rf"argument `{step}`. Expected .* `super\(\).{step}\(data\)`"):
+    with pytest.raises(ValueError, match=rf"argument `{step}`. Expected a dict .* `super\(\).{step}\(data\)`"):
         fitted(kind)
 
 

@@ -48,6 +48,12 @@ def test_an_optimizer_knows_its_schedule_and_its_variables():
     assert [id(one) for one in _keras.variables_moved_by(optimizer)] == [id(one) for one in variables]
 
 
+def test_an_optimizer_knows_what_it_does_not_decay():
+    optimizer, variables = keras.optimizers.AdamW(), network().trainable_variables
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    assert [_keras.decays(optimizer, one) for one in variables] == ["bias" not in one.name for one in variables]
+
+
 def test_a_model_that_was_not_compiled_is_told_so():
     with pytest.raises(ValueError, match="compile"):
         _keras.assert_compiled(gan(), "fit")

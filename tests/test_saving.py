@@ -192,3 +192,17 @@ def test_a_file_that_is_there_is_asked_about_where_that_is_wanted(tmp_path, trai
     assert path.read_bytes() == before
     trained.save(tmp_path / "model", zipped=False)
     assert (tmp_path / "model" / "config.json").exists()
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_what_an_optimizer_does_not_decay_is_spoken_of(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        gan = model()
+        optimizer = keras.optimizers.AdamW(1e-3)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        gan.compile(g_optimizer=optimizer)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.warns(UserWarning, match=r"`exclude_from_weight_decay` of g_optimizer.*decays '.*bias', too"):
+        gan.save(tmp_path / "model.keras")
