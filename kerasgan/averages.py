@@ -42,8 +42,15 @@ def start(model: keras.Model) -> None:
     """Starts a model's average anew where its generator, but not the average, was given weights before the first step.
 
     Graphs and replicas only read it: call this before.
+
+    Raises:
+        ModelContractError: The generator was given other variables since.
     """
     averaged = model.networks.get("ema_generator")
+    if averaged is not None and len(averaged.weights) != len(model.generator.weights):
+        expected = "the variables that its average was made of: make a new model, of the networks as they are now"
+        received = f"{len(model.generator.weights)} variables, {len(averaged.weights)} before (LoRA, quantization)"
+        raise invalid("generator", expected, received, ModelContractError)
     in_replica = tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
     if averaged is None or in_replica or not tf.executing_eagerly() or int(model.step.numpy()):
         return

@@ -100,7 +100,7 @@ class VAE(GenerativeModel):
         encoded = ops.cast(self.encoder(images, training=training), "float32")
         mean, log_variance = ops.split(encoded, 2, axis=-1)
         decoded = self.generator(mean + ops.exp(0.5 * log_variance) * noise, training=training)
-        sigma = ops.exp(self.log_sigma)
+        sigma = ops.exp(ops.cast(self.log_sigma, "float32"))
         errors = ops.square((images - ops.cast(decoded, "float32")) / sigma)
         nats = 0.5 * errors + ops.log(sigma) + 0.5 * math.log(2 * math.pi)
         reconstruction = ops.mean(ops.sum(nats, axis=range(1, len(images.shape))))

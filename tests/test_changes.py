@@ -51,6 +51,15 @@ def test_compiling_again_shows_layers_that_were_changed():
     np.testing.assert_allclose(gan.generate(seeds=range(4)), gan.generator(latents), atol=1e-6)
 
 
+def test_an_average_of_other_variables_is_refused_and_one_of_a_new_model_trains():
+    gan = kg.GAN(*networks(), ema_momentum=0.9)
+    next(layer for layer in gan.generator.layers if isinstance(layer, keras.layers.Dense)).enable_lora(2)
+    for use in (lambda: fit(compiled(gan)), lambda: gan.generate(1)):
+        with pytest.raises(ModelContractError, match=r"`generator`. Expected the variables .* make a new model"):
+            use()
+    fit(compiled(kg.GAN(gan.generator, gan.discriminator, ema_momentum=0.9)))
+
+
 def test_a_layer_that_encoder_and_generator_share_is_refused():
     shared = keras.layers.Dense(6)
     pixels, latents = keras.Input(SHAPE), keras.Input((3,))

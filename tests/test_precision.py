@@ -106,3 +106,41 @@ def test_weights_and_slots_stay_float32(policy):
         assert variable.dtype in ("float32", "int64", "int32", "int"), name
     both = [isinstance(one, keras.optimizers.LossScaleOptimizer) for one in gan.optimizers.values()]
     assert both == [policy == "mixed_float16"] * 2
+
+
+def dcgan(size, channels, num_classes, normalization):
+    shape = (size, size, channels)
+    generator = kg.networks.dcgan_generator(shape, 4, 4, num_classes=num_classes, skips=True)
+    return generator, kg.networks.dcgan_discriminator(shape, 4, num_classes=num_classes, normalization=normalization)
+
+
+def r3gan():
+    return kg.networks.r3gan_generator((8, 8, 3), 4, 8), kg.networks.r3gan_discriminator((8, 8, 3), 8)
+
+
+DOUBLE = {
+    "vae": lambda: kg.VAE(kg.networks.mlp_encoder(SHAPE, 4, (8,)), kg.networks.mlp_generator(SHAPE, 4, (8,))),
+    "packed wgan_gp": lambda: kg.WGANGP(
+        kg.networks.mlp_generator(SHAPE, 4, (8,)), kg.networks.mlp_discriminator((8, 8, 2), (8,)), pack=2, n_critic=2
+    ),
+    "conditional hinge": lambda: kg.GAN(*dcgan(8, 1, 3, "spectral"), loss="hinge", ema_momentum=0.9),
+    "augmented r3gan": lambda: kg.R3GAN(
+        *r3gan(), augment=kg.augmentations.DiffAugment(("color", "flip", "translation", "cutout"))
+    ),
+    "clipped": lambda: kg.WGAN(*dcgan(8, 3, None, "layer"), n_critic=2),
+}
+
+
+@pytest.mark.parametrize("name", DOUBLE)
+def test_every_part_trains_in_float64(name, float64, tmp_path, rng):
+    model = DOUBLE[name]()
+    model.compile()
+    images = rng.uniform(-1, 1, (16, *model.image_shape)).astype("float32")
+    data = (images, np.arange(16) % 3) if model.conditional else (images,)
+    model.fit(*data, batch_size=4, validation_data=data, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    labels = {"labels": 1} if model.conditional else {}
+    np.testing.assert_array_equal(loaded.generate(2, seed=0, **labels), model.generate(2, seed=0, **labels))
+    history = loaded.fit(*data, batch_size=4, verbose=0).history
+    assert np.isfinite(list(history.values())).all()
