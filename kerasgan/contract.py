@@ -54,8 +54,10 @@ def check_network(network: keras.Model, role: str, example: str, extended: bool 
         return invalid(role, expected, received, ModelContractError)
 
     if not isinstance(network, keras.Model):
-        expected = f"a functional or Sequential Keras model with its Input, e.g. {example}"
-        raise refused(expected, type(network).__name__)
+        kind, library = type(network).__name__, type(network).__module__.split(".")[0]
+        of_keras_2 = ", of Keras 3: `import keras`, not `tf_keras`" if library == "tf_keras" else ""
+        expected = f"a functional or Sequential Keras model with its Input, e.g. {example}{of_keras_2}"
+        raise refused(expected, kind if library in ("builtins", "keras") else f"{kind} from {library}")
     if not _inputs(network):
         wrapped = "`x = keras.Input(shape); keras.Model(x, network(x))`"
         expected = f"a model that knows its inputs: call it once on a batch before, or wrap it: {wrapped}"

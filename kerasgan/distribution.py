@@ -81,12 +81,32 @@ def accelerated() -> bool:
     return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
 
 
-def check_scope() -> None:
-    """Refuses the scope of a strategy whose replicas do not take every step together.
+def check_eager(what: str, advice: str = "") -> None:
+    """Refuses to go on inside a graph.
+
+    Args:
+        what: What is to happen outside of it.
+        advice: What to do instead.
 
     Raises:
+        RuntimeError: A function of TensorFlow is being traced, a graph of TensorFlow 1 is being made, or eager
+            execution is off.
+    """
+    if not tf.executing_eagerly():
+        raise RuntimeError(
+            f"{what} outside of `tf.function` and `tf.Graph`, with eager execution, which "
+            f"`tf.compat.v1.disable_eager_execution()` turns off.{advice}"
+        )
+
+
+def check_scope() -> None:
+    """Refuses the scope of a strategy whose replicas do not take every step together, and graphs.
+
+    Raises:
+        RuntimeError: As `check_eager`.
         ValueError: The scope is that of a ParameterServerStrategy, for example.
     """
+    check_eager("Make the model")
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() and not isinstance(strategy, _SUPPORTED):
         expected = f"{', '.join(kind.__name__ for kind in _SUPPORTED)}: build the model in the scope of one, or of none"

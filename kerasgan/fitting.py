@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from kerasgan import _keras, arguments, batching, evaluation, iterators
+from kerasgan import _keras, arguments, batching, distribution, evaluation, iterators
 from kerasgan.data import Batches
 from kerasgan.errors import (
     DataError,
@@ -48,8 +48,7 @@ def training_of(
         DataError, DataTypeError, ModelContractError: Images, labels and networks do not fit one another.
     """
     epochs, initial_epoch = checked_integer("epochs", epochs, 0), checked_integer("initial_epoch", initial_epoch, 0)
-    if tf.inside_function():
-        raise RuntimeError("Call `fit` outside of `tf.function`: it reads the data itself, and compiles its own steps.")
+    distribution.check_eager("Call `fit`", " It reads the data itself, and compiles its own steps.")
     epochs = _limited("epochs", epochs)
     validation_freq = arguments.checked_epochs("validation_freq", validation_freq)
     validation_split = checked_number("validation_split", validation_split, "[0, 1)")

@@ -14,6 +14,8 @@ from kerasgan import construction, contract, distribution, inference, ranges
 from kerasgan.configured import Configured, is_ours
 from kerasgan.errors import ModelContractError, checked_integer, invalid
 
+_IN_A_GRAPH = " In a graph call the model itself, on latents [and labels]."
+
 
 class SamplingModel(Configured, keras.Model):
     """What maps latents to images: base of `GenerativeModel`, without what training needs.
@@ -120,6 +122,7 @@ class SamplingModel(Configured, keras.Model):
         Raises:
             ValueError: An argument is out of its range.
         """
+        distribution.check_eager("Call `generate`", _IN_A_GRAPH)
         if num_images is None and seeds is not None:
             num_images = np.size(seeds)
         elif num_images is None and labels is not None and np.ndim(labels) == 1:
@@ -166,6 +169,7 @@ class SamplingModel(Configured, keras.Model):
         Raises:
             ValueError: An argument is out of its range.
         """
+        distribution.check_eager("Call `interpolate`", _IN_A_GRAPH)
         seeds, other_seeds, positions = inference.checked_walk(seeds, other_seeds, positions)
         start, end = (inference.latents_of(tf.constant(one), self.latent_dim) for one in (seeds, other_seeds))
         latents = inference.interpolated(start, end, tf.constant(positions))

@@ -154,6 +154,7 @@ class GenerativeModel(SamplingModel):
             `test_step` of a subclass does not update is NaN in the list.
         """
         _keras.assert_compiled(self, "evaluate")
+        distribution.check_eager("Call `evaluate`")
         arguments.refuse_weights(sample_weight=sample_weight)
         batches = Batches.of(x, y, batch_size, model=self, training=False)
         batches, steps = batches.for_evaluation(self, steps)

@@ -182,10 +182,35 @@ def test_another_backend_is_refused(backend):
     assert "Set KERAS_BACKEND=tensorflow" in done.stderr
 
 
-def test_fit_inside_a_tf_function_is_refused():
+def in_a_function(call):
+    tf.function(call, autograph=False)()
+
+
+def in_a_graph(call):
+    with tf.Graph().as_default():
+        call()
+
+
+@pytest.mark.parametrize("within", [in_a_function, in_a_graph])
+@pytest.mark.parametrize("use", ["fit", "evaluate", "generate", "interpolate", "GAN"])
+def test_what_runs_eagerly_is_refused_in_graphs(use, within):
+    parts = networks()
+    gan = compiled(kg.GAN(*parts))
+    calls = {
+        "fit": lambda: fit(gan),
+        "evaluate": lambda: gan.evaluate(images(), verbose=0),
+        "generate": lambda: gan.generate(2),
+        "interpolate": lambda: gan.interpolate([0], [1], [0.5]),
+        "GAN": lambda: kg.GAN(*parts),
+    }
+    with pytest.raises(RuntimeError, match=r"outside of `tf\.function` and `tf\.Graph`, with eager execution"):
+        within(calls[use])
+
+
+def test_a_graph_may_call_the_model():
     gan = compiled()
-    with pytest.raises(RuntimeError, match=r"outside of `tf\.function`"):
-        tf.function(lambda: fit(gan), autograph=False)()
+    latents = tf.ones((2, 3))
+    np.testing.assert_allclose(tf.function(lambda: gan(latents))(), gan(latents), atol=1e-6)
 
 
 # Elements of a dataset

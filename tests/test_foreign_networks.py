@@ -165,3 +165,13 @@ def test_augmentation_for_bytes_is_refused_where_pixels_are_not_bytes():
     with pytest.raises(ModelContractError, match=r"give it `value_range=\(-1, 1\)`. Received: layer 'random_contrast"):
         gan(L.RandomContrast(0.3))
     gan(L.Rescaling(127.5, 127.5), L.RandomContrast(0.3), L.Rescaling(1 / 127.5, -1.0))
+
+
+@pytest.mark.parametrize(
+    ("library", "message"),
+    [("tf_keras", "`import keras`, not `tf_keras`.* Received: Functional from tf_keras"), ("torch", "from torch")],
+)
+def test_a_network_of_another_library_is_named_with_it(library, message):
+    other = type("Functional", (), {"__module__": f"{library}.src.engine.functional"})()
+    with pytest.raises(ModelContractError, match=message):
+        kg.GAN(networks()[0], other)
