@@ -468,6 +468,36 @@ def test_a_run_that_is_moved_with_its_data_resumes(tmp_path, monkeypatch):
     assert main(["resume", "run", "--steps=8"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advised"),
+    [
+        (("train", "--dataset=."), "--workdir={}/my-run"),
+        (("train", "--dataset=.", "--workdir=a/run"), "--workdir={}/run"),
+        (("inspect", "."), "--out={}/inspect-data.png"),
+        (("inspect", "../photos"), "--out={}/inspect-photos.png"),
+    ],
+)
+def test_nothing_is_written_among_the_images(tmp_path, monkeypatch, capsys, arguments, advised):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos/0.png")
+    monkeypatch.chdir(tmp_path / "photos")
+    before = sorted(tmp_path.rglob("*"))
+    error = refused(capsys, *arguments)
+    assert error.endswith(f"Name a place outside, e.g. {advised.format(tmp_path)}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "evaluate"])
+def test_where_memory_ends_flags_of_the_command_are_advised(run, monkeypatch, capsys, command):
+    def full(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(f"kerasgan.cli.{command}.run", full)
+    error = refused(capsys, command, *([] if command == "train" else [str(run)]))
+    advised = re.findall(r"a smaller --(\w+)", error)
+    assert advised == {"train": ["batch_size", "image_size"]}.get(command, ["num_images"])
+
+
 @pytest.mark.parametrize("change", ["fewer", "others", "none"])
 def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_path, monkeypatch, capsys, change):
     there = trained_on_a_folder(tmp_path, monkeypatch)
@@ -486,6 +516,7 @@ def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_
         numbers = {"fewer": "2 now, 12 then", "others": "the same number"}[change]
         assert f"The examples in photos are not those that the run was started with ({numbers})" in error
         assert "--from=run" in error
+        assert numbers in refused(capsys, "evaluate", "run")
         assert main(["train", "--dataset=photos", "--from=run", "--steps=2", "--batch_size=2"]) == 0
     assert (there / "run/config.json").read_bytes() == before
 

@@ -181,3 +181,10 @@ def test_the_command_ends_with_the_verdict_and_says_that_pixels_flatter_noise(ca
         "Next: rest.",
     ]
     assert "note" not in capsys.readouterr().out
+
+
+def test_real_examples_that_are_all_the_same_do_not_flatter():
+    floors = {"coverage": 0.0, "density": 0.0, "FD[pixels]": 0.0}
+    good, bad, _ = metrics.verdict({"coverage": 0.0, "density": 0.0, "FD[pixels]": 62.0}, floors, 100)
+    assert good == "Good: nothing yet."
+    assert bad == "Not good: FD[pixels] is 62, and that of real examples 0."

@@ -140,7 +140,8 @@ def _explain(name, error, values):
         return "interrupted"
     # The second is TensorFlow's, which may not have been imported.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory. Use a smaller --batch_size, --image_size or network."
+        sizes = [f"--{flag}" for flag in ("batch_size", "image_size", "num_images") if flag in values]
+        return f"out of memory. Use {' or '.join(f'a smaller {size}' for size in [*sizes, 'network'])}."
     if not isinstance(error, _MISTAKES):
         return None
     if isinstance(error, flags.Error):

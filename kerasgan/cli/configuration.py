@@ -184,7 +184,7 @@ def _is_here(name):
 
 
 def check_data(path: pathlib.Path, source: datasets.Source) -> None:
-    """Compares the data of a run that resumes with those that `write` has described.
+    """Compares the data of a run that goes on, or is evaluated, with those that `write` has described.
 
     Raises:
         DataError: They are others.

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import pathlib
 import typing
 
 import numpy as np
@@ -64,6 +65,20 @@ def read_again(configuration: Configuration, num_test: int = _HELD_OUT) -> Data:
         return read(configuration.dataset, num_test=num_test, **options)
     except DataError as error:
         raise DataError(f"{error}. If the data of this run were moved, pass --dataset with where they are.") from error
+
+
+def check_outside(flag: str, path: pathlib.Path, dataset: str) -> None:
+    """Refuses to write pictures among those of a dataset, which would be read with them the next time.
+
+    Raises:
+        DataError: The path is in the folder of the dataset.
+    """
+    folder = pathlib.Path(dataset).expanduser().resolve()
+    if dataset not in datasets.NAMES and folder.is_dir() and path.resolve().is_relative_to(folder):
+        raise DataError(
+            f"{flag}={path} is in {dataset}, the folder of the data, where its pictures would be read as data the next "
+            f"time. Name a place outside, e.g. {flag}={folder.parent / path.name}"
+        )
 
 
 def batches(source: datasets.Source, configuration: Configuration, training: bool = True) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ import typing
 import numpy as np
 
 from kerasgan import datasets, files, images
+from kerasgan.cli.data import check_outside
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets import folder
 
@@ -21,6 +22,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     path = pathlib.Path(dataset).expanduser()
     default = f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     out = files.checked_path("--out", flags["out"] or default, "the name of a picture, e.g. 'grid.png'")
+    check_outside("--out", out, dataset)
     sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")

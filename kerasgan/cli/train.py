@@ -34,6 +34,7 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     given.setdefault("dataset", SETTINGS["dataset"].default)
+    data_.check_outside("--workdir", workdir or pathlib.Path("runs", "my-run"), given["dataset"])
     origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
     configuration, data = _configured(given, origin)
     model, dataset = prepare(configuration, data, strategy)

@@ -147,6 +147,8 @@ def _repeats(value, floor, n, allowed, what, advice):
 
 
 def _coverage(name, value, floor, n):
+    if not floor:  # real examples that are all the same have no neighbourhood
+        return None
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
     least = floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
     good = value >= max(least, _LEAST_OF_FEW * floor)
@@ -160,6 +162,8 @@ def _share(value, good=False):
 
 
 def _density(name, value, floor, n):
+    if floor == 0:
+        return None
     floor = 1.0 if floor is None else floor
     chance, where = _DENSITY_ERROR / math.sqrt(n), f"({name} {value:.2f}; {floor:.2f} for perfect ones)"
     if value > floor + max(chance, (_CROWDED - 1.0) * floor):
@@ -189,11 +193,12 @@ def _recall(name, value, floor, n):
 
 
 def _frechet(name, value, floor, n):
-    if not floor or _CLOSE * floor < value <= _FAR * floor:
+    if floor is None or _CLOSE * floor < value <= _FAR * floor:
         return None
     if value <= _CLOSE * floor:
         return _Found(True, f"{name} is about that of real examples")
-    return _Found(False, f"{name} is {value / floor:.1f} times that of real examples", _DENSITY_ADVICE)
+    times = f"{value / floor:.1f} times that" if floor else f"{value:.3g}, and that"
+    return _Found(False, f"{name} is {times} of real examples{'' if floor else ' 0'}", _DENSITY_ADVICE)
 
 
 _CROWDED_ADVICE = "look at the images, and train longer if they are blurred or noise"
