@@ -107,11 +107,13 @@ def load_whole(load: Callable[[], None], filepath: str | os.PathLike, model: ker
     Raises:
         ValueError: The file and the model do not fit.
     """
-    _check_weights(filepath, model)
+    groups = _check_weights(filepath, model)
     before = {name: variable.numpy() for name, variable in model.state().items()}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Skipping variable loading for optimizer")
+            if "critic" not in groups:  # Keras looks for a WGAN's discriminator under both of its names
+                warnings.filterwarnings("ignore", "Skipping nested container at 'critic")
             load()
     except Exception as error:
         for name, variable in model.state().items():
@@ -123,12 +125,15 @@ def load_whole(load: Callable[[], None], filepath: str | os.PathLike, model: ker
 def _check_weights(filepath, model):
     """Refuses what Keras would drop from a file of weights in silence, or refuse without a reason one can act on.
 
+    Returns: The names of what the file holds, as far as they can be known.
+
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file has an average or optimizers, and the model has none or others; or the other way round.
+        ValueError: The file has an average or optimizers, and the model has none or others; or the other way round; or
+            it is of a WGAN, whose discriminator has another name in files.
     """
     if not str(filepath).endswith((".weights.h5", ".keras")):
-        return
+        return set()
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)
@@ -137,6 +142,11 @@ def _check_weights(filepath, model):
         raise ValueError(
             f"{filepath} holds {there} average of the generator, and the model keeps {here}. Build it {fix} "
             f"`ema_momentum`{_OR}"
+        )
+    if "critic" in shapes and not hasattr(model, "critic"):
+        raise ValueError(
+            f"{filepath} holds a WGAN, and the model is a {type(model).__name__}. Load it into a WGAN or WGANGP of the "
+            "same networks, and then make this model of its `generator` and `discriminator`."
         )
     saved = [name for name in _OPTIMIZERS if shapes.get(name)]
     if saved and not model.compiled:
@@ -155,6 +165,7 @@ def _check_weights(filepath, model):
                 f"variables in the file, {len(optimizer.variables)} here, or of other shapes. Build the networks and "
                 f"the optimizers as they were saved{_OR}"
             )
+    return set(shapes)
 
 
 def _shapes_in(filepath):

@@ -206,3 +206,18 @@ def test_what_an_optimizer_does_not_decay_is_spoken_of(tmp_path, policy):
         keras.config.set_dtype_policy("float32")
     with pytest.warns(UserWarning, match=r"`exclude_from_weight_decay` of g_optimizer.*decays '.*bias', too"):
         gan.save(tmp_path / "model.keras")
+
+
+def test_weights_go_from_a_gan_to_a_wgan_without_a_word_and_back_by_its_networks(tmp_path, recwarn):
+    networks = kg.networks.mlp_generator((4, 4, 1), 3, (8,)), kg.networks.mlp_discriminator((4, 4, 1), (8,))
+    gan, wgan = kg.GAN(*networks), kg.WGANGP(*map(keras.models.clone_model, networks))
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    wgan.load_weights(tmp_path / "gan.weights.h5")
+    assert not [one for one in recwarn if issubclass(one.category, UserWarning)]
+    for one, other in zip(gan.get_weights(), wgan.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    wgan.save_weights(tmp_path / "wgan.weights.h5")
+    with pytest.raises(ValueError, match=r"holds a WGAN, and the model is a GAN. Load it into a WGAN or WGANGP of"):
+        gan.load_weights(tmp_path / "wgan.weights.h5")
+    wgan.load_weights(tmp_path / "wgan.weights.h5")
+    kg.GAN(wgan.generator, wgan.discriminator)
