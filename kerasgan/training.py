@@ -218,16 +218,34 @@ class Training:
 
 
 def returning_logs(name: str, step: Callable) -> Callable:
-    """The `train_step` or `test_step` of a subclass, refused in words if it returns no dict."""
+    """The `train_step` or `test_step` of a subclass, refused in words if it returns no dict.
+
+    Errors in a `train_step` itself say what its data are.
+    """
 
     def checked(self, data):
-        logs = step(self, data)
+        try:
+            logs = step(self, data)
+        except Exception as error:
+            if name == "train_step" and not _raised_by_us(error):
+                shape = ("batch", self.batches_per_step, *self.image_shape)
+                error.add_note(
+                    f"Images in the data of `train_step` have shape ({', '.join(map(str, shape))}): a batch for each "
+                    "update of the discriminator. `images[:, 0]` is the first."
+                )
+            raise
         if isinstance(logs, dict):
             return logs
         expected = f"a dict of scalars to log, e.g. that of `super().{name}(data)`"
         raise invalid(name, expected, "None: it has no `return`" if logs is None else repr(logs))
 
     return checked
+
+
+def _raised_by_us(error):
+    """Whether the step of a subclass called kerasgan, which raised the error."""
+    within = error.__traceback__.tb_next.tb_next  # below this wrapper and the step
+    return within is not None and within.tb_frame.f_globals.get("__name__", "").startswith("kerasgan.")
 
 
 def _scalars(logs):

@@ -1,5 +1,7 @@
 """Objectives of a user's own: they see images, labels and all that the discriminator says."""
 
+import traceback
+
 import keras
 import numpy as np
 import pytest
@@ -155,6 +157,25 @@ def test_a_step_that_returns_no_dict_is_named(step, returned):
     kind = type("Own", (kg.GAN,), {step: lambda self, data: returned(getattr(super(kind, self), step)(data))})
     with pytest.raises(ValueError, match=rf"argument `{step}`. Expected a dict .* `super\(\).{step}\(data\)`"):
         fitted(kind)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_an_error_in_a_step_says_what_its_data_are(run_eagerly):
+    class Ported(kg.GAN):
+        def train_step(self, real_images):
+            return {"d_loss": ops.mean(ops.concatenate([real_images, self.generator(ops.zeros((8, 3)))], axis=0))}
+
+    class Calling(kg.GAN):
+        def train_step(self, data):
+            return super().train_step(data[:, 0])
+
+    for kind, says in ((Ported, True), (Calling, False)):
+        gan = kind(*networks(), n_critic=2)
+        gan.compile(run_eagerly=run_eagerly)
+        with pytest.raises(Exception) as caught:  # noqa: PT011  TensorFlow's
+            gan.fit(images(16), batch_size=8, verbose=0)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert ("have shape (batch, 2, 4, 4, 1): a batch for each update of the discriminator" in shown) == says
 
 
 def test_a_step_that_returns_a_dict_is_a_users_own():
