@@ -362,6 +362,26 @@ def test_a_stopped_run_may_end_where_it_is_but_not_before(tmp_path, monkeypatch,
     assert rows_of(run / "metrics.csv")[-1]["step"] == str(stop + 2)
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_path, monkeypatch, capsys, sent):
+    workdir = tmp_path / "run"
+    shutil.copytree(run, workdir)
+    assert main(["evaluate", str(workdir), "--num_images=50", "--noclassifier"]) == 0
+
+    def stop(self, batch, logs=None):
+        signal.raise_signal(sent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "on_train_batch_end", stop)
+        assert main(["resume", str(workdir), "--steps=40"]) == 128 + sent
+    measured = {name for name in ("metrics.json", "samples.png", "evaluation.png") if (workdir / name).exists()}
+    capsys.readouterr()
+    assert main(["generate", str(workdir), "--num_images=1", f"--out={tmp_path / 'one.png'}"]) == 0
+    behind = f"of step 20; `kerasgan resume {workdir}` goes on at 21, and writes a new one" in capsys.readouterr().out
+    # The second leaves no time for a model: there is still the one before, and what was measured of it.
+    assert (len(measured), behind) == ((0, False) if sent == signal.SIGINT else (3, True))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "message"),

@@ -27,6 +27,12 @@ def num_shown(model: keras.Model, source: datasets.Source) -> int:
     return max(columns, shown - shown % columns)
 
 
+def forget(workdir: pathlib.Path) -> None:
+    """Removes what was measured and shown of the model before, which another is about to replace."""
+    for name in ("metrics.json", "samples.png", "evaluation.png", "nearest.png"):
+        (workdir / name).unlink(missing_ok=True)
+
+
 def finish(
     model: keras.Model,
     configuration: Configuration,
@@ -41,8 +47,6 @@ def finish(
         begun: `time.monotonic()` at the start.
         problems: What `Health` still saw at the end, with what helps.
     """
-    for name in ("evaluation.png", "nearest.png"):  # of the model before `resume`
-        (workdir / name).unlink(missing_ok=True)
     with announced("measuring the quality"):
         quality = _quality(model, configuration, source)
     with announced("drawing samples"):

@@ -167,7 +167,14 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
             f"{file} is damaged: its {file.stat().st_size:,} bytes are not what was written. Write it again from the "
             f"last checkpoint with `{command('resume', workdir)}`."
         )
-    return path, keras.models.load_model(file)
+    model = keras.models.load_model(file)
+    step, saved = int(model.step.numpy()), checkpoint.checkpoints(path / "checkpoints")
+    reached = checkpoint.number(saved[0])[0] if saved else 0
+    if step < reached:
+        print(
+            f"model      of step {step:,}; `{command('resume', workdir)}` goes on at {reached:,}, and writes a new one"
+        )
+    return path, model
 
 
 def opened(path: str) -> tuple[pathlib.Path, keras.Model | serving.Served]:

@@ -119,6 +119,7 @@ def train(
         return report
     if status:
         print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
+    results.forget(workdir)
     model.save(workdir / "model.keras")
     with announced("drawing curves"):
         _write_history(workdir, reports[:2] if status else [])
