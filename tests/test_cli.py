@@ -377,7 +377,7 @@ def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_p
     measured = {name for name in ("metrics.json", "samples.png", "evaluation.png") if (workdir / name).exists()}
     capsys.readouterr()
     assert main(["generate", str(workdir), "--num_images=1", f"--out={tmp_path / 'one.png'}"]) == 0
-    behind = f"of step 20; `kerasgan resume {workdir}` goes on at 21, and writes a new one" in capsys.readouterr().out
+    behind = f"of step 20; `kerasgan resume {workdir}` goes on at 21, and makes a new one" in capsys.readouterr().out
     # The second leaves no time for a model: there is still the one before, and what was measured of it.
     assert (len(measured), behind) == ((0, False) if sent == signal.SIGINT else (3, True))
 

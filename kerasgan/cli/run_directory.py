@@ -171,9 +171,8 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     step, saved = int(model.step.numpy()), checkpoint.checkpoints(path / "checkpoints")
     reached = checkpoint.number(saved[0])[0] if saved else 0
     if step < reached:
-        print(
-            f"model      of step {step:,}; `{command('resume', workdir)}` goes on at {reached:,}, and writes a new one"
-        )
+        again = command("resume", workdir)
+        print(f"model      of step {step:,}; `{again}` goes on at {reached:,}, and makes a new one")
     return path, model
 
 
