@@ -120,10 +120,12 @@ class Configured:
             return call(cls, cls.__init__, arguments)
         except TypeError as error:
             # Keras would put the whole configuration in front of a TypeError.
-            raise ModelContractError(
-                f"{cls.__name__} cannot be made from what was saved: {error}. Its `__init__` has to accept what its "
-                f"`get_config` returns: {', '.join(arguments)}."
-            ) from error
+            advice = ""
+            try:
+                inspect.signature(cls.__init__).bind(None, **arguments)
+            except TypeError:
+                advice = f" Its `__init__` has to accept what its `get_config` returns: {', '.join(arguments)}."
+            raise ModelContractError(f"{cls.__name__} cannot be made from what was saved: {error}.{advice}") from error
 
 
 def check_saved_whole(argument: str, value: Any) -> None:

@@ -1,7 +1,9 @@
 """What networks must satisfy, checked when a model is made."""
 
 import contextlib
+import dis
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -85,6 +87,7 @@ def check_network(network: keras.Model, role: str, example: str, extended: bool 
         raise refused(expected, f"latents of shape {tuple(network.inputs[0].shape)}")
     _warn_of_hidden_state(network, role)
     _warn_of_slow_layers(network, role)
+    _warn_of_lambdas(network, role)
     if role == "generator":
         _warn_of_channels_first(tuple(network.outputs[0].shape[1:]))
 
@@ -144,6 +147,22 @@ def _warn_of_slow_layers(network, role):
                 f"Layer {layer.name!r} of the {role} ({type(layer).__name__}) convolves in {layer.groups} groups. "
                 "Keras compiles that by XLA, and on a CPU it then takes up to hundreds of times as long. Use "
                 "kerasgan.layers.GroupedConv2D.",
+            )
+
+
+def _warn_of_lambdas(network, role):
+    """Warns of functions without a name, whose modules are not saved with them."""
+    for layer in _keras.layers_of(network):
+        function: Any = layer.function if isinstance(layer, keras.layers.Lambda) else None
+        if getattr(function, "__name__", "") != "<lambda>":
+            continue
+        used = [one.argval for one in dis.get_instructions(function) if one.opname == "LOAD_GLOBAL"]
+        modules = [name for name in used if name in function.__globals__]
+        if modules:
+            warn(
+                f"Layer {layer.name!r} of the {role} is a Lambda that uses `{modules[0]}`, which is not saved with it: "
+                "a loaded model could not run it. Give it a function by `def`, decorated with "
+                "`@keras.saving.register_keras_serializable()`.",
             )
 
 

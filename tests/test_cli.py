@@ -1247,8 +1247,11 @@ def test_a_class_whose_name_has_a_comma_is_chosen_as_the_error_writes_it():
     names = ("rose, red", "daisy", '5" lily')
     parse = kinds.classes().parse
     assert classes.numbers(parse('"rose, red", daisy,5" lily'), names) == [0, 1, 2]
-    with pytest.raises(ValueError, match='Expected some of "rose, red", daisy, 5" lily'):
+    with pytest.raises(ValueError, match="Expected some of ") as caught:
         classes.numbers(parse("rose"), names)
+    written = """'"rose, red"', daisy, '5" lily'"""
+    assert f"Expected some of {written}." in str(caught.value)
+    assert classes.numbers(parse("".join(shlex.split(written))), names) == [0, 1, 2]
 
 
 def test_a_command_that_is_printed_works_in_a_shell():
@@ -1335,6 +1338,15 @@ def test_mistakes_about_exported_models_are_one_line(
     capsys.readouterr()
     assert message in refused(capsys, *({"MODEL": "model", "RUN": str(labelled)}.get(a, a) for a in arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_directory_of_models_is_not_one(labelled, exported, tmp_path, capsys):
+    shutil.copytree(exported, tmp_path / "models/mine")
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    error = refused(capsys, "export", str(labelled), f"--to={tmp_path / 'models'}")
+    assert f"such as {tmp_path / 'models/mine'}. Name that of one, e.g. --to={tmp_path / 'models/'}" in error
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_formats_of_the_flag_are_those_of_export():

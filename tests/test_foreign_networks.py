@@ -175,3 +175,23 @@ def test_a_network_of_another_library_is_named_with_it(library, message):
     other = type("Functional", (), {"__module__": f"{library}.src.engine.functional"})()
     with pytest.raises(ModelContractError, match=message):
         kg.GAN(networks()[0], other)
+
+
+def test_a_lambda_whose_modules_are_not_saved_is_warned_of_and_a_function_is_loaded(tmp_path):
+    def generator(function):
+        return keras.Sequential([keras.Input((3,)), L.Dense(16), L.Lambda(function), L.Reshape(SHAPE)])
+
+    with pytest.warns(UserWarning, match="is a Lambda that uses `tf`, which is not saved with it"):
+        model = kg.GAN(generator(lambda x: tf.tanh(x)), networks()[1])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(Exception, match=r"^(?!.*Its `__init__`)"):
+        keras.models.load_model(tmp_path / "model.keras", safe_mode=False)
+
+    @register
+    def squashed(x):
+        return tf.tanh(x)
+
+    model = kg.GAN(generator(squashed), networks()[1])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.generate(2, seed=0), model.generate(2, seed=0))

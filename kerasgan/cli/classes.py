@@ -2,6 +2,7 @@
 
 import difflib
 import pathlib
+import shlex
 import typing
 from collections.abc import Sequence
 
@@ -51,7 +52,8 @@ def _number(name, names):
             f"--labels={name}: this model has no classes with names. Give numbers, from 0 on, or leave it out."
         )
     if name not in names:
-        shown = ", ".join(f'"{one}"' if "," in one else one for one in names[:_LISTED])  # as `--labels` takes them
+        # As `--labels` takes them, from a shell.
+        shown = ", ".join(shlex.quote(f'"{one}"' if "," in one else one) for one in names[:_LISTED])
         more = f", and {len(names) - _LISTED} others" if len(names) > _LISTED else ""
         close = difflib.get_close_matches(name, names, n=1)
         meant = f" Did you mean {close[0]}?" if close else ""

@@ -22,6 +22,12 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."
         )
+    models = [] if serving.version_in(to) is not None else serving.models_in(to)
+    if models:
+        raise ValueError(
+            f"--to={to} is a directory of models, such as {models[0]}. Name that of one, e.g. "
+            f"--to={to / name_of(configuration.dataset)}."
+        )
     step = int(model.step.numpy())
     if step < configuration.steps:
         print(f"stopped    the run is at step {step:,} of {configuration.steps:,}")

@@ -156,8 +156,8 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     if not file.is_file():
         if serving.version_in(path) is not None:
             raise ValueError(f"{workdir} is an exported model. Give the run directory that `kerasgan train` has made.")
-        below = sorted(entry.name for entry in path.iterdir() if serving.version_in(entry) is not None)
-        exported = f", though exported models, such as {path / below[0]}" if below else ""
+        below = serving.models_in(path)
+        exported = f", though exported models, such as {below[0]}" if below else ""
         raise ValueError(
             f"{workdir} holds no model.keras{exported}: give a run directory of `kerasgan train`, whose model is there "
             "when it has ended or was stopped by Ctrl-C."

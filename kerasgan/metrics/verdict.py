@@ -207,7 +207,7 @@ _COPIES_ADVICE = "use more images, or augment them"
 _COVERAGE_ADVICE = "train longer or a larger network, by class where there are labels"
 _DENSITY_ADVICE = "train longer or a larger network, with a learning rate that decays"
 # What more steps may mend.
-_OF_TIME = (_CROWDED_ADVICE, _COVERAGE_ADVICE, _DENSITY_ADVICE)
+_OF_TIME = (_CROWDED_ADVICE, _DUPLICATES_ADVICE, _COVERAGE_ADVICE, _DENSITY_ADVICE)
 # In the order in which they matter.
 _JUDGES: dict[str, Callable[[str, float, float | None, int], _Found | None]] = {
     "modes": _modes,

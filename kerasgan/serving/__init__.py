@@ -10,9 +10,19 @@
 Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RESTful API".
 """
 
-from kerasgan.serving.client import Served, card_of, class_names_of, version_in
+from kerasgan.serving.client import Served, card_of, class_names_of, models_in, version_in
 from kerasgan.serving.export import export, weights_sha256
 from kerasgan.serving.formats import FORMATS
 from kerasgan.serving.signatures import Signatures
 
-__all__ = ["FORMATS", "Served", "Signatures", "card_of", "class_names_of", "export", "version_in", "weights_sha256"]
+__all__ = [
+    "FORMATS",
+    "Served",
+    "Signatures",
+    "card_of",
+    "class_names_of",
+    "export",
+    "models_in",
+    "version_in",
+    "weights_sha256",
+]

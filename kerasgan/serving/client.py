@@ -144,6 +144,12 @@ def version_in(path: str | os.PathLike) -> pathlib.Path | None:
     return max(versions, key=lambda version: int(version.name), default=None)
 
 
+def models_in(path: str | os.PathLike) -> list[pathlib.Path]:
+    """The directories of models directly below a directory, sorted."""
+    path = pathlib.Path(path).expanduser()
+    return sorted(entry for entry in path.glob("*") if entry.is_dir() and version_in(entry) is not None)
+
+
 def card_of(version: pathlib.Path) -> dict:
     """The content of a version's `model_card.json`; empty if there is none."""
     path = version / CARD
