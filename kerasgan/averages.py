@@ -38,21 +38,30 @@ def copied(network: keras.Model, averaged: keras.Model) -> keras.Model:
     return copy
 
 
+def check(model: keras.Model) -> None:
+    """Refuses to train a generator and an average that no longer have the same variables.
+
+    Raises:
+        ModelContractError: One of them has others, e.g. by LoRA or quantization.
+    """
+    averaged = model.networks.get("ema_generator")
+    numbers = [len(network.weights) for network in (model.generator, averaged) if network is not None]
+    if len(set(numbers)) > 1:
+        expected = "as many variables as its average has: make a new model, of the generator as it is now"
+        received = f"{numbers[0]} variables, and {numbers[1]} of the average (LoRA, quantization)"
+        raise invalid("generator", expected, received, ModelContractError)
+
+
 def start(model: keras.Model) -> None:
     """Starts a model's average anew where its generator, but not the average, was given weights before the first step.
 
     Graphs and replicas only read it: call this before.
-
-    Raises:
-        ModelContractError: The generator was given other variables since.
     """
     averaged = model.networks.get("ema_generator")
-    if averaged is not None and len(averaged.weights) != len(model.generator.weights):
-        expected = "the variables that its average was made of: make a new model, of the networks as they are now"
-        received = f"{len(model.generator.weights)} variables, {len(averaged.weights)} before (LoRA, quantization)"
-        raise invalid("generator", expected, received, ModelContractError)
     in_replica = tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
     if averaged is None or in_replica or not tf.executing_eagerly() or int(model.step.numpy()):
+        return
+    if len(averaged.weights) != len(model.generator.weights):  # one of them was quantized, say
         return
     new, old = _checksum(model.generator), _checksum(averaged)
     if averaged.started_from == old != new:

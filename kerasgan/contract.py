@@ -3,7 +3,7 @@
 import contextlib
 import dis
 import math
-from typing import Any
+import types
 
 import keras
 import tensorflow as tf
@@ -59,7 +59,7 @@ def check_network(network: keras.Model, role: str, example: str, extended: bool 
         kind, library = type(network).__name__, type(network).__module__.split(".")[0]
         of_keras_2 = ", of Keras 3: `import keras`, not `tf_keras`" if library == "tf_keras" else ""
         expected = f"a functional or Sequential Keras model with its Input, e.g. {example}{of_keras_2}"
-        raise refused(expected, kind if library in ("builtins", "keras") else f"{kind} from {library}")
+        raise refused(expected, kind if library in ("builtins", "keras", "__main__") else f"{kind} from {library}")
     if not _inputs(network):
         wrapped = "`x = keras.Input(shape); keras.Model(x, network(x))`"
         expected = f"a model that knows its inputs: call it once on a batch before, or wrap it: {wrapped}"
@@ -153,8 +153,10 @@ def _warn_of_slow_layers(network, role):
 def _warn_of_lambdas(network, role):
     """Warns of functions without a name, whose modules are not saved with them."""
     for layer in _keras.layers_of(network):
-        function: Any = layer.function if isinstance(layer, keras.layers.Lambda) else None
-        if getattr(function, "__name__", "") != "<lambda>":
+        function = layer.function if isinstance(layer, keras.layers.Lambda) else None
+        if not isinstance(function, types.FunctionType) or function.__name__ != "<lambda>":
+            continue
+        if hasattr(function, "__wrapped__") or hasattr(function, "_tf_decorator"):  # its names are not the user's
             continue
         used = [one.argval for one in dis.get_instructions(function) if one.opname == "LOAD_GLOBAL"]
         modules = [name for name in used if name in function.__globals__]

@@ -94,8 +94,8 @@ def check_eager(what: str, advice: str = "") -> None:
     """
     if not tf.executing_eagerly():
         raise RuntimeError(
-            f"{what} outside of `tf.function` and `tf.Graph`, with eager execution, which "
-            f"`tf.compat.v1.disable_eager_execution()` turns off.{advice}"
+            f"{what} outside of `tf.function` and `tf.Graph`, with eager execution: without "
+            f"`tf.compat.v1.disable_eager_execution()`.{advice}"
         )
 
 

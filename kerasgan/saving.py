@@ -57,7 +57,7 @@ def warn_of_losses(model: keras.Model) -> None:
     for name, optimizer in model.optimizers.items():
         inner = optimization.without_loss_scale(optimizer)
         excluded = [one.path for one in _keras.variables_moved_by(inner) if not _keras.decays(inner, one)]
-        if excluded:
+        if excluded and inner.weight_decay:
             warn(
                 f"Keras does not save `exclude_from_weight_decay` of {name}: the optimizer of a loaded model decays "
                 f"{excluded[0]!r}, too. To resume, use kerasgan.callbacks.Checkpoint, and the script's own optimizers.",
@@ -112,7 +112,7 @@ def load_whole(load: Callable[[], None], filepath: str | os.PathLike, model: ker
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Skipping variable loading for optimizer")
-            if "critic" not in groups:  # Keras looks for a WGAN's discriminator under both of its names
+            if groups and "critic" not in groups:  # Keras looks for a WGAN's discriminator under both of its names
                 warnings.filterwarnings("ignore", "Skipping nested container at 'critic")
             load()
     except Exception as error:
@@ -125,7 +125,7 @@ def load_whole(load: Callable[[], None], filepath: str | os.PathLike, model: ker
 def _check_weights(filepath, model):
     """Refuses what Keras would drop from a file of weights in silence, or refuse without a reason one can act on.
 
-    Returns: The names of what the file holds, as far as they can be known.
+    Returns: The names of what the file holds; None where they are not known.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -133,7 +133,7 @@ def _check_weights(filepath, model):
             it is of a WGAN, whose discriminator has another name in files.
     """
     if not str(filepath).endswith((".weights.h5", ".keras")):
-        return set()
+        return None
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)

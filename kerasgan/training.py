@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -88,6 +89,7 @@ class Training:
 
     def run(self) -> keras.callbacks.History:
         """Trains; returns the history."""
+        averages.check(self.model)
         averages.start(self.model)
         # Callbacks may give the model metrics and variables in `set_model`: before a checkpoint is read or written.
         callbacks = keras.callbacks.CallbackList(
@@ -220,21 +222,21 @@ class Training:
 def returning_logs(name: str, step: Callable) -> Callable:
     """The `train_step` or `test_step` of a subclass, refused in words if it returns no dict.
 
-    Errors in a `train_step` itself say what its data are.
+    Errors in a `train_step` about shapes say that of its data.
     """
 
     def checked(self, data):
         try:
             logs = step(self, data)
         except Exception as error:
-            if name == "train_step" and not _raised_by_us(error):
+            if name == "train_step" and "shape" in str(error).lower() and not _raised_by_us(error):
                 shape = ("batch", self.batches_per_step, *self.image_shape)
                 error.add_note(
-                    f"Images in the data of `train_step` have shape ({', '.join(map(str, shape))}): a batch for each "
-                    "update of the discriminator. `images[:, 0]` is the first."
+                    f"Images in the data of `train_step` have shape ({', '.join(map(str, shape))}), for all updates of "
+                    "the step that take a batch. `images[:, 0]` is the first."
                 )
             raise
-        if isinstance(logs, dict):
+        if isinstance(logs, Mapping):
             return logs
         expected = f"a dict of scalars to log, e.g. that of `super().{name}(data)`"
         raise invalid(name, expected, "None: it has no `return`" if logs is None else repr(logs))
@@ -244,15 +246,15 @@ def returning_logs(name: str, step: Callable) -> Callable:
 
 def _raised_by_us(error):
     """Whether the step of a subclass called kerasgan, which raised the error."""
-    within = error.__traceback__.tb_next.tb_next  # below this wrapper and the step
-    return within is not None and within.tb_frame.f_globals.get("__name__", "").startswith("kerasgan.")
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][2:]  # below the wrapper and the step
+    return bool(frames) and frames[0].f_globals.get("__name__", "").startswith("kerasgan.")
 
 
 def _scalars(logs):
     """Floats by name of what a training step has returned."""
     try:
         return {name: float(value) for name, value in logs.items()}
-    except (TypeError, ValueError) as error:
-        shown = {name: str(getattr(value, "shape", value)) for name, value in logs.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        shown = {k: str(getattr(v, "shape", v)) for k, v in logs.items()} if isinstance(logs, dict) else repr(logs)
         expected = "a dict of scalars: reduce what is larger with `tf.reduce_mean`"
         raise invalid("train_step", expected, f"{shown} returned by `train_step`") from error

@@ -92,7 +92,7 @@ class Update:
 def _regularized(variable):
     """What the regularizer of a variable adds to the objective."""
     value = tf.convert_to_tensor(variable.regularizer(variable.value))
-    if value.shape.rank != 0:
+    if value.shape.rank not in (0, None):
         expected = f"a scalar from that of {variable.path!r}: end it with `tf.reduce_sum`"
         raise invalid("regularizer", expected, f"shape {value.shape}")
     return value

@@ -377,7 +377,7 @@ def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_p
     measured = {name for name in ("metrics.json", "samples.png", "evaluation.png") if (workdir / name).exists()}
     capsys.readouterr()
     assert main(["generate", str(workdir), "--num_images=1", f"--out={tmp_path / 'one.png'}"]) == 0
-    behind = f"of step 20; `kerasgan resume {workdir}` goes on at 21, and makes a new one" in capsys.readouterr().out
+    behind = f"of step 20; the run has reached 21: `kerasgan resume {workdir}` ends it" in capsys.readouterr().out
     # The second leaves no time for a model: there is still the one before, and what was measured of it.
     assert (len(measured), behind) == ((0, False) if sent == signal.SIGINT else (3, True))
 
@@ -491,31 +491,41 @@ def test_a_run_that_is_moved_with_its_data_resumes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "advised"),
     [
-        (("train", "--dataset=."), "--workdir={}/my-run"),
-        (("train", "--dataset=.", "--workdir=a/run"), "--workdir={}/run"),
+        (("train", "--dataset=."), "--workdir={}/runs"),
+        (("train", "--dataset=.", "--workdir=a/my run"), "--workdir='{}/my run'"),
         (("inspect", "."), "--out={}/inspect-data.png"),
         (("inspect", "../photos"), "--out={}/inspect-photos.png"),
     ],
 )
 def test_nothing_is_written_among_the_images(tmp_path, monkeypatch, capsys, arguments, advised):
     (tmp_path / "photos").mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "photos/0.png")
+    for name in ("0.png", "1.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
     monkeypatch.chdir(tmp_path / "photos")
     before = sorted(tmp_path.rglob("*"))
     error = refused(capsys, *arguments)
-    assert error.endswith(f"Name a place outside, e.g. {advised.format(tmp_path)}\n")
+    assert error.endswith(f", e.g. {advised.format(tmp_path)}\n")
     assert sorted(tmp_path.rglob("*")) == before
+    assert main(["train", "--dataset=.", "--dry_run", "--model=gan"]) == 0
+    data_.check_outside("--workdir", pathlib.Path(".cache/run"), ".")
+    with pytest.raises(DataError, match=r"Name a place outside with --out$"):
+        data_.check_outside("--out", pathlib.Path("/x.png"), "/")
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "generate", "inspect", "compare"])
 def test_where_memory_ends_flags_of_the_command_are_advised(run, monkeypatch, capsys, command):
     def full(*arguments):
         raise MemoryError
 
     monkeypatch.setattr(f"kerasgan.cli.{command}.run", full)
-    error = refused(capsys, command, *([] if command == "train" else [str(run)]))
-    advised = re.findall(r"a smaller --(\w+)", error)
-    assert advised == {"train": ["batch_size", "image_size"]}.get(command, ["num_images"])
+    error = refused(capsys, command, *[str(run)] * len(COMMANDS[command].arguments))
+    smaller = {
+        "train": "Use a smaller --batch_size or a smaller --image_size or a smaller network",
+        "generate": "Use a smaller --num_images",
+        "inspect": "Use a smaller --image_size",
+        "compare": "Close other programs",
+    }
+    assert error == f"kerasgan {command}: out of memory. {smaller[command]}, or use a machine with more memory.\n"
 
 
 @pytest.mark.parametrize("change", ["fewer", "others", "none"])
@@ -536,7 +546,11 @@ def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_
         numbers = {"fewer": "2 now, 12 then", "others": "the same number"}[change]
         assert f"The examples in photos are not those that the run was started with ({numbers})" in error
         assert "--from=run" in error
-        assert numbers in refused(capsys, "evaluate", "run")
+        if change == "fewer":
+            assert numbers in refused(capsys, "evaluate", "run")
+        else:
+            with pytest.warns(UserWarning, match="in photos are not to the bit those that the run was trained on"):
+                assert main(["evaluate", "run", "--num_images=6"]) == 0
         assert main(["train", "--dataset=photos", "--from=run", "--steps=2", "--batch_size=2"]) == 0
     assert (there / "run/config.json").read_bytes() == before
 

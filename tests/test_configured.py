@@ -388,6 +388,14 @@ def test_the_true_cause_comes_first_when_a_model_cannot_be_loaded(tmp_path):
             match=r"^Other cannot be made from what was saved: .*unexpected keyword.*Its `__init__` has to accept",
         ):
             keras.models.load_model(tmp_path / "model.keras")
+
+        @keras.saving.register_keras_serializable("kerasgan", "LSGAN")
+        class Failing(kg.LSGAN):
+            def __init__(self, *args, **kwargs):
+                raise TypeError("of mine")
+
+        with pytest.raises(ModelContractError, match=r"^Failing cannot be made from what was saved: of mine\.$"):
+            keras.models.load_model(tmp_path / "model.keras")
     finally:
         keras.saving.register_keras_serializable("kerasgan", "LSGAN")(kg.LSGAN)
 

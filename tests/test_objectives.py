@@ -5,6 +5,7 @@ import traceback
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from gans import images, networks, sgd
 from keras import ops
 from selection import some
@@ -169,13 +170,59 @@ def test_an_error_in_a_step_says_what_its_data_are(run_eagerly):
         def train_step(self, data):
             return super().train_step(data[:, 0])
 
-    for kind, says in ((Ported, True), (Calling, False)):
+    class Refusing(kg.GAN):
+        def train_step(self, data):
+            raise ValueError("of mine")
+
+    for kind, says in ((Ported, True), (Calling, False), (Refusing, False)):
         gan = kind(*networks(), n_critic=2)
         gan.compile(run_eagerly=run_eagerly)
         with pytest.raises(Exception) as caught:  # noqa: PT011  TensorFlow's
             gan.fit(images(16), batch_size=8, verbose=0)
         shown = "".join(traceback.format_exception(caught.value))
-        assert ("have shape (batch, 2, 4, 4, 1): a batch for each update of the discriminator" in shown) == says
+        assert ("have shape (batch, 2, 4, 4, 1), for all updates of the step" in shown) == says
+
+
+def test_a_step_of_another_signature_is_an_error_in_words():
+    class Two(kg.GAN):
+        def train_step(self, images, labels):
+            return {}
+
+    with pytest.raises(TypeError, match=r"train_step\(\) missing 1 required positional argument: 'labels'"):
+        fitted(Two)
+
+
+class More:
+    """A mixin."""
+
+    def train_step(self, data):
+        return {**super().train_step(data), "more": tf.constant(2.0)}
+
+
+class Nothing:
+    def train_step(self, data):
+        super().train_step(data)
+
+
+def test_a_step_of_a_mixin_is_checked_on_replicas_too(mirrored):
+    with mirrored.scope():
+        more, nothing = (type("Mixed", (mixin, kg.GAN), {})(*networks()) for mixin in (More, Nothing))
+        more.compile()
+        nothing.compile()
+    assert more.fit(images(8), batch_size=4, verbose=0).history["more"] == [2.0]
+    with pytest.raises(ValueError, match=r"argument `train_step`. Expected a dict"):
+        nothing.fit(images(8), batch_size=4, verbose=0)
+
+
+def test_a_step_may_be_a_tf_function():
+    class Traced(kg.GAN):
+        @tf.function
+        def train_step(self, data):
+            return {"more": tf.constant(2.0)}
+
+    gan = Traced(*networks())
+    gan.compile()
+    assert gan.fit(images(8), batch_size=4, verbose=0).history == {"more": [2.0]}
 
 
 def test_a_step_that_returns_a_dict_is_a_users_own():

@@ -199,13 +199,15 @@ def test_what_an_optimizer_does_not_decay_is_spoken_of(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:
         gan = model()
-        optimizer = keras.optimizers.AdamW(1e-3)
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-        gan.compile(g_optimizer=optimizer)
+        optimizer, other = keras.optimizers.AdamW(1e-3), keras.optimizers.Adam(1e-3)
+        for one in (optimizer, other):
+            one.exclude_from_weight_decay(var_names=["bias"])
+        gan.compile(other, optimizer)
     finally:
         keras.config.set_dtype_policy("float32")
-    with pytest.warns(UserWarning, match=r"`exclude_from_weight_decay` of g_optimizer.*decays '.*bias', too"):
+    with pytest.warns(UserWarning, match=r"`exclude_from_weight_decay` of g_optimizer.*decays '.*bias', too") as warned:
         gan.save(tmp_path / "model.keras")
+    assert "d_optimizer" not in "".join(str(one.message) for one in warned)  # which decays nothing
 
 
 def test_weights_go_from_a_gan_to_a_wgan_without_a_word_and_back_by_its_networks(tmp_path, recwarn):

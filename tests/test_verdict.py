@@ -188,3 +188,8 @@ def test_real_examples_that_are_all_the_same_do_not_flatter():
     good, bad, _ = metrics.verdict({"coverage": 0.0, "density": 0.0, "FD[pixels]": 62.0}, floors, 100)
     assert good == "Good: nothing yet."
     assert bad == "Not good: FD[pixels] is 62, and that of real examples 0."
+
+
+def test_examples_that_repeat_each_other_after_few_steps_are_trained_longer():
+    assert judged({"duplicates": 0.9}, steps=2)[2] == "train longer, because 2 steps are few"
+    assert judged({"duplicates": 0.9}, steps=5_000)[2] == "use WGANGP, R3GAN or packs, or a smaller learning rate"

@@ -141,7 +141,9 @@ def _explain(name, error, values):
     # The second is TensorFlow's, which may not have been imported.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         sizes = [f"--{flag}" for flag in ("batch_size", "image_size", "num_images") if flag in values]
-        return f"out of memory. Use {' or '.join(f'a smaller {size}' for size in [*sizes, 'network'])}."
+        sizes += ["network"] if "network" in values else []
+        smaller = f"Use {' or '.join(f'a smaller {size}' for size in sizes)}" if sizes else "Close other programs"
+        return f"out of memory. {smaller}, or use a machine with more memory."
     if not isinstance(error, _MISTAKES):
         return None
     if isinstance(error, flags.Error):

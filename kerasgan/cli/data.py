@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import shlex
 import typing
 
 import numpy as np
@@ -71,14 +72,19 @@ def check_outside(flag: str, path: pathlib.Path, dataset: str) -> None:
     """Refuses to write pictures among those of a dataset, which would be read with them the next time.
 
     Raises:
-        DataError: The path is in the folder of the dataset.
+        DataError: The path is in the folder of the dataset, and not hidden.
     """
     folder = pathlib.Path(dataset).expanduser().resolve()
-    if dataset not in datasets.NAMES and folder.is_dir() and path.resolve().is_relative_to(folder):
-        raise DataError(
-            f"{flag}={path} is in {dataset}, the folder of the data, where its pictures would be read as data the next "
-            f"time. Name a place outside, e.g. {flag}={folder.parent / path.name}"
-        )
+    if dataset in datasets.NAMES or not folder.is_dir() or not path.resolve().is_relative_to(folder):
+        return
+    if any(part.startswith(".") for part in path.resolve().relative_to(folder).parts):  # which is not read
+        return
+    outside = folder.parent / path.name
+    advice = "" if outside.is_relative_to(folder) else f", e.g. {flag}={shlex.quote(str(outside))}"
+    raise DataError(
+        f"{path} is in {dataset}, the folder of the data, where its pictures would be read as data the next time. Name "
+        f"a place outside with {flag}{advice}"
+    )
 
 
 def batches(source: datasets.Source, configuration: Configuration, training: bool = True) -> tf.data.Dataset:

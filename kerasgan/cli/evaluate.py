@@ -42,7 +42,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
-    configurations.check_data(path / "config.json", data.train)
+    configurations.check_data(path / "config.json", data.train, exactly=flags["dataset"] is not None)
     # Half of the real examples at most: the other half is for the value of real against real.
     half = data.train.num_examples // 2
     count = min(flags["num_images"], half)
@@ -60,6 +60,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     _print(table, count, others, classifier)
     evaluation = {
         "version": __version__,
+        "steps": int(model.step.numpy()),
         "num_real": count,
         "num_fake": count,
         "other_real": others,

@@ -16,6 +16,7 @@ from kerasgan.cli.waiting import announced
 # The most examples that the quality is computed from, on either side.
 COMPARED = 2_000
 _SHOWN = 64  # images of a grid, at most
+_OF_EVALUATION = "evaluation.png", "nearest.png"
 
 
 def num_shown(model: keras.Model, source: datasets.Source) -> int:
@@ -27,10 +28,13 @@ def num_shown(model: keras.Model, source: datasets.Source) -> int:
     return max(columns, shown - shown % columns)
 
 
-def forget(workdir: pathlib.Path) -> None:
-    """Removes what was measured and shown of the model before, which another is about to replace."""
-    for name in ("metrics.json", "samples.png", "evaluation.png", "nearest.png"):
-        (workdir / name).unlink(missing_ok=True)
+def forget(workdir: pathlib.Path, step: int) -> None:
+    """Removes what was measured and shown of a model of another step, which that of this one has replaced."""
+    measured = workdir / "metrics.json"
+    values = run_directory.read_json(measured) if measured.is_file() else {}
+    if step not in (values.get("steps"), (values.get("evaluation") or {}).get("steps")):
+        for name in (measured.name, "samples.png", *_OF_EVALUATION):
+            (workdir / name).unlink(missing_ok=True)
 
 
 def finish(
@@ -47,6 +51,8 @@ def finish(
         begun: `time.monotonic()` at the start.
         problems: What `Health` still saw at the end, with what helps.
     """
+    for name in _OF_EVALUATION:  # of the model before `resume`
+        (workdir / name).unlink(missing_ok=True)
     with announced("measuring the quality"):
         quality = _quality(model, configuration, source)
     with announced("drawing samples"):

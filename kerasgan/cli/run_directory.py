@@ -171,8 +171,7 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     step, saved = int(model.step.numpy()), checkpoint.checkpoints(path / "checkpoints")
     reached = checkpoint.number(saved[0])[0] if saved else 0
     if step < reached:
-        again = command("resume", workdir)
-        print(f"model      of step {step:,}; `{again}` goes on at {reached:,}, and makes a new one")
+        print(f"model      of step {step:,}; the run has reached {reached:,}: `{command('resume', workdir)}` ends it")
     return path, model
 
 

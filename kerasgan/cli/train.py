@@ -34,7 +34,8 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     given.setdefault("dataset", SETTINGS["dataset"].default)
-    data_.check_outside("--workdir", workdir or pathlib.Path("runs", "my-run"), given["dataset"])
+    if not flags["dry_run"]:
+        data_.check_outside("--workdir", workdir or pathlib.Path("runs"), given["dataset"])
     origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
     configuration, data = _configured(given, origin)
     model, dataset = prepare(configuration, data, strategy)
@@ -119,8 +120,8 @@ def train(
         return report
     if status:
         print("writing model.keras, curves and samples; another Ctrl-C leaves them out", flush=True)
-    results.forget(workdir)
     model.save(workdir / "model.keras")
+    results.forget(workdir, step)
     with announced("drawing curves"):
         _write_history(workdir, reports[:2] if status else [])
     if status:
