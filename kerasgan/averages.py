@@ -45,11 +45,10 @@ def check(model: keras.Model) -> None:
         ModelContractError: One of them has others, e.g. by LoRA or quantization.
     """
     averaged = model.networks.get("ema_generator")
-    numbers = [len(network.weights) for network in (model.generator, averaged) if network is not None]
-    if len(set(numbers)) > 1:
+    if averaged is not None and not _alike(model.generator, averaged):
         expected = "as many variables as its average has: make a new model, of the generator as it is now"
-        received = f"{numbers[0]} variables, and {numbers[1]} of the average (LoRA, quantization)"
-        raise invalid("generator", expected, received, ModelContractError)
+        numbers = f"{len(model.generator.weights)} variables, and {len(averaged.weights)} of the average"
+        raise invalid("generator", expected, f"{numbers} (LoRA, quantization)", ModelContractError)
 
 
 def start(model: keras.Model) -> None:
@@ -61,7 +60,7 @@ def start(model: keras.Model) -> None:
     in_replica = tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
     if averaged is None or in_replica or not tf.executing_eagerly() or int(model.step.numpy()):
         return
-    if len(averaged.weights) != len(model.generator.weights):  # one of them was quantized, say
+    if not _alike(model.generator, averaged):  # which ends in `check`, if the model is trained
         return
     new, old = _checksum(model.generator), _checksum(averaged)
     if averaged.started_from == old != new:
@@ -86,6 +85,10 @@ def move(model: keras.Model) -> None:
             mean.assign(mean + (1.0 - tf.cast(momentum, mean.dtype)) * (variable - mean))
         else:  # moving statistics are averages already
             mean.assign(variable)
+
+
+def _alike(network, other):
+    return len(network.weights) == len(other.weights)
 
 
 def _checksum(network):

@@ -322,7 +322,7 @@ class GenerativeModel(SamplingModel):
         """As `keras.Model.save`, but a `.keras` file appears whole or not at all: a full disk leaves the old one."""
         saving.check_name(filepath, zipped)
         if self.compiled:
-            saving.warn_of_losses(self)
+            saving.warn_of_what_is_lost(self)
         whole = str(filepath).endswith(".keras") and zipped is not False
         saving.save_whole(self, super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 

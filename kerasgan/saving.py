@@ -46,7 +46,7 @@ def check_name(filepath: str | os.PathLike, zipped: bool | None) -> None:
         raise invalid("filepath", "a name that ends in .keras, the format of Keras 3", f"filepath={name!r}")
 
 
-def warn_of_losses(model: keras.Model) -> None:
+def warn_of_what_is_lost(model: keras.Model) -> None:
     """Warns of what a compiled model is trained with, and a loaded one would not be."""
     frozen = model.compilation.frozen_since(model)
     if frozen:

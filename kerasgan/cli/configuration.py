@@ -184,9 +184,8 @@ def _is_here(name):
 
 def _described(source):
     """What `config.json` says of the data, as JSON has it."""
-    values = source.num_examples, source.example_shape, source.num_classes, source.class_names
-    listed = (list(value) if isinstance(value, tuple) else value for value in values)
-    return dict(zip(("num_examples", "example_shape", "num_classes", "class_names"), listed, strict=True))
+    values = {name: getattr(source, name) for name in ("num_examples", "example_shape", "num_classes", "class_names")}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def check_data(path: pathlib.Path, source: datasets.Source, exactly: bool = True) -> None:
@@ -199,21 +198,21 @@ def check_data(path: pathlib.Path, source: datasets.Source, exactly: bool = True
         DataError: They are others.
     """
     described = read_json(path).get("data") or {}
-    if not exactly and described.items() >= _described(source).items():
-        if described.get("fingerprint") not in (None, fingerprint(source.images, source.labels, ())):
-            warn(
-                f"The examples in {source.name} are not to the bit those that the run was trained on: some were "
-                "replaced, or other versions decode them."
-            )
+    if described.get("fingerprint") in (None, fingerprint(source.images, source.labels, ())):
         return
-    if described.get("fingerprint") not in (None, fingerprint(source.images, source.labels, ())):
-        then, now = described.get("num_examples"), source.num_examples
-        numbers = "the same number" if then == now else f"{now:,} now, {then} then"
-        raise DataError(
-            f"The examples in {source.name} are not those that the run was started with ({numbers}). Restore them, or "
-            "pass --dataset with the place where they are. To train on others, start a new run with `kerasgan train`; "
-            f"--from={path.parent} gives it the weights of a GAN that has ended or was stopped by Ctrl-C."
+    if not exactly and described.items() >= _described(source).items():
+        warn(
+            f"The examples in {source.name} are not to the bit those that the run was trained on: some were replaced, "
+            "or other versions decode them."
         )
+        return
+    then, now = described.get("num_examples"), source.num_examples
+    numbers = "the same number" if then == now else f"{now:,} now, {then} then"
+    raise DataError(
+        f"The examples in {source.name} are not those that the run was started with ({numbers}). Restore them, or "
+        "pass --dataset with the place where they are. To train on others, start a new run with `kerasgan train`; "
+        f"--from={path.parent} gives it the weights of a GAN that has ended or was stopped by Ctrl-C."
+    )
 
 
 def read(path: pathlib.Path, dataset: str | None = None) -> Configuration:

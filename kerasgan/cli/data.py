@@ -68,16 +68,23 @@ def read_again(configuration: Configuration, num_test: int = _HELD_OUT) -> Data:
         raise DataError(f"{error}. If the data of this run were moved, pass --dataset with where they are.") from error
 
 
+def folder_of(dataset: str) -> pathlib.Path | None:
+    """The folder of images that is meant by the name of a dataset, if one is."""
+    path = pathlib.Path(dataset).expanduser()
+    return path if path.is_dir() and dataset not in datasets.NAMES else None
+
+
 def check_outside(flag: str, path: pathlib.Path, dataset: str) -> None:
     """Refuses to write pictures among those of a dataset, which would be read with them the next time.
 
     Raises:
         DataError: The path is in the folder of the dataset, and not hidden.
     """
-    folder = pathlib.Path(dataset).expanduser().resolve()
-    if dataset in datasets.NAMES or not folder.is_dir() or not path.resolve().is_relative_to(folder):
+    found, path_ = folder_of(dataset), path.resolve()
+    folder = None if found is None else found.resolve()
+    if folder is None or not path_.is_relative_to(folder):
         return
-    if any(part.startswith(".") for part in path.resolve().relative_to(folder).parts):  # which is not read
+    if any(part.startswith(".") for part in path_.relative_to(folder).parts):  # which is not read
         return
     outside = folder.parent / path.name
     advice = "" if outside.is_relative_to(folder) else f", e.g. {flag}={shlex.quote(str(outside))}"

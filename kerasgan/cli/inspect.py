@@ -8,7 +8,7 @@ import typing
 import numpy as np
 
 from kerasgan import datasets, files, images
-from kerasgan.cli.data import check_outside
+from kerasgan.cli.data import check_outside, folder_of
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets import folder
 
@@ -19,11 +19,11 @@ _CLASSES_LISTED = 20
 
 def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Describes a dataset; the exit code is 1 if there are files that cannot be read."""
-    path = pathlib.Path(dataset).expanduser()
+    path, root = pathlib.Path(dataset).expanduser(), folder_of(dataset)
     default = f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
     out = files.checked_path("--out", flags["out"] or default, "the name of a picture, e.g. 'grid.png'")
     check_outside("--out", out, dataset)
-    sizes, bad = folder.survey(path) if path.is_dir() and dataset not in datasets.NAMES else ({}, {})
+    sizes, bad = ({}, {}) if root is None else folder.survey(root)
     for name, reason in sorted(bad.items()):
         print(f"cannot be read: {name}: {reason}")
     names = ("image_size", "fit", "data_dir", "value_range", "keep_depth")

@@ -9,7 +9,7 @@ from kerasgan import checkpoint, distribution
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained
-from kerasgan.cli.run_directory import command, intact, of_part, read_json
+from kerasgan.cli.run_directory import command, intact, of_part, read_json, step_reached
 from kerasgan.cli.train import prepare, train
 
 
@@ -28,7 +28,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
             f"{path} has trained, and {path / 'checkpoints'} holds no checkpoint to resume from. Restore it, or start "
             "a new run with `kerasgan train` and another --workdir."
         )
-    reached = checkpoint.number(saved[0])[0] if saved else 0
+    reached = step_reached(path)
     if flags["steps"] is not None and flags["steps"] < reached:
         raise ValueError(f"--steps={flags['steps']}: this run has reached step {reached:,}. Give at least {reached}.")
     strategy = distribution.strategy(flags["strategy"] or configuration.strategy)

@@ -72,6 +72,12 @@ def directory(workdir: str) -> pathlib.Path:
     return path
 
 
+def step_reached(path: pathlib.Path) -> int:
+    """The step of the newest checkpoint of a run; 0 without one."""
+    saved = checkpoint.checkpoints(path / "checkpoints")
+    return checkpoint.number(saved[0])[0] if saved else 0
+
+
 def of_part(path: pathlib.Path) -> pathlib.Path:
     """The directory of a run, where its model or its checkpoints are given."""
     is_part = path.name in ("model.keras", "checkpoints") and (path.parent / "config.json").is_file()
@@ -168,8 +174,7 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
             f"last checkpoint with `{command('resume', workdir)}`."
         )
     model = keras.models.load_model(file)
-    step, saved = int(model.step.numpy()), checkpoint.checkpoints(path / "checkpoints")
-    reached = checkpoint.number(saved[0])[0] if saved else 0
+    step, reached = int(model.step.numpy()), step_reached(path)
     if step < reached:
         print(f"model      of step {step:,}; the run has reached {reached:,}: `{command('resume', workdir)}` ends it")
     return path, model
