@@ -27,7 +27,7 @@ import kerasgan as kg
 
 DATASETS = "mnist,fashion_mnist,cifar10"
 FILTERS, LATENT_DIM, MOMENTUM, HELD_OUT = 32, 64, 0.999, 2_000
-PROBED = 6, 10  # steps that trace and warm up, steps that are timed
+PROBED = 10, 40  # steps that trace and warm up, steps that are timed
 ALL = ("color", "translation", "cutout")
 
 
