@@ -362,6 +362,18 @@ def test_a_stopped_run_may_end_where_it_is_but_not_before(tmp_path, monkeypatch,
     assert rows_of(run / "metrics.csv")[-1]["step"] == str(stop + 2)
 
 
+def test_a_short_run_that_is_made_long_has_the_pictures_and_checkpoints_of_a_long_one(tmp_path, monkeypatch):
+    run = str(tmp_path / "run")
+    assert main(["train", "--steps=2", *SMALL, f"--workdir={run}"]) == 0
+    saved = []
+    save = callbacks.Checkpoint._save
+    monkeypatch.setattr(callbacks.Checkpoint, "_save", lambda self, last=False: (saved.append(1), save(self, last)))
+    assert main(["resume", run, "--steps=120"]) == 0
+    pictures = sorted(path.name for path in (tmp_path / "run/samples").glob("epoch_*.png"))
+    assert len(pictures) <= 25 and pictures[-1] == "epoch_0120.png"
+    assert len(saved) <= 25
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_path, monkeypatch, capsys, sent):
     workdir = tmp_path / "run"

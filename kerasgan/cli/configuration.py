@@ -87,13 +87,14 @@ def resolve(dataset: str, model: str | None = None, *, source: datasets.Source, 
     _check_pack(values["batch_size"], values["pack"], values["conditional"])
     if epochs is not None:
         values["steps"] = epochs * max(1, source.num_examples // values["batch_size"] // values["n_critic"])
-    values["steps_per_epoch"] = _steps_per_part(values["steps"])
+    values["steps_per_epoch"] = steps_per_part(values["steps"])
     if "keep_checkpoints" not in given and values["steps"] < _LONG:
         values["keep_checkpoints"] = 2
     return Configuration.from_json(values)
 
 
-def _steps_per_part(steps):
+def steps_per_part(steps: int) -> int:
+    """Steps from one picture and checkpoint to the next, in a run of so many."""
     parts = min(_MOST_PARTS, max(_FEWEST_PARTS, steps // _STEPS_OF_PART))
     return math.ceil(steps / parts)
 

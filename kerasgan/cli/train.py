@@ -187,6 +187,7 @@ def _reports(model, configuration, data, workdir):
     reports = [
         callbacks.SampleGrid(
             workdir / "samples",
+            every=_epochs_per_part(configuration),
             num_images=results.num_shown(model, data.train),
             seed=configuration.seed,
             real=None if points is None else points[: results.COMPARED],
@@ -206,14 +207,22 @@ def _reports(model, configuration, data, workdir):
     return reports
 
 
+def _epochs_per_part(configuration):
+    """1, or more in a run that was made longer than its epochs, which no checkpoint lets change, were made for."""
+    return max(1, configurations.steps_per_part(configuration.steps) // configuration.steps_per_epoch)
+
+
 def _fit(model, dataset, configuration, data, workdir, reports):
     """Trains. Returns the exit code: 0, or that of the signal that ended the training."""
     held_out = _held_out(configuration, data)
     if held_out is not None:
         held_out = data_.batches(held_out, configuration, training=False)
     chief = distribution.is_chief(model.distribute_strategy)
+    every = _epochs_per_part(configuration)
     saved = callbacks.Checkpoint(
-        workdir / "checkpoints", every=configuration.checkpoint_every, keep=configuration.keep_checkpoints
+        workdir / "checkpoints",
+        every=configuration.checkpoint_every or (None if every == 1 else every * configuration.steps_per_epoch),
+        keep=configuration.keep_checkpoints,
     )
     try:
         model.fit(
@@ -221,6 +230,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
             epochs=configuration.epochs,
             steps_per_epoch=configuration.steps_per_epoch,
             validation_data=held_out,
+            validation_freq=every,
             verbose=0,
             callbacks=[*reports, _Steps(configuration.steps, saved, verbose=chief), saved],
         )
