@@ -91,9 +91,9 @@ def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.T
     result = objective(real, fake, labels)
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         loss = tf.convert_to_tensor(result[0])
-        if loss.shape.rank == 0:
+        if loss.shape.rank in (0, None):
             _warn_of_unlogged(objective, result[1])
-            return tf.cast(loss, tf.float32), dict(result[1])
+            return tf.cast(tf.ensure_shape(loss, ()), tf.float32), dict(result[1])
         result = f"a loss of shape {loss.shape}"
     raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)
 
@@ -109,7 +109,7 @@ def penalized(penalty: Penalty, judge: Recorded, shown: list[tf.Tensor], noise: 
     if isinstance(result, tuple | list) and len(result) == 2:
         value, norm = map(tf.convert_to_tensor, result)
         if value.shape.rank in (0, None):
-            return value, norm
+            return tf.ensure_shape(value, ()), norm
         result = f"a value of shape {value.shape}"
     expected = "a penalty whose `__call__` returns a scalar and the norms (batch,): reduce it with `tf.reduce_mean`"
     raise invalid("penalties", expected, f"{result} from {penalty.name!r}")

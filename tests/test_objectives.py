@@ -128,6 +128,18 @@ def test_values_that_are_not_logged_are_spoken_of():
         gan.fit(images(8), batch_size=4, verbose=0)
 
 
+class FromNumPy(Same):
+    def generator_objective(self, real, fake, labels):
+        loss, values = super().generator_objective(real, fake, labels)
+        return loss + tf.numpy_function(lambda value: value - value, [loss], tf.float32), values
+
+
+def test_a_loss_whose_shape_is_known_in_the_step_only():
+    gan = FromNumPy(*networks())
+    gan.compile()
+    assert np.isfinite(gan.fit(images(8), batch_size=4, verbose=0).history["g_loss"][0])
+
+
 @pytest.mark.parametrize("logged", ["class_loss", ("d_loss",), (1,)])
 def test_names_of_logs_are_checked(logged):
     kind = type("Named", (Same,), {"logged": logged})

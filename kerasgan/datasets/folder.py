@@ -167,6 +167,8 @@ def _common_range(root: Path, extents: dict[Path, Extent], total: int) -> tuple[
     usual = {scaling.usual_range(*range_, stretch=alone) for range_ in ranges.values()}
     if len(usual) > 1:
         held = " and ".join(f"{kind} from {low:g} to {high:g}" for kind, (low, high) in ranges.items())
+        some = [next(path for path, extent in extents.items() if extent.kind == kind) for kind in ranges]
+        held += f" (such as {' and '.join(str(path.relative_to(root)) for path in some)})"
         expected = (
             "images that can be scaled alike: save all of them as one kind, or give the range that all of them have as "
             "`value_range`, e.g. value_range=(0, 4095)"
