@@ -52,6 +52,17 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     return path
 
 
+def checked_output(argument: str, value: Any, expected: str, directory: bool = False) -> pathlib.Path:
+    """As `checked_path`, before the work whose result goes there; refuses too what is in a place that is read-only."""
+    path = checked_path(argument, value, expected, directory)
+    existing = nearest_existing(path)
+    folder = existing if existing.is_dir() else existing.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        received = f"{argument}={str(value)!r}, in {str(folder)!r}, where this user cannot write"
+        raise invalid(argument, f"{expected}, in a place that can be written", received)
+    return path
+
+
 @contextlib.contextmanager
 def best_effort(path: pathlib.Path) -> Iterator[None]:
     """Warns where a file cannot be written that only shows how the training goes, which continues."""

@@ -374,6 +374,21 @@ def test_a_short_run_that_is_made_long_has_the_pictures_and_checkpoints_of_a_lon
     assert len(saved) <= 25
 
 
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [("evaluate", "WORKDIR"), ("generate", "--out"), ("interpolate", "--out"), ("export", "--to"), ("inspect", "--out")],
+)
+def test_a_place_that_is_read_only_is_refused_before_the_work(run, tmp_path, monkeypatch, capsys, command, named):
+    shutil.copytree(run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not pathlib.Path(path).resolve().is_relative_to(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    error = refused(capsys, command, "digits" if command == "inspect" else "run")
+    assert f"argument `{named}`" in error and "in a place that can be written" in error
+    assert "where this user cannot write" in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_path, monkeypatch, capsys, sent):
     workdir = tmp_path / "run"

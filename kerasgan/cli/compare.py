@@ -54,7 +54,7 @@ def _names(a, b):
 
 def _picture_path(given, names, paths):
     default = "-".join(["compare", *(re.sub(r"[^-.\w]+", "_", name).strip("_") for name in names)]) + ".png"
-    out = files.checked_path("--out", given or default, "the name of a picture, e.g. 'comparison.png'")
+    out = files.checked_output("--out", given or default, "the name of a picture, e.g. 'comparison.png'")
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()):
             raise ValueError(f"--out={out} is in {path}, where nothing is written. Name a file elsewhere.")

@@ -6,7 +6,7 @@ import typing
 
 import numpy as np
 
-from kerasgan import __version__, callbacks, datasets, images, metrics, plots
+from kerasgan import __version__, callbacks, datasets, files, images, metrics, plots
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import verdicts
@@ -38,6 +38,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Evaluates the model of a run directory."""
     with announced(f"loading the model in {workdir}"):
         path, model = trained(workdir)
+    files.checked_output("WORKDIR", path, "a run directory, a copy perhaps", directory=True)
     configuration = configurations.read(path / "config.json", flags["dataset"])
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}

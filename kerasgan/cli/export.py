@@ -17,7 +17,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     written = read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
     expected = "the directory of a model, e.g. 'saved_models/mnist'"
-    to = files.checked_path("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
+    to = files.checked_output("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
     if (to / "config.json").is_file():
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."

@@ -17,7 +17,7 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     out = pathlib.Path(path / "generated.png" if flags["out"] is None else flags["out"])
     write = _writer(out)
     expected = "the name of a picture, 'grid.png', of an array, 'images.npz', or of a folder for pictures"
-    out = files.checked_path("--out", out, expected, write is _write_folder)
+    out = files.checked_output("--out", out, expected, write is _write_folder)
     names = classes.names_in(source, model)
     given = classes.numbers(flags["labels"], names)
     points = len(model.image_shape) == 1

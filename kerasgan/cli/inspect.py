@@ -21,7 +21,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Describes a dataset; the exit code is 1 if there are files that cannot be read."""
     path, root = pathlib.Path(dataset).expanduser(), folder_of(dataset)
     default = f"inspect-{re.sub(r'[^-.0-9A-Za-z]+', '_', path.name) or 'data'}.png"
-    out = files.checked_path("--out", flags["out"] or default, "the name of a picture, e.g. 'grid.png'")
+    out = files.checked_output("--out", flags["out"] or default, "the name of a picture, e.g. 'grid.png'")
     check_outside("--out", out, dataset)
     sizes, bad = ({}, {}) if root is None else folder.survey(root)
     for name, reason in sorted(bad.items()):

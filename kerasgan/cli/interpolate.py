@@ -15,7 +15,7 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Interpolates with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
     out = path / "interpolation.gif" if flags["out"] is None else flags["out"]
-    out = files.checked_path("--out", out, "the name of an animation, e.g. 'walk.gif'")
+    out = files.checked_output("--out", out, "the name of an animation, e.g. 'walk.gif'")
     if out.suffix.lower() != ".gif":
         raise ValueError(f"--out={out}: expected a name that ends in .gif.")
     cells, stops, frames = flags["num_images"], flags["stops"], flags["frames"]
