@@ -130,13 +130,18 @@ def _check_weights(filepath, model):
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file has an average or optimizers, and the model has none or others; or the other way round; or
-            it is of a WGAN, whose discriminator has another name in files.
+            it is of a WGAN, whose discriminator has another name in files; or of another kind of model.
     """
     if not str(filepath).endswith((".weights.h5", ".keras")):
         return None
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)
+    if "generator" not in shapes:
+        raise ValueError(
+            f"{filepath} holds no generator, so it is not of a {type(model).__name__}. If it is of one network, load "
+            "it into that, e.g. with `model.generator.load_weights`; or name a file that a whole model was saved in."
+        )
     if ("ema_generator" in shapes) != ("ema_generator" in model.networks):
         there, here, fix = ("an", "none", "with") if "ema_generator" in shapes else ("no", "one", "without")
         raise ValueError(

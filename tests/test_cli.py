@@ -370,13 +370,14 @@ def test_a_short_run_that_is_made_long_has_the_pictures_and_checkpoints_of_a_lon
     monkeypatch.setattr(callbacks.Checkpoint, "_save", lambda self, last=False: (saved.append(1), save(self, last)))
     assert main(["resume", run, "--steps=120"]) == 0
     pictures = sorted(path.name for path in (tmp_path / "run/samples").glob("epoch_*.png"))
-    assert len(pictures) <= 25 and pictures[-1] == "epoch_0120.png"
+    assert len(pictures) <= 25
+    assert pictures[-1] == "epoch_0120.png"
     assert len(saved) <= 25
 
 
 @pytest.mark.parametrize(
     ("command", "named"),
-    [("evaluate", "WORKDIR"), ("generate", "--out"), ("interpolate", "--out"), ("export", "--to"), ("inspect", "--out")],
+    {"evaluate": "WORKDIR", "generate": "--out", "interpolate": "--out", "export": "--to", "inspect": "--out"}.items(),
 )
 def test_a_place_that_is_read_only_is_refused_before_the_work(run, tmp_path, monkeypatch, capsys, command, named):
     shutil.copytree(run, tmp_path / "run")
@@ -384,7 +385,8 @@ def test_a_place_that_is_read_only_is_refused_before_the_work(run, tmp_path, mon
     monkeypatch.setattr(os, "access", lambda path, mode: not pathlib.Path(path).resolve().is_relative_to(tmp_path))
     before = sorted(tmp_path.rglob("*"))
     error = refused(capsys, command, "digits" if command == "inspect" else "run")
-    assert f"argument `{named}`" in error and "in a place that can be written" in error
+    assert f"argument `{named}`" in error
+    assert "in a place that can be written" in error
     assert "where this user cannot write" in error
     assert sorted(tmp_path.rglob("*")) == before
 
