@@ -41,6 +41,8 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise invalid(argument, expected, f"{argument}={value!r}", TypeError)
     path = pathlib.Path(os.path.expanduser(value))
+    if readable(str(path)) != str(path):
+        raise invalid(argument, f"{expected}, in UTF-8, which TensorFlow needs", f"{argument}={str(value)!r}")
     if not os.fspath(value) or (not directory and not path.name):
         raise invalid(argument, expected, f"{argument}={str(value)!r}")
     existing = nearest_existing(path)
@@ -61,6 +63,11 @@ def checked_output(argument: str, value: Any, expected: str, directory: bool = F
         received = f"{argument}={str(value)!r}, in {str(folder)!r}, where this user cannot write"
         raise invalid(argument, f"{expected}, in a place that can be written", received)
     return path
+
+
+def readable(name: str) -> str:
+    """The name of a file or a folder as text that can be written anywhere: bytes that are not UTF-8 are spelled out."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @contextlib.contextmanager

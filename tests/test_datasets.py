@@ -1,4 +1,5 @@
 import math
+import os
 import pathlib
 import re
 import socket
@@ -14,10 +15,11 @@ import tensorflow as tf
 from PIL import Image
 from selection import some
 
-from kerasgan import datasets
-from kerasgan.cli import main
+from kerasgan import callbacks, datasets
+from kerasgan.cli import main, run_directory
+from kerasgan.cli.export import without_place
 from kerasgan.datasets import reachability, resizing, tfds
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.errors import DataError, DataTypeError, RunDirError
 
 
 def epoch(dataset):
@@ -889,6 +891,25 @@ def test_a_folder_is_grey_only_if_every_file_is(tmp_path):
     # ITU-R 601: 0.299 * 255 = 76.2.
     assert grey.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 76]
     assert "colour, to grey: 1" in grey.notes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_names_that_are_not_utf_8_can_be_written_in_every_file(tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    for name in (b"a", b"b\xfe", b"c\xff"):
+        (root / os.fsdecode(name)).mkdir(parents=True)
+        for k in range(2):
+            write(root / os.fsdecode(name) / f"{k}.png", np.full((8, 8), 40 * k, np.uint8))
+    (root / os.fsdecode(b"d\xfe")).mkdir()
+    source = datasets.read(root)
+    assert source.class_names == ("a", "b\\xfe", "c\\xff")
+    assert source.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert source.notes == ("sub-folders without an image, which are no classes: 1 (d\\xfe)",)
+    assert without_place(str(root)) == "caf\\xe9"
+    with pytest.raises(RunDirError, match="is not UTF-8, which TensorFlow needs"):
+        run_directory.check_new(root / "run", overwrite=False)
+    with pytest.raises(ValueError, match="in UTF-8, which TensorFlow needs"):
+        callbacks.SampleGrid(root / "samples")
 
 
 def write_bad_files(root):

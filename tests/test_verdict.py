@@ -193,3 +193,9 @@ def test_real_examples_that_are_all_the_same_do_not_flatter():
 def test_examples_that_repeat_each_other_after_few_steps_are_trained_longer():
     assert judged({"duplicates": 0.9}, steps=2)[2] == "train longer, because 2 steps are few"
     assert judged({"duplicates": 0.9}, steps=5_000)[2] == "use WGANGP, R3GAN or packs, or a smaller learning rate"
+
+
+def test_what_few_examples_cannot_tell_is_neither_good_nor_bad():
+    good, bad, _ = metrics.verdict({"coverage": 0.25, "density": 0.27}, {"coverage": 0.99}, 12)
+    assert (good, bad) == ("Good: nothing yet.", "Not good: nothing that the numbers show.")
+    assert "92% of" in metrics.verdict({"coverage": 0.92, "density": 0.9}, {"coverage": 0.99}, 12)[0]

@@ -61,4 +61,4 @@ def without_place(name: str | None) -> str | None:
     path = pathlib.Path(os.path.expanduser(name or ""))
     if not name or not (path.is_absolute() or name[0] == "." or path.exists()):
         return name
-    return path.resolve().name or "data"
+    return files.readable(path.resolve().name) or "data"

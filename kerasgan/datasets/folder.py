@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kerasgan import files
 from kerasgan.datasets import image_files, scaling
 from kerasgan.datasets.image_files import FORMATS, UNREADABLE, Extent, Header
 from kerasgan.datasets.resizing import FITS, Size, check_memory, default_size, other_proportions, shown
@@ -198,7 +199,8 @@ def _labels(root: Path, paths: list[Path]) -> tuple[np.ndarray | None, tuple[str
     numbers = all(name.isascii() and name.isdecimal() for name in found)
     class_names = tuple(sorted(found, key=lambda name: (int(name) if numbers else 0, name)))
     index = {name: k for k, name in enumerate(class_names)}
-    return np.array([index[names[0]] for names in parts], np.int32), class_names
+    labels = np.array([index[names[0]] for names in parts], np.int32)
+    return labels, tuple(files.readable(name) for name in class_names)
 
 
 def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | None) -> list[str]:
@@ -212,7 +214,9 @@ def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | N
             (largest, _), *_ = collections.Counter(names[0] for names in parts).most_common()
             return [f"{NO_CLASSES}these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
         return [f"{NO_CLASSES}images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not _is_hidden(path.name))
+    folders = sorted(
+        files.readable(path.name) for path in root.iterdir() if path.is_dir() and not _is_hidden(path.name)
+    )
     empty = [name for name in folders if name not in class_names]
     return [f"sub-folders without an image, which are no classes: {len(empty)} ({_listed(empty)})"] if empty else []
 

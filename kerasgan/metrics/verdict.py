@@ -29,6 +29,8 @@ _FEW_STEPS = 3_000
 _SAID = 3
 # Of the coverage and the density of real examples: less is not good, however few there are to tell by.
 _LEAST_OF_FEW = 0.1
+# The same: less is not called good.
+_MOST_OF_FEW = 0.5
 
 
 class _Found(NamedTuple):
@@ -150,8 +152,10 @@ def _coverage(name, value, floor, n):
     if not floor:  # real examples that are all the same have no neighbourhood
         return None
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
-    least = floor - _margin(floor, n / _NEIGHBOURS, (1.0 - _GOOD_COVERAGE) * floor)
-    good = value >= max(least, _LEAST_OF_FEW * floor)
+    least = floor - _margin(floor, n / _NEIGHBOURS)
+    good = value >= min(_GOOD_COVERAGE * floor, max(least, _MOST_OF_FEW * floor))
+    if not good and value >= max(least, _LEAST_OF_FEW * floor):  # too few examples to tell
+        return None
     near = f"have a generated one near them ({name}; {floor:.0%} for perfect ones)"
     return _Found(good, f"{_share(value, good)} real examples {near}", "" if good else _COVERAGE_ADVICE)
 
@@ -174,6 +178,8 @@ def _density(name, value, floor, n):
         )
     if value < max(floor - max(chance, (1.0 - _GOOD_DENSITY) * floor), _LEAST_OF_FEW * floor):
         return _Found(False, f"many generated examples lie apart from real examples {where}", _DENSITY_ADVICE)
+    if value < _MOST_OF_FEW * floor:
+        return None
     return _Found(True, f"generated examples lie among real ones {where}")
 
 
