@@ -36,11 +36,13 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
     if isinstance(x, bytes | bytearray | memoryview):
         made = f"np.frombuffer(x, np.uint8).reshape({(-1, *model.image_shape)})"
         raise invalid("x", f"an array: make one of raw pixels with `{made}`", kind, DataTypeError)
-    made = "lambda: x"
+    if isinstance(x, tf.distribute.DistributedDataset | tf.distribute.DistributedIterator):
+        raise invalid("x", "the tf.data.Dataset itself, which is distributed here", kind, DataTypeError)
+    made = "lambda x=x: x"  # not `lambda: x`, which would be the dataset itself once that is called x
     if callable(x):
         made = "x"
     elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):  # keras.utils.PyDataset
-        made = "lambda: (x[i] for i in range(len(x)))"
+        made = "lambda x=x: (x[i] for i in range(len(x)))"
     elif hasattr(x, "__next__"):  # it is used up after one pass
         made = "make"
     elif not hasattr(x, "__iter__"):

@@ -188,6 +188,11 @@ def _warn_of_unused(model):
             f"{cls.__name__}.{unused[0]} is never called: override `train_step`, or a GAN's `discriminator_objective` "
             "and `generator_objective`.",
         )
+    if not is_ours(cls, "call"):
+        warn(
+            f"{cls.__name__}.call changes `predict` alone: `generate`, pictures, metrics and `export` use the "
+            "generator. Put what it does in a layer at the end of the generator."
+        )
 
 
 def _uses_xla(model, jit_compile):

@@ -181,16 +181,28 @@ def _warn_of_channels_first(shape):
 
 def check_order(generator: keras.Model, discriminator: keras.Model) -> None:
     """Refuses a discriminator in front of the generator."""
-    if not all(isinstance(network, keras.Model) and _inputs(network) for network in (generator, discriminator)):
-        return
-    ends = [(network.inputs[0].shape[1:], network.outputs[0].shape[1:]) for network in (generator, discriminator)]
-    (first_takes, first_makes), (second_takes, second_makes) = ends
+    (first_takes, first_makes), (second_takes, second_makes) = _ends(generator, discriminator)
     fits = first_makes == second_takes and second_makes == (1,)
     if not fits and first_makes == (1,) and second_makes == first_takes:
         raise ModelContractError(
             "The networks are in the wrong order: the first judges what the second makes. Pass the generator first, "
             "then the discriminator."
         )
+
+
+def check_encoder_order(encoder: keras.Model, generator: keras.Model) -> None:
+    """Refuses a generator in front of the encoder."""
+    (first_takes, first_makes), (second_takes, second_makes) = _ends(encoder, generator)
+    if second_takes and second_takes == first_makes and second_makes == (2 * (first_takes[0] or 0),):
+        raise ModelContractError("The networks are in the wrong order. Pass the encoder first, then the generator.")
+
+
+def _ends(*networks):
+    """Shapes of what each takes and makes, `(None, None)` where they are not known yet."""
+    known = [isinstance(network, keras.Model) and bool(_inputs(network)) for network in networks]
+    if not all(known):
+        return [(None, None)] * len(networks)
+    return [(network.inputs[0].shape[1:], network.outputs[0].shape[1:]) for network in networks]
 
 
 def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: int, extended: bool = False) -> None:

@@ -23,6 +23,7 @@ _BATCH_SIZE = 64
 # Counting the batches of a dataset of unknown length ends after this long, or at this many.
 _COUNTED_SECONDS = 4
 _MOST_COUNTED = 100_000
+ANEW = "make its iterator in the function that `from_generator` is given, so that every pass has a new one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Batches:
             expected = "a number of training steps, because the dataset is endless"
             raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
         if batches == tf.data.UNKNOWN_CARDINALITY:
-            batches = _counted(self.dataset)
+            batches = counted(self.dataset, "steps_per_epoch", "a number of training steps")
         return max(1, batches // batches_per_step)
 
     def in_fixed_order(self) -> tf.data.Dataset:
@@ -220,11 +221,15 @@ def _of_static_size(dataset):
     return dataset.rebatch(max(sizes), drop_remainder=True)
 
 
-def _counted(dataset):
-    """Batches of a dataset that does not know how many it holds, of the size they are trained in: by one pass over it.
+def counted(dataset: tf.data.Dataset, argument: str, number: str) -> int:
+    """Batches of a dataset that does not know how many it holds, of the size of the largest: by one pass over it.
+
+    Args:
+        argument: The argument that saves the counting.
+        number: Description of its value.
 
     Raises:
-        DataError: The pass does not come to its end in a few seconds, or the data can be read but once.
+        DataError: The pass takes longer than a few seconds, or the data can be read only once.
     """
     begun, count, examples, largest = time.monotonic(), 0, 0, 1
     for count, element in enumerate(dataset, 1):
@@ -233,14 +238,16 @@ def _counted(dataset):
         largest = max(largest, size) if count <= data_checks.LOOKED_AT else largest
         if time.monotonic() - begun > _COUNTED_SECONDS or count == _MOST_COUNTED:
             expected = (
-                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or, "
-                "if it has an end, `x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
+                f"{number}, because the dataset does not know its length: pass `{argument}`, or, if it has an end, "
+                "`x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
             )
-            received = f"steps_per_epoch=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
-            raise invalid("steps_per_epoch", expected, received, DataError)
+            received = f"{argument}=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
+            raise invalid(argument, expected, received, DataError)
     if not any(True for _ in dataset.take(1)):
-        expected = "a number of training steps, because the dataset can be read only once: pass `steps_per_epoch`"
-        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
+        expected = (
+            f"{number}, because the dataset can be read only once: pass `{argument}` if it is endless, else {ANEW}"
+        )
+        raise invalid(argument, expected, f"{argument}=None", DataError)
     return math.ceil(examples / largest)
 
 

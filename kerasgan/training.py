@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kerasgan import _keras, averages, distribution
 from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
-from kerasgan.data import Batches
-from kerasgan.errors import invalid, warn
+from kerasgan.data import ANEW, Batches
+from kerasgan.errors import DataError, invalid, warn
 from kerasgan.reading import Reader
 
 _MANY_SKIPPED = 0.1  # share of the updates of an epoch; a loss scale that is too high at first costs a few
@@ -142,7 +143,11 @@ class Training:
         model.retrace_changed()  # callbacks may set the weight of a penalty, say
         while self.batch < self.steps_per_epoch:
             callbacks.on_train_batch_begin(self.batch)
-            logs = model.train_function(self.reader.iterator)
+            try:
+                logs = model.train_function(self.reader.iterator)
+            except tf.errors.OutOfRangeError as error:  # those that can be read again are repeated
+                received = f"data that ended after step {self.step}"
+                raise invalid("x", f"a dataset that can be read again: {ANEW}", received, DataError) from error
             if not self._logs:
                 _scalars(logs)  # what cannot be logged is refused after one step, not after an epoch
             self._logs = logs  # not read at each step, which would wait for an accelerator

@@ -43,6 +43,7 @@ class VAE(GenerativeModel):
     paper = papers.VAE  # the settings that `compile` begins with
 
     def __init__(self, encoder: keras.Model, generator: keras.Model, seed: int = 0, **kwargs: Any):
+        contract.check_encoder_order(encoder, generator)
         super().__init__(generator, seed, **kwargs)
         encoder = contract.functional(encoder)
         contract.check_network(encoder, "encoder", "kerasgan.networks.dcgan_encoder(image_shape)")

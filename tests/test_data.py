@@ -1,6 +1,7 @@
 """What `fit` and `evaluate` take besides images: sizes, lengths, and the arguments of Keras."""
 
 import itertools
+import re
 import warnings
 
 import keras
@@ -11,7 +12,7 @@ from selection import some
 
 import kerasgan as kg
 from kerasgan import data
-from kerasgan.errors import DataError
+from kerasgan.errors import DataError, DataTypeError
 
 SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)).astype("float32")
@@ -110,6 +111,53 @@ def test_a_dataset_that_is_read_but_once_needs_a_number_of_steps():
     x = tf.data.Dataset.from_generator(lambda: once, output_signature=tf.TensorSpec((8, *SHAPE), tf.float32))
     with pytest.raises(DataError, match="read only once: pass `steps_per_epoch`"):
         model().fit(x, verbose=0)
+
+
+def test_data_that_end_before_the_steps_that_were_asked_for():
+    once = iter([IMAGES[:8]] * 9)
+    x = tf.data.Dataset.from_generator(lambda: once, output_signature=tf.TensorSpec((8, *SHAPE), tf.float32))
+    with pytest.raises(DataError, match=r"`x`. Expected .* read again: make its iterator in.*ended after step \d"):
+        model().fit(x, steps_per_epoch=9, verbose=0)
+    x = tf.data.Dataset.from_generator(lambda: iter([IMAGES[:8]] * 9), output_signature=x.element_spec)
+    model().fit(x, steps_per_epoch=20, verbose=0)
+
+
+def test_held_out_data_without_an_end_are_refused_before_the_training(monkeypatch):
+    monkeypatch.setattr("kerasgan.data._COUNTED_SECONDS", 0.2)
+    endless = tf.data.Dataset.from_generator(
+        lambda: itertools.repeat(IMAGES[:8]), output_signature=tf.TensorSpec((8, *SHAPE), tf.float32)
+    )
+    gan = model()
+    with pytest.raises(DataError, match=r"In `validation_data`.*`validation_steps`. .*pass `validation_steps`"):
+        gan.fit(IMAGES, batch_size=8, validation_data=endless, verbose=0)
+    assert int(gan.step.numpy()) == 0
+    gan.fit(IMAGES, batch_size=8, validation_data=endless, validation_steps=1, verbose=0)
+
+
+@pytest.mark.parametrize("of_batches", [True, False])
+def test_what_is_advised_for_an_iterable_works_under_its_own_name(of_batches):
+    class Batches:
+        def __iter__(self):
+            return iter([IMAGES[:8]] * 3)
+
+    class Sequence:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return IMAGES[:8]
+
+    x = Batches() if of_batches else Sequence()
+    with pytest.raises(DataTypeError, match="wrap it with") as refusal:
+        model().fit(x, verbose=0)
+    x = eval(re.search(r"`(tf\.data.*?)`", str(refusal.value))[1])
+    model().fit(x, steps_per_epoch=1, verbose=0)
+
+
+def test_a_distributed_dataset_is_asked_for_undistributed():
+    distributed = tf.distribute.MirroredStrategy(["cpu:0"]).experimental_distribute_dataset(of_sizes(8, 8))
+    with pytest.raises(DataTypeError, match="the tf.data.Dataset itself, which is distributed here"):
+        model().fit(distributed, verbose=0)
 
 
 @pytest.mark.parametrize("signature", some([None, (None, None, None, 1)], 0, whole=True))

@@ -546,3 +546,24 @@ def test_callbacks_come_in_any_form(given):
 def test_what_is_no_callback_is_refused(given):
     with pytest.raises(ValueError, match=r"`callbacks`. Expected objects of keras.callbacks.Callback"):
         model(kg.GAN).fit(IMAGES, callbacks=[given], verbose=0)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda path: keras.callbacks.EarlyStopping("d_loss"),
+        lambda path: keras.callbacks.ReduceLROnPlateau("val_wasserstein"),
+        lambda path: keras.callbacks.ModelCheckpoint(path / "best.keras", "d_loss", save_best_only=True),
+    ],
+)
+def test_a_metric_whose_direction_keras_does_not_know_is_refused_before_the_first_epoch(tmp_path, callback):
+    gan = model()
+    with pytest.raises(ValueError, match=r"`callbacks`. Expected \w+\(monitor='\w+', mode='min'\), or mode='max'"):
+        fit(gan, callback(tmp_path))
+    assert int(gan.step.numpy()) == 0
+
+
+def test_a_schedule_and_a_callback_that_sets_the_rate_are_refused_together():
+    gan = compiled(keras.optimizers.schedules.CosineDecay(1e-3, 100), 1e-3)
+    with pytest.raises(ValueError, match=r"no ReduceLROnPlateau with a schedule as the learning rate of `d_optimizer`"):
+        fit(gan, keras.callbacks.ReduceLROnPlateau("g_loss", mode="min"))

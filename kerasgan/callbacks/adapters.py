@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgan import distribution
+from kerasgan import distribution, optimization
 from kerasgan.callbacks.base import Callback
 from kerasgan.errors import invalid
 
@@ -48,7 +48,17 @@ class Adapter(Callback):
                 setattr(self.callback, name, value)
 
 
-class _EarlyStopping(Adapter):
+class _Monitor(Adapter):
+    def check(self, model: keras.Model) -> None:
+        # Keras knows the direction of its own metrics, and asks for another only after the first epoch.
+        monitor, kind = self.callback.monitor, type(self.callback)
+        is_of_keras = kind in _ADAPTERS and getattr(self.callback, "save_best_only", True)
+        if is_of_keras and self.callback.mode == "auto" and monitor.removeprefix("val_") != "loss":
+            expected = f"{kind.__name__}(monitor={monitor!r}, mode='min'), or mode='max' if more of it is better"
+            raise invalid("callbacks", expected, "mode='auto', for which Keras does not know this metric")
+
+
+class _EarlyStopping(_Monitor):
     remembered = ("best", "wait", "best_epoch", "stopped_epoch")
 
     def ended(self, state: dict[str, Any]) -> bool:
@@ -56,15 +66,22 @@ class _EarlyStopping(Adapter):
         return bool(state.get("stopped_epoch")) and state.get("wait", 0) >= self.callback.patience
 
 
-class _ReduceLROnPlateau(Adapter):
+class _ReduceLROnPlateau(_Monitor):
     remembered = ("best", "wait", "cooldown_counter")
+
+    def check(self, model: keras.Model) -> None:
+        super().check(model)
+        for name, optimizer in model.optimizers.items():
+            if optimization.has_schedule(optimizer):
+                expected = f"no ReduceLROnPlateau with a schedule as the learning rate of `{name}`: give it a number"
+                raise invalid("callbacks", expected, "both, of which only one can set the rate")
 
 
 class _Writer(Adapter):
     chief_only = True
 
 
-class _ModelCheckpoint(_Writer):
+class _ModelCheckpoint(_Monitor, _Writer):
     remembered = ("best",)
 
 
