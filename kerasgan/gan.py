@@ -58,7 +58,7 @@ class GAN(Objectives, GenerativeModel):
             then easy to tell from the data. Defaults to `1`.
         ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
             and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)). It
-            may be set to another number later. Weights given to the generator before the first step start it.
+            may be set to another number later. It starts from the weights that the generator has at the first step.
         seed: Integer >= 0. With the step it determines every random number of a run.
         augment: `kerasgan.augmentations.DiffAugment` of what the discriminator sees, real and generated, before packing
             and penalties; None for none. With an `AdaptiveAugment` the logs have `augment_probability`, too.

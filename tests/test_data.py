@@ -156,7 +156,7 @@ def test_what_is_advised_for_an_iterable_works_under_its_own_name(of_batches):
 
 def test_a_distributed_dataset_is_asked_for_undistributed():
     distributed = tf.distribute.MirroredStrategy(["cpu:0"]).experimental_distribute_dataset(of_sizes(8, 8))
-    with pytest.raises(DataTypeError, match="the tf.data.Dataset itself, which is distributed here"):
+    with pytest.raises(DataTypeError, match=r"the tf\.data\.Dataset itself, which is distributed here"):
         model().fit(distributed, verbose=0)
 
 

@@ -28,7 +28,7 @@ class MetricsLog(ModelCallback):
         every: Integer >= 1, steps per row.
 
     Raises:
-        ValueError: `every` is not positive; there cannot be a file; when a run resumes, the file there is not a log.
+        ValueError: `every` is not positive; `path` cannot be a file; or a run resumes and the file there is not a log.
     """
 
     chief_only = True

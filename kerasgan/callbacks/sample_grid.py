@@ -31,7 +31,8 @@ class SampleGrid(ModelCallback):
     the cell that trains.
 
     Args:
-        directory: Where the pictures go; it is made if it does not exist.
+        directory: Where the pictures go; it is made if it does not exist. Pictures of an earlier run there are
+            replaced, epoch by epoch, so give each run its own.
         num_images: Integer >= 1.
         every: Integer >= 1, epochs per picture; there is always one of the last epoch.
         seed: Integer >= 0, of the latents.
