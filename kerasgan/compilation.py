@@ -82,6 +82,11 @@ class Compilation:
             if new:
                 expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"
                 raise invalid(role, expected, f"{len(new)} more, the first {new[0]!r}", ModelContractError)
+            for layer in _keras.layers_of(network):
+                mode = getattr(layer.dtype_policy, "quantization_mode", None)
+                if mode not in (None, "float8"):
+                    expected = "layers with kernels that can be trained: quantize them after the training"
+                    raise invalid(role, expected, f"layer {layer.name!r}, quantized to {mode}", ModelContractError)
 
     def frozen_since(self, model: "GenerativeModel") -> list[str]:
         """Paths of the variables that have been frozen since."""

@@ -68,6 +68,15 @@ def test_a_network_that_is_quantized_after_training_still_generates(quantized):
     assert gan.generate(2, seed=0).shape == (2, *SHAPE)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_network_that_is_quantized_is_not_trained_in_part(again):
+    gan = compiled(kg.GAN(*networks()))
+    gan.generator.quantize("int8")
+    gan = compiled(gan) if again else gan
+    with pytest.raises(ModelContractError, match=r"`generator`. Expected layers with kernels .*, quantized to int8"):
+        fit(gan)
+
+
 def test_a_layer_that_encoder_and_generator_share_is_refused():
     shared = keras.layers.Dense(6)
     pixels, latents = keras.Input(SHAPE), keras.Input((3,))
