@@ -4,6 +4,7 @@
 `_get_metrics_result_or_logs`. `tests/test_private.py` says for each name what broke.
 """
 
+import copy
 import pathlib
 import tempfile
 from typing import Any
@@ -109,6 +110,17 @@ def resource_of(iterator: tf.data.Iterator) -> tf.Tensor:
 def definition_of(function_name: bytes) -> Any:
     """The `FunctionDef` of a function by its name."""
     return context.context().get_function_def(function_name)
+
+
+def knows_direction(callback: keras.callbacks.Callback, model: keras.Model) -> bool:
+    """Whether a callback with a `monitor` can tell if less of it is better; it asks in `fit`, after the first epoch."""
+    tried = copy.copy(callback)  # asking changes its `min_delta`
+    tried.set_model(model)
+    try:
+        getattr(tried, "_set_monitor_op", lambda: None)()  # Keras before 3.11 guesses
+    except ValueError:
+        return False
+    return True
 
 
 def batches_written(board: keras.callbacks.TensorBoard) -> int:

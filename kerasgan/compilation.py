@@ -183,7 +183,7 @@ def own_optimizers(model: "GenerativeModel") -> dict[str, keras.optimizers.Optim
 
 
 def _warn_of_unused(model):
-    """Warns of methods of Keras that a subclass overrides, and that no step of ours calls."""
+    """Warns of methods of Keras that a subclass overrides, and that nothing of ours calls."""
     cls = type(model)
     unused = [
         name for name in ("compute_loss", "compute_metrics") if getattr(cls, name) is not getattr(keras.Model, name)
@@ -195,8 +195,8 @@ def _warn_of_unused(model):
         )
     if not is_ours(cls, "call"):
         warn(
-            f"{cls.__name__}.call changes `predict` alone: `generate`, pictures, metrics and `export` use the "
-            "generator. Put what it does in a layer at the end of the generator."
+            f"{cls.__name__}.call is used by `predict` and `gan(...)` alone: `generate`, pictures, metrics and "
+            "`export` use the generator."
         )
 
 

@@ -193,7 +193,7 @@ def check_order(generator: keras.Model, discriminator: keras.Model) -> None:
 def check_encoder_order(encoder: keras.Model, generator: keras.Model) -> None:
     """Refuses a generator in front of the encoder."""
     (first_takes, first_makes), (second_takes, second_makes) = _ends(encoder, generator)
-    if second_takes and second_takes == first_makes and second_makes == (2 * (first_takes[0] or 0),):
+    if second_takes and second_takes == first_makes and second_makes == tuple(2 * (n or 0) for n in first_takes[:1]):
         raise ModelContractError("The networks are in the wrong order. Pass the encoder first, then the generator.")
 
 

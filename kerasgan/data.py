@@ -153,7 +153,7 @@ class Batches:
             expected = "a number of training steps, because the dataset is endless"
             raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
         if batches == tf.data.UNKNOWN_CARDINALITY:
-            batches = counted(self.dataset, "steps_per_epoch", "a number of training steps")
+            batches = _counted(self.dataset)
         return max(1, batches // batches_per_step)
 
     def in_fixed_order(self) -> tf.data.Dataset:
@@ -221,12 +221,8 @@ def _of_static_size(dataset):
     return dataset.rebatch(max(sizes), drop_remainder=True)
 
 
-def counted(dataset: tf.data.Dataset, argument: str, number: str) -> int:
+def _counted(dataset):
     """Batches of a dataset that does not know how many it holds, of the size of the largest: by one pass over it.
-
-    Args:
-        argument: The argument that saves the counting.
-        number: Description of its value.
 
     Raises:
         DataError: The pass takes longer than a few seconds, or the data can be read only once.
@@ -238,16 +234,17 @@ def counted(dataset: tf.data.Dataset, argument: str, number: str) -> int:
         largest = max(largest, size) if count <= data_checks.LOOKED_AT else largest
         if time.monotonic() - begun > _COUNTED_SECONDS or count == _MOST_COUNTED:
             expected = (
-                f"{number}, because the dataset does not know its length: pass `{argument}`, or, if it has an end, "
-                "`x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
+                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or, "
+                "if it has an end, `x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
             )
-            received = f"{argument}=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
-            raise invalid(argument, expected, received, DataError)
+            received = f"steps_per_epoch=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
+            raise invalid("steps_per_epoch", expected, received, DataError)
     if not any(True for _ in dataset.take(1)):
         expected = (
-            f"{number}, because the dataset can be read only once: pass `{argument}` if it is endless, else {ANEW}"
+            "a number of training steps, because the dataset can be read only once: pass `steps_per_epoch` if it is "
+            f"endless, else {ANEW}"
         )
-        raise invalid(argument, expected, f"{argument}=None", DataError)
+        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
     return math.ceil(examples / largest)
 
 

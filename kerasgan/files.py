@@ -41,8 +41,6 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise invalid(argument, expected, f"{argument}={value!r}", TypeError)
     path = pathlib.Path(os.path.expanduser(value))
-    if readable(str(path)) != str(path):
-        raise invalid(argument, f"{expected}, in UTF-8, which TensorFlow needs", f"{argument}={str(value)!r}")
     if not os.fspath(value) or (not directory and not path.name):
         raise invalid(argument, expected, f"{argument}={str(value)!r}")
     existing = nearest_existing(path)
@@ -55,19 +53,30 @@ def checked_path(argument: str, value: Any, expected: str, directory: bool = Fal
 
 
 def checked_output(argument: str, value: Any, expected: str, directory: bool = False) -> pathlib.Path:
-    """As `checked_path`, before the work whose result goes there; refuses too what is in a place that is read-only."""
+    """As `checked_path`, before the work whose result goes there; also refuses read-only places."""
     path = checked_path(argument, value, expected, directory)
     existing = nearest_existing(path)
     folder = existing if existing.is_dir() else existing.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         received = f"{argument}={str(value)!r}, in {str(folder)!r}, where this user cannot write"
-        raise invalid(argument, f"{expected}, in a place that can be written", received)
+        raise invalid(argument, f"{expected}, in a place you can write to", received)
     return path
 
 
 def readable(name: str) -> str:
     """The name of a file or a folder as text that can be written anywhere: bytes that are not UTF-8 are spelled out."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    try:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half of a pair, as Windows allows
+        return name.encode(errors="backslashreplace").decode()
+
+
+def check_unicode(argument: str, path: pathlib.Path, kind: type[Exception] = ValueError) -> None:
+    """Refuses a path where TensorFlow could not write."""
+    if readable(str(path)) != str(path):
+        raise invalid(
+            argument, "a path in UTF-8, which TensorFlow needs: name another", f"{argument}={str(path)!r}", kind
+        )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasgan import _keras, arguments, batching, distribution, evaluation, iterators
-from kerasgan.data import Batches, counted
+from kerasgan.data import Batches
 from kerasgan.errors import (
     DataError,
     DataTypeError,
@@ -104,8 +104,6 @@ def _held_out(model, data, batch_size, batch_size_of_training, steps):
         batch_size = batch_size_of_training
     try:
         batches = Batches.of(x, y, batch_size, model=model, training=False)
-        if steps is None and batches.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:  # perhaps endless
-            counted(batches.dataset, "validation_steps", "a number of batches")
         return batches.for_evaluation(model, steps, "validation_steps")
     except (DataError, DataTypeError, NonFiniteError) as error:
         raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error

@@ -109,7 +109,7 @@ def penalized(penalty: Penalty, judge: Recorded, shown: list[tf.Tensor], noise: 
     if isinstance(result, tuple | list) and len(result) == 2:
         value, norm = map(tf.convert_to_tensor, result)
         if value.shape.rank in (0, None):
-            return tf.ensure_shape(value, ()), norm
+            return tf.ensure_shape(value, (), name="penalty"), norm
         result = f"a value of shape {value.shape}"
     expected = "a penalty whose `__call__` returns a scalar and the norms (batch,): reduce it with `tf.reduce_mean`"
     raise invalid("penalties", expected, f"{result} from {penalty.name!r}")

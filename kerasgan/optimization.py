@@ -3,7 +3,6 @@
 import math
 import types
 from collections.abc import Sequence
-from typing import NoReturn
 
 import keras
 import tensorflow as tf
@@ -209,10 +208,6 @@ class Optimizers:
         self._ratio: float | None = None
         if not (has_schedule(discriminator) or has_schedule(generator)) and learning_rate(generator):
             self._ratio = learning_rate(discriminator) / learning_rate(generator)
-
-    def get_config(self) -> NoReturn:
-        # Keras asks for it where it saves in its format of before.
-        raise ValueError("A model of kerasgan is saved in the format of Keras 3 alone: use a name that ends in .keras.")
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -137,9 +137,11 @@ def _check_weights(filepath, model):
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)
-    if "generator" not in shapes:
+    # Keras names what a model holds by the first of the attributes that it is.
+    networks = [id(network) for network in model.networks.values()]
+    if shapes.keys().isdisjoint({"generator", *(name for name, one in vars(model).items() if id(one) in networks)}):
         raise ValueError(
-            f"{filepath} holds no generator, so it is not of a {type(model).__name__}. If it is of one network, load "
+            f"{filepath} holds no network of a {type(model).__name__}. If it is of one network, load "
             "it into that, e.g. with `model.generator.load_weights`; or name a file that a whole model was saved in."
         )
     if ("ema_generator" in shapes) != ("ema_generator" in model.networks):

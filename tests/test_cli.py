@@ -386,7 +386,7 @@ def test_a_place_that_is_read_only_is_refused_before_the_work(run, tmp_path, mon
     before = sorted(tmp_path.rglob("*"))
     error = refused(capsys, command, "digits" if command == "inspect" else "run")
     assert f"argument `{named}`" in error
-    assert "in a place that can be written" in error
+    assert "in a place you can write to" in error
     assert "where this user cannot write" in error
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -254,7 +254,7 @@ def test_a_method_of_keras_that_nothing_calls_is_warned_of_where_no_step_of_the_
 
 def test_a_call_of_a_users_that_only_predict_uses_is_warned_of():
     brighter = type("Brighter", (kg.GAN,), {"call": lambda self, z, training=False: self.sampler(z) + 1.0})
-    with pytest.warns(UserWarning, match=r"Brighter.call changes `predict` alone.*at the end of the generator"):
+    with pytest.warns(UserWarning, match=r"Brighter.call is used by `predict` and .*`export` use the generator"):
         brighter(*networks()).compile()
 
 

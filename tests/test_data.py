@@ -122,18 +122,6 @@ def test_data_that_end_before_the_steps_that_were_asked_for():
     model().fit(x, steps_per_epoch=20, verbose=0)
 
 
-def test_held_out_data_without_an_end_are_refused_before_the_training(monkeypatch):
-    monkeypatch.setattr("kerasgan.data._COUNTED_SECONDS", 0.2)
-    endless = tf.data.Dataset.from_generator(
-        lambda: itertools.repeat(IMAGES[:8]), output_signature=tf.TensorSpec((8, *SHAPE), tf.float32)
-    )
-    gan = model()
-    with pytest.raises(DataError, match=r"In `validation_data`.*`validation_steps`. .*pass `validation_steps`"):
-        gan.fit(IMAGES, batch_size=8, validation_data=endless, verbose=0)
-    assert int(gan.step.numpy()) == 0
-    gan.fit(IMAGES, batch_size=8, validation_data=endless, validation_steps=1, verbose=0)
-
-
 @pytest.mark.parametrize("of_batches", [True, False])
 def test_what_is_advised_for_an_iterable_works_under_its_own_name(of_batches):
     class Batches:

@@ -906,10 +906,10 @@ def test_names_that_are_not_utf_8_can_be_written_in_every_file(tmp_path):
     assert source.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert source.notes == ("sub-folders without an image, which are no classes: 1 (d\\xfe)",)
     assert without_place(str(root)) == "caf\\xe9"
-    with pytest.raises(RunDirError, match="is not UTF-8, which TensorFlow needs"):
+    with pytest.raises(RunDirError, match="a path in UTF-8, which TensorFlow needs"):
         run_directory.check_new(root / "run", overwrite=False)
     with pytest.raises(ValueError, match="in UTF-8, which TensorFlow needs"):
-        callbacks.SampleGrid(root / "samples")
+        callbacks.TensorBoard(root / "logs")
 
 
 def write_bad_files(root):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgan import distribution, optimization
+from kerasgan import _keras, distribution, optimization
 from kerasgan.callbacks.base import Callback
 from kerasgan.errors import invalid
 
@@ -50,11 +50,10 @@ class Adapter(Callback):
 
 class _Monitor(Adapter):
     def check(self, model: keras.Model) -> None:
-        # Keras knows the direction of its own metrics, and asks for another only after the first epoch.
-        monitor, kind = self.callback.monitor, type(self.callback)
-        is_of_keras = kind in _ADAPTERS and getattr(self.callback, "save_best_only", True)
-        if is_of_keras and self.callback.mode == "auto" and monitor.removeprefix("val_") != "loss":
-            expected = f"{kind.__name__}(monitor={monitor!r}, mode='min'), or mode='max' if more of it is better"
+        # Keras knows which of its own metrics are better when lower, and fails on another after the first epoch.
+        if getattr(self.callback, "save_best_only", True) and not _keras.knows_direction(self.callback, model):
+            kind, monitor = type(self.callback).__name__, self.callback.monitor
+            expected = f"{kind}(monitor={monitor!r}, mode='min'), or mode='max' if more of it is better"
             raise invalid("callbacks", expected, "mode='auto', for which Keras does not know this metric")
 
 
@@ -125,12 +124,12 @@ def of_run(callbacks: Any, model: keras.Model) -> list[Callback]:
                 expected = "objects of keras.callbacks.Callback, e.g. [TerminateOnNaN()]"
                 raise invalid("callbacks", expected, repr(callback))
             given.append(_adapted(callback))
+    for callback in given:  # on every worker, because the others would wait for one that has raised
+        callback.check(model)
     if not distribution.is_chief(model.distribute_strategy):
         given = [callback for callback in given if not callback.chief_only]
     if not any(isinstance(callback.original, keras.callbacks.History) for callback in given):
         given.append(Adapter(keras.callbacks.History()))
-    for callback in given:
-        callback.check(model)
     return sorted(given, key=lambda callback: callback.saves_run)
 
 

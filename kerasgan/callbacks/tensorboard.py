@@ -64,6 +64,7 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
         **kwargs: Any,
     ):
         path = files.checked_path("log_dir", log_dir, "a directory for logs, e.g. 'logs'", True)
+        files.check_unicode("log_dir", path)
         is_remote = "://" in os.fspath(log_dir)
         super().__init__(os.fspath(log_dir if is_remote else path.absolute()), *args, **kwargs)
         self.num_images = checked_integer("num_images", num_images, 0)

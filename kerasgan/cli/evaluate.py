@@ -38,7 +38,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Evaluates the model of a run directory."""
     with announced(f"loading the model in {workdir}"):
         path, model = trained(workdir)
-    files.checked_output("WORKDIR", path, "a run directory, a copy perhaps", directory=True)
+    files.checked_output("WORKDIR", path, "a run directory (copy it if this one is read-only)", directory=True)
     configuration = configurations.read(path / "config.json", flags["dataset"])
     written = path / "metrics.json"
     summary = read_json(written) if written.is_file() else {}

@@ -99,8 +99,7 @@ def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
     if not existing.is_dir():
         where = "is a file" if existing == path else f"is in {existing}, which is a file"
         raise RunDirError(f"--workdir={path} {where}. Name a directory, new or empty.")
-    if files.readable(str(path)) != str(path):
-        raise RunDirError(f"--workdir={path} is not UTF-8, which TensorFlow needs. Name another directory.")
+    files.check_unicode("--workdir", path, RunDirError)
     if not chief or not path.is_dir() or not any(path.iterdir()):
         return
     message = f"--workdir={path} is not empty. Name another, or leave it out for a new one in runs/"

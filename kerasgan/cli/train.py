@@ -230,7 +230,7 @@ def _fit(model, dataset, configuration, data, workdir, reports):
             epochs=configuration.epochs,
             steps_per_epoch=configuration.steps_per_epoch,
             validation_data=held_out,
-            validation_freq=every,
+            validation_freq=1 if every == 1 else [*range(every, configuration.epochs, every), configuration.epochs],
             verbose=0,
             callbacks=[*reports, _Steps(configuration.steps, saved, verbose=chief), saved],
         )

@@ -27,9 +27,9 @@ _NEIGHBOURS = 5
 # Of the generator; `kerasgan train` makes 3,000 on digits, its quickest task.
 _FEW_STEPS = 3_000
 _SAID = 3
-# Of the coverage and the density of real examples: less is not good, however few there are to tell by.
+# Of the coverage and the density of real examples: below this it is bad, however few there are to tell by.
 _LEAST_OF_FEW = 0.1
-# The same: less is not called good.
+# Below this it is never called good.
 _MOST_OF_FEW = 0.5
 
 
@@ -53,7 +53,8 @@ def verdict(
     A value is judged by that of real examples against other real ones, and by what chance does to a share of n; of the
     same value with several features, the worst counts.
 
-    - Good: coverage of 0.9 times theirs or more, density of 0.7 to 1.5 times, a Frechet distance of at most 1.25 times.
+    - Good: coverage of 0.9 times theirs or more, density of 0.7 to 1.5 times (with few examples less, down to half), a
+      Frechet distance of at most 1.25 times.
     - Not good: coverage and density below; density above, precision more than 0.1 above theirs, because blur and noise
       have that on pixels; a Frechet distance above 2 times theirs; recall below half of theirs; duplicates and copies
       more than 0.1 above theirs; fewer modes; problems in training.

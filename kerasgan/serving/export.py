@@ -54,6 +54,7 @@ def export(
     """
     expected = "the directory of the model, new or not, in which its versions are numbered"
     base = files.checked_path("filepath", filepath, expected, True)
+    files.check_unicode("filepath", base)
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:
