@@ -113,11 +113,11 @@ def definition_of(function_name: bytes) -> Any:
 
 
 def knows_direction(callback: keras.callbacks.Callback, model: keras.Model) -> bool:
-    """Whether a callback with a `monitor` can tell if less of it is better; it asks in `fit`, after the first epoch."""
+    """Whether a callback can tell if less of its `monitor` is better; it finds out only after the first epoch."""
     tried = copy.copy(callback)  # asking changes its `min_delta`
     tried.set_model(model)
     try:
-        getattr(tried, "_set_monitor_op", lambda: None)()  # Keras before 3.11 guesses
+        getattr(tried, "_set_monitor_op", lambda: None)()  # older versions of Keras guess
     except ValueError:
         return False
     return True

@@ -137,12 +137,12 @@ def _check_weights(filepath, model):
     if not os.path.exists(filepath):
         raise FileNotFoundError(errno.ENOENT, "There is no file of weights", str(filepath))
     shapes = _shapes_in(filepath)
-    # Keras names what a model holds by the first of the attributes that it is.
+    # Keras names a network in the file by the first attribute that holds it.
     networks = [id(network) for network in model.networks.values()]
     if shapes.keys().isdisjoint({"generator", *(name for name, one in vars(model).items() if id(one) in networks)}):
         raise ValueError(
-            f"{filepath} holds no network of a {type(model).__name__}. If it is of one network, load "
-            "it into that, e.g. with `model.generator.load_weights`; or name a file that a whole model was saved in."
+            f"{filepath} holds no network of a {type(model).__name__}. If it holds a single network, "
+            "load it into that network, e.g. with `model.generator.load_weights`; else name a file of a whole model."
         )
     if ("ema_generator" in shapes) != ("ema_generator" in model.networks):
         there, here, fix = ("an", "none", "with") if "ema_generator" in shapes else ("no", "one", "without")

@@ -50,7 +50,6 @@ class Adapter(Callback):
 
 class _Monitor(Adapter):
     def check(self, model: keras.Model) -> None:
-        # Keras knows which of its own metrics are better when lower, and fails on another after the first epoch.
         if getattr(self.callback, "save_best_only", True) and not _keras.knows_direction(self.callback, model):
             kind, monitor = type(self.callback).__name__, self.callback.monitor
             expected = f"{kind}(monitor={monitor!r}, mode='min'), or mode='max' if more of it is better"

@@ -208,7 +208,7 @@ def _reports(model, configuration, data, workdir):
 
 
 def _epochs_per_part(configuration):
-    """1, or more in a run that was made longer than its epochs, which no checkpoint lets change, were made for."""
+    """Epochs from one picture to the next: 1, or more in a run that was made longer, whose epochs stay as they are."""
     return max(1, configurations.steps_per_part(configuration.steps) // configuration.steps_per_epoch)
 
 

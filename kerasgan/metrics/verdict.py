@@ -30,7 +30,7 @@ _SAID = 3
 # Of the coverage and the density of real examples: below this it is bad, however few there are to tell by.
 _LEAST_OF_FEW = 0.1
 # Below this it is never called good.
-_MOST_OF_FEW = 0.5
+_GOOD_OF_FEW = 0.5
 
 
 class _Found(NamedTuple):
@@ -154,7 +154,7 @@ def _coverage(name, value, floor, n):
         return None
     # Neighbours are missed together, so that there are as many independent examples as neighbourhoods.
     least = floor - _margin(floor, n / _NEIGHBOURS)
-    good = value >= min(_GOOD_COVERAGE * floor, max(least, _MOST_OF_FEW * floor))
+    good = value >= min(_GOOD_COVERAGE * floor, max(least, _GOOD_OF_FEW * floor))
     if not good and value >= max(least, _LEAST_OF_FEW * floor):  # too few examples to tell
         return None
     near = f"have a generated one near them ({name}; {floor:.0%} for perfect ones)"
@@ -179,7 +179,7 @@ def _density(name, value, floor, n):
         )
     if value < max(floor - max(chance, (1.0 - _GOOD_DENSITY) * floor), _LEAST_OF_FEW * floor):
         return _Found(False, f"many generated examples lie apart from real examples {where}", _DENSITY_ADVICE)
-    if value < _MOST_OF_FEW * floor:
+    if value < _GOOD_OF_FEW * floor:
         return None
     return _Found(True, f"generated examples lie among real ones {where}")
 
