@@ -55,7 +55,7 @@ class DiffAugment(Configured):
             `"translation:0.5"` leaves half of the images where they are: a discriminator that sees all of them moved
             does not learn what is wrong at one place, and the generator may make dots at the same places of all images.
         probability: Float in [0, 1] of each operation (of each of the three of color) on an image, times the number
-            behind its name. Defaults to `1.0`.
+            after its name. Defaults to `1.0`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -160,7 +160,8 @@ class AdaptiveAugment(DiffAugment):
     Args:
         policy: As for `DiffAugment`.
         target: Float in (0, 1), the r that is held. Defaults to `0.6`.
-        images: Number > 0 of images. Defaults to `100_000`; the paper's 500,000 suits runs of millions of images.
+        images: Number > 0, real images after which p can have gone from 0 to 1. Defaults to `100_000`; the paper's
+            500,000 suits runs of millions of images.
 
     Reference: Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, section 3.
     """

@@ -102,7 +102,7 @@ def newest(directory: str | os.PathLike) -> pathlib.Path | None:
             rejected.append(str(error))
             continue
         for reason in rejected:
-            warn(f"Passed over a checkpoint: {reason} Going back to {path.name}.")
+            warn(f"Skipped a checkpoint: {reason} Going back to {path.name}.")
         return path
     if rejected:
         raise CheckpointCorruptError(
@@ -249,6 +249,7 @@ def locked(directory: str | os.PathLike) -> Iterator[None]:
         CheckpointWriteError: The directory cannot be written.
     """
     directory = pathlib.Path(directory)
+    this_process = f"process {os.getpid()} on {socket.gethostname()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = files.open_file(directory / _LOCK, "r+")
@@ -263,12 +264,13 @@ def locked(directory: str | os.PathLike) -> Iterator[None]:
                 yield
                 return
             file.seek(0)
-            raise RunDirError(
-                f"{directory} is in use by {file.read().strip() or 'another process'}. Wait for it, or name another "
-                "directory."
-            ) from error
+            holder = file.read().strip() or "another process"
+            fix = "Wait for it"
+            if holder == this_process:
+                holder, fix = f"{holder}, this one, for another Checkpoint or run", "Leave one of them out"
+            raise RunDirError(f"{directory} is in use by {holder}. {fix}, or name another directory.") from error
         file.truncate(0)
-        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+        print(this_process, file=file, flush=True)
         yield
 
 
@@ -278,8 +280,8 @@ def mismatch(path: pathlib.Path, differences: Sequence[str]) -> NoReturn:
     rates = " and change rates by keras.callbacks.LearningRateScheduler" if changed else ""
     more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
     raise CheckpointMismatchError(
-        f"{path} is a checkpoint of another training:\n  " + "\n  ".join(differences[:5]) + more + "\n"
-        f"Build the model and the data as they were{rates}, or name another directory to begin anew."
+        f"{path} is a checkpoint of another training run:\n  " + "\n  ".join(differences[:5]) + more + "\n"
+        f"Build the model and the data as they were{rates}, or name another directory to start over."
     )
 
 

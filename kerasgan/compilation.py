@@ -73,14 +73,14 @@ class Compilation:
             if optimizer is not self._compiled_with[name]:
                 own = "`d_optimizer` and `g_optimizer`" if name not in model.optimizers else f"`{name}`"
                 expected = f"the one that `compile` was given: call `compile` again, with another {own}"
-                raise invalid(name, expected, f"{name}={optimizer!r}, set since", ModelContractError)
+                raise invalid(name, expected, f"{name}={optimizer!r}, replaced since `compile`", ModelContractError)
         if not _trainable(model):
             expected = "True for a network that is to be trained: set `generator.trainable = True`, say"
             raise invalid("trainable", expected, "False for all of them, set after `compile`", ModelContractError)
         for role, network in model.networks.items():
             new = [one.path for one in network.trainable_variables if id(one) not in self.trainable]
             if new:
-                expected = "the trainable variables of when `compile` was called: compile again, with new optimizers"
+                expected = "the variables that were trainable at `compile`: compile again, with new optimizers"
                 raise invalid(role, expected, f"{len(new)} more, the first {new[0]!r}", ModelContractError)
             for layer in _keras.layers_of(network):
                 mode = getattr(layer.dtype_policy, "quantization_mode", None)

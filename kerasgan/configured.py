@@ -1,6 +1,7 @@
 """The configuration of an object: the arguments of its constructor."""
 
 import functools
+import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -275,6 +276,17 @@ def wrap_overrides(cls: type, **wrappers: Callable[[Callable], Callable]) -> Non
 def _overrider(cls, name):
     """The class that a method comes from."""
     return next(base for base in cls.__mro__ if name in vars(base))
+
+
+def constants(part: object) -> dict[str, Any]:
+    """What a trace holds of a part of a model: its attributes, of arrays a hash, of variables which they are."""
+
+    def held(value):
+        if isinstance(value, np.ndarray):
+            return value.dtype, value.shape, hashlib.blake2b(value.tobytes()).hexdigest()
+        return id(value) if hasattr(value, "assign") else value
+
+    return {name: held(value) for name, value in vars(part).items()}
 
 
 def restored(name: str, value: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -129,13 +129,15 @@ def _warn_of_hidden_state(network, role):
                 f"Layer {layer.name!r} of the {role} holds the tf.Variable `{held[0]}`, which neither `save` nor a "
                 "checkpoint stores. Create it with `self.add_weight`.",
             )
+    names = []
     with contextlib.suppress(Exception):  # a layer that cannot be traced may still run eagerly
-        for name in stateless.layers_that_draw(network, training=True)[1]:
-            warn(
-                f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state: a run cannot be "
-                "reproduced or resumed exactly, and images with one seed may differ. Draw with `keras.random` and a "
-                "`keras.random.SeedGenerator`.",
-            )
+        names = stateless.layers_that_draw(network, training=True)[1]
+    for name in names:
+        warn(
+            f"Layer {name!r} of the {role} draws random numbers from TensorFlow's state: a run cannot be reproduced or "
+            "resumed exactly, and images with one seed may differ. Draw with `keras.random` and a "
+            "`keras.random.SeedGenerator`.",
+        )
 
 
 def _warn_of_slow_layers(network, role):
@@ -212,7 +214,7 @@ def check_adversaries(generator: keras.Model, discriminator: keras.Model, pack: 
         extended: Whether the discriminator may do without the labels, because the objective is the user's.
     """
     made, taken = tuple(generator.outputs[0].shape[1:]), tuple(discriminator.inputs[0].shape[1:])
-    if made[-1] is None:
+    if not made or made[-1] is None:
         expected = "images with a known number of channels: end it with a convolution or `keras.layers.Reshape`"
         raise invalid("generator", expected, f"images of shape {made}", ModelContractError)
     if taken != (*made[:-1], pack * made[-1]):

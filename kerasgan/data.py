@@ -72,9 +72,9 @@ class Batches:
         if isinstance(x, tf.data.Dataset):
             for name, value, fix in (("y", y, "put labels into its elements"), ("batch_size", batch_size, "batch it")):
                 if value is not None:
-                    raise invalid(
-                        name, f"None, because `x` is a tf.data.Dataset: {fix}", f"{name}={value!r}", DataError
-                    )
+                    shape = getattr(value, "shape", ())
+                    received = f"an array {tuple(shape)}" if len(shape) else f"{name}={value!r}"
+                    raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", received, DataError)
             return cls._of_dataset(x)
         bounds, form = model.output_range.bounds, Form(labelled=y is not None, array=x)
         images = checked_images(as_array(arguments.checked_kind(x, model), "x"), form, bounds)
@@ -138,22 +138,22 @@ class Batches:
         held = functools.partial(data_checks.held, model.image_shape, model.output_range.bounds, model.num_classes)
         return batches.map(held)
 
-    def steps(self, batches_per_step: int, steps_per_epoch: int | None = None) -> int:
-        """Training steps per epoch: `steps_per_epoch`, or by default what the data hold.
+    def steps(self, batches_per_step: int, steps: int | None = None, argument: str = "steps_per_epoch") -> int:
+        """Steps per epoch: `steps`, or by default what the data hold.
 
-        Data of unknown length are read once to count them.
+        Data of unknown length are read once to count them. Errors name the `argument` that `steps` came in.
 
         Raises:
-            DataError: They are endless and there is no `steps_per_epoch`.
+            DataError: They are endless and there are no `steps`.
         """
-        if steps_per_epoch is not None:
-            return checked_integer("steps_per_epoch", steps_per_epoch)
+        if steps is not None:
+            return checked_integer(argument, steps)
         batches = int(self.dataset.cardinality())
         if batches == tf.data.INFINITE_CARDINALITY:
-            expected = "a number of training steps, because the dataset is endless"
-            raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
+            expected = "a number of steps, because the dataset is endless"
+            raise invalid(argument, expected, f"{argument}=None", DataError)
         if batches == tf.data.UNKNOWN_CARDINALITY:
-            batches = _counted(self.dataset)
+            batches = _counted(self.dataset, argument)
         return max(1, batches // batches_per_step)
 
     def in_fixed_order(self) -> tf.data.Dataset:
@@ -196,7 +196,7 @@ class Batches:
             batches = dataclasses.replace(batches, dataset=_of_static_size(batches.dataset))
             data_checks.check_divisible(batches.dataset, replicas, model.pack)
             # At the end of the data replicas would be given empty batches, which count.
-            steps = batches.steps(1, steps)
+            steps = batches.steps(1, steps, argument)
             batches = dataclasses.replace(batches, dataset=batches.dataset.repeat())
         digest = batches.digest and f"{batches.digest}, {steps} steps"
         return dataclasses.replace(batches, digest=digest), steps
@@ -221,7 +221,7 @@ def _of_static_size(dataset):
     return dataset.rebatch(max(sizes), drop_remainder=True)
 
 
-def _counted(dataset):
+def _counted(dataset, argument):
     """Batches of a dataset that does not know how many it holds, of the size of the largest: by one pass over it.
 
     Raises:
@@ -234,17 +234,17 @@ def _counted(dataset):
         largest = max(largest, size) if count <= data_checks.LOOKED_AT else largest
         if time.monotonic() - begun > _COUNTED_SECONDS or count == _MOST_COUNTED:
             expected = (
-                "a number of training steps, because the dataset does not know its length: pass `steps_per_epoch`, or, "
+                f"a number of steps, because the dataset does not know its length: pass `{argument}`, or, "
                 "if it has an end, `x.apply(tf.data.experimental.assert_cardinality(number_of_batches))`"
             )
-            received = f"steps_per_epoch=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
-            raise invalid("steps_per_epoch", expected, received, DataError)
+            received = f"{argument}=None, and {count:,} batches in {_COUNTED_SECONDS} s without an end"
+            raise invalid(argument, expected, received, DataError)
     if not any(True for _ in dataset.take(1)):
         expected = (
-            "a number of training steps, because the dataset can be read only once: pass `steps_per_epoch` if it is "
-            f"endless, else {ANEW}"
+            f"a number of steps, because the dataset can be read only once: pass `{argument}` if it is endless, else "
+            f"{ANEW}"
         )
-        raise invalid("steps_per_epoch", expected, "steps_per_epoch=None", DataError)
+        raise invalid(argument, expected, f"{argument}=None", DataError)
     return math.ceil(examples / largest)
 
 

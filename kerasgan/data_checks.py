@@ -49,13 +49,17 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = split(spec, fix=f"`{form.dataset}.map(lambda *parts: parts[:2])`")
     _refuse_swapped(images, labels, model, form)
-    if not isinstance(images, tf.TensorSpec) or not images.dtype.is_floating:
+    numbers = isinstance(images, tf.TensorSpec) and images.dtype != tf.string
+    if numbers:  # of another shape, they are not to be scaled first
+        check_shape(images.shape, model, form, batches.of_bytes)
+    if not numbers or not images.dtype.is_floating:
         _refuse_type(dataset, images, model, form)
     known = images.shape.rank is not None
-    check_shape(images.shape, model, form, batches.of_bytes)
     if model.conditional and labels is None:
-        expected = "elements `(images, labels)`, because the networks take labels: add them, or use `num_classes=None`"
-        raise invalid("x", expected, "images alone", DataError)
+        of_arrays = form.parts is None
+        what = "labels" if of_arrays else "elements `(images, labels)`"
+        expected = f"{what}, because the networks take labels: add them, or build both networks without `num_classes`"
+        raise invalid("y" if of_arrays else "x", expected, "images alone", DataError)
     if not model.conditional and labels is not None:
         warn(IGNORED_LABELS)
     first = [split(element) for element in dataset.take(LOOKED_AT)]
@@ -264,7 +268,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
         finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
         if not finite.all():
             kept = form.where(form.all_finite("x", images.ndim), len(batches[0]))
-            expected = f"finite pixels: look for a division by zero in the preprocessing, or leave such out with {kept}"
+            expected = f"finite pixels: look for a division by zero in the preprocessing, or drop them with {kept}"
             received = f"NaN or infinity in example {finite.argmin()} of batch {number}"
             raise invalid("x", expected, received, NonFiniteError)
     bounds, rank = output.bounds, batches[0].ndim
@@ -303,7 +307,7 @@ def _check_pixels(batches, later, output, of_bytes, form):
     first = batches[0][0]
     count = sum(map(len, batches))
     if count > 1 and all((images == first).all() for images in batches):
-        warn(f"The first {count} images are all the same: there is nothing to learn. Look at them.")
+        warn(f"The first {count} images are all the same: there is nothing to learn. Check the data.")
     elif bounds and high - low < _NARROW * (full[1] - full[0]):
         usual = "uint8 images usually use 0 to 255" if bytes_given else f"the generator makes {shown_range(bounds)}"
         warn(
@@ -313,6 +317,6 @@ def _check_pixels(batches, later, output, of_bytes, form):
     elif first.ndim == 3 and max(-lowest, highest) > _LARGE:
         stretched = scaled(form, low, high, given[0].dtype, (-1.0, 1.0), rank)
         warn(
-            f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn numbers of about 1. "
+            f"The pixels go from {lowest:.3g} to {highest:.3g}{where}, and networks learn best from values of about 1. "
             f"Scale them to [-1, 1] with {stretched}, and end the generator with tanh.",
         )

@@ -238,5 +238,10 @@ def _fitting():
 
 
 def _workers():
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    return len(cluster.get("worker", ())) + len(cluster.get("chief", ()))
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return len(cluster.get("worker", ())) + len(cluster.get("chief", ()))
+    except (ValueError, AttributeError, TypeError) as error:
+        expected = 'JSON such as {"cluster": {"worker": ["host:port", ...]}, "task": {...}}; unset it on one machine'
+        raise invalid("TF_CONFIG", expected, text) from error

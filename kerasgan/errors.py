@@ -1,6 +1,7 @@
 """Errors that users can act on: each message names the argument, what was expected, one fix, and what was received."""
 
 import inspect
+import math
 import numbers
 import operator
 import warnings
@@ -120,7 +121,10 @@ def checked_number(argument: str, value: Any, interval: str = "[0, inf)", advice
     # Numbers of NumPy and TensorFlow have a dtype and a shape, those of Python do not.
     numeric = any(kind in str(getattr(value, "dtype", "")) for kind in ("int", "float"))
     scalar = isinstance(value, numbers.Real) or (numeric and getattr(value, "shape", None) == ())
-    number = float(value) if scalar and not _is_boolean(value) else float("nan")
+    try:
+        number = float(value) if scalar and not _is_boolean(value) else math.nan
+    except OverflowError:
+        number = math.inf
     above = low <= number if interval[0] == "[" else low < number
     below = number <= high if interval[-1] == "]" else number < high
     if not (above and below):

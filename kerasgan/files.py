@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import re
@@ -93,6 +94,24 @@ def nearest_existing(path: pathlib.Path) -> pathlib.Path:
     return next((one for one in (path, *path.parents) if os.path.lexists(one)), pathlib.Path())
 
 
+def read_json(path: pathlib.Path, otherwise: str = "train again") -> dict[str, Any]:
+    """Reads the object in a JSON file.
+
+    Args:
+        otherwise: What makes the file again.
+
+    Raises:
+        ValueError: The file holds no JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. Restore it, or {otherwise}.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object. Restore it, or {otherwise}.")
+    return values
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path, which replaces `path` when the block succeeds and is removed when it does not.
@@ -145,6 +164,12 @@ def _has_ended(host, process, entry):
     except PermissionError:  # it is another user's
         pass
     return False
+
+
+def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
+    """Writes an object to a JSON file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def open_file(path: str | os.PathLike, mode: str = "rb") -> Any:

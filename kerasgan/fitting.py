@@ -11,6 +11,7 @@ from kerasgan.data import Batches
 from kerasgan.errors import (
     DataError,
     DataTypeError,
+    ModelContractError,
     NonFiniteError,
     checked_boolean,
     checked_integer,
@@ -54,7 +55,7 @@ def training_of(
     validation_split = checked_number("validation_split", validation_split, "[0, 1)")
     shuffle = checked_boolean("shuffle", shuffle)
     if validation_split and isinstance(x, tf.data.Dataset):
-        expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. of `take` and `skip`"
+        expected = "0 with a tf.data.Dataset: pass `validation_data`, e.g. made with `take` and `skip`"
         raise invalid("validation_split", expected, f"validation_split={validation_split}")
     if validation_split and validation_data is None:
         x, y, validation_data = arguments.held_out(x, y, validation_split, model)
@@ -93,19 +94,20 @@ def _check_validated(model, validates, epochs, frequency):
         )
         raise invalid("validation_data", expected, "None")
     if epochs and not any(_keras.validates_after(model, epoch, frequency) for epoch in epochs):
-        expected = "a validation, from which AdaptiveAugment learns, in the epochs to come: leave it at 1"
+        expected = "one that validates in the epochs to come, because AdaptiveAugment learns from it: leave it at 1"
         raise invalid("validation_freq", expected, f"validation_freq={frequency} in {len(epochs)} epochs")
 
 
 def _held_out(model, data, batch_size, batch_size_of_training, steps):
     """Held-out batches, and how many; None for all."""
     x, y = batching.split(data, "validation_data", "`validation_data[:2]`")
+    batch_size = None if batch_size is None else checked_integer("validation_batch_size", batch_size)
     if batch_size is None and not isinstance(x, tf.data.Dataset):
         batch_size = batch_size_of_training
     try:
         batches = Batches.of(x, y, batch_size, model=model, training=False)
         return batches.for_evaluation(model, steps, "validation_steps")
-    except (DataError, DataTypeError, NonFiniteError) as error:
+    except (DataError, DataTypeError, ModelContractError, NonFiniteError) as error:
         raise type(error)(f"In `validation_data`, whose parts are x and y: {error}") from error
 
 

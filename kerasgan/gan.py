@@ -22,7 +22,7 @@ from kerasgan import (
 )
 from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.compilation import Compilation, prepared
-from kerasgan.configured import is_ours
+from kerasgan.configured import constants, is_ours
 from kerasgan.errors import DataError, checked_integer, invalid
 from kerasgan.losses import AdversarialLoss
 from kerasgan.metrics.quality import QualityMetric
@@ -54,7 +54,7 @@ class GAN(Objectives, GenerativeModel):
         n_critic: Integer >= 1, updates of the discriminator per step, each on a fresh batch; it may be set between two
             calls of `fit`. Defaults to `1`.
         pack: Integer >= 1, images that the discriminator judges at once (PacGAN); must divide the batch. Its input is
-            `(..., pack * channels)`, and penalties are about packs, too. A generator that keeps repeating itself is
+            `(..., pack * channels)`, and penalties apply to packs, too. A generator that keeps repeating itself is
             then easy to tell from the data. Defaults to `1`.
         ema_momentum: Float in [0, 1): keeps an average of the generator's weights with this momentum, which `generate`
             and `call` use; None for none. The first steps average faster, with min(momentum, (1 + t) / (10 + t)). It
@@ -124,13 +124,13 @@ class GAN(Objectives, GenerativeModel):
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
     def skip_non_finite(self) -> None:
-        """As that of the base, and the share of updates that are left out is logged as `skipped`."""
+        """As in the base class, and the share of updates that are left out is logged as `skipped`."""
         self._trackers.setdefault("skipped", keras.metrics.Mean(name="skipped"))
         super().skip_non_finite()
 
     def _constants(self):
         parts = [part for part in (self.loss, *self.penalties, self.constraint, self.augment) if part is not None]
-        return [*super()._constants(), self.n_critic, self.ema_momentum, *(vars(part) for part in parts)]
+        return [*super()._constants(), self.n_critic, self.ema_momentum, *map(constants, parts)]
 
     @property
     def batches_per_step(self) -> int:
@@ -173,8 +173,8 @@ class GAN(Objectives, GenerativeModel):
         """Sets the optimizers.
 
         Args:
-            d_optimizer: `keras.optimizers.Optimizer` of the discriminator. Defaults to the variant's paper's.
-            g_optimizer: `keras.optimizers.Optimizer` of the generator. Defaults to the variant's paper's.
+            d_optimizer: `keras.optimizers.Optimizer` of the discriminator. Defaults to that of the variant's paper.
+            g_optimizer: `keras.optimizers.Optimizer` of the generator. Defaults to that of the variant's paper.
             metrics: Sequence of `kerasgan.metrics.QualityMetric`, which `evaluate` and validation report; they are not
                 saved with the model: set `model.quality` again after loading. Defaults to none.
             run_eagerly: Whether to run without graphs, to debug.
@@ -183,7 +183,7 @@ class GAN(Objectives, GenerativeModel):
 
         Raises:
             TypeError: Another argument, such as `optimizer` or `loss` of `keras.Model.compile`.
-            ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it cannot be had.
+            ValueError: One optimizer for both networks, or `steps_per_execution` > 1 where it is not supported.
         """
         for name, value in kwargs.items():
             expected = f"to be left out: {construction.WHERE.get(name, construction.ARGUMENTS)}"
@@ -194,10 +194,11 @@ class GAN(Objectives, GenerativeModel):
         if self.penalties:  # layers may have been frozen or set free since
             contract.check_penalized(self.discriminator)
         compiled = Compilation(self, run_eagerly, steps_per_execution, jit_compile)
-        defaults, networks = self.default_optimizers(), (self.generator, self.discriminator)
-        d_optimizer = prepared(self, "d_optimizer", d_optimizer or defaults[0], self.discriminator)
+        given = zip((d_optimizer, g_optimizer), self.default_optimizers(), strict=True)
+        d_optimizer, g_optimizer = (default if one is None else one for one, default in given)
+        d_optimizer = prepared(self, "d_optimizer", d_optimizer, self.discriminator)
         # The generator's gradient comes through the discriminator.
-        g_optimizer = prepared(self, "g_optimizer", g_optimizer or defaults[1], *networks)
+        g_optimizer = prepared(self, "g_optimizer", g_optimizer, self.generator, self.discriminator)
         both = optimization.Optimizers(d_optimizer, g_optimizer)
         self._compile(compiled, d_optimizer=d_optimizer, g_optimizer=g_optimizer, optimizer=both)
         if any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in self.optimizers.values()):
@@ -209,7 +210,7 @@ class GAN(Objectives, GenerativeModel):
         return self.n_critic
 
     def make_train_function(self, force: bool = False) -> Callable:
-        """As that of the base; with `warmup` some steps have more updates of the discriminator."""
+        """As in the base class; with `warmup` some steps have more updates of the discriminator."""
         if self.warmup and (self.train_function is None or force):
             self.train_function = distribution.with_warm_up(self)
         return super().make_train_function(force and not self.warmup)

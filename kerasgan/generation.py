@@ -91,6 +91,9 @@ class SamplingModel(Configured, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Images of `sampler` for `latents`, or for `[latents, labels]`."""
+        latents = inputs[0] if isinstance(inputs, list | tuple) else inputs
+        if not isinstance(latents, dict) and len(latents.shape) > 1:  # Keras takes dicts, and numbers for one latent
+            self._check_latents(latents.shape)
         return self.sampler(inputs, training=training)
 
     def generate(
@@ -112,7 +115,8 @@ class SamplingModel(Configured, keras.Model):
             seed: Integer >= 0: the same seed gives the same images, whatever the batch size. Defaults to a random one.
             batch_size: Integer >= 1, images generated at a time.
             seeds: Integer array `(num_images,)`, each >= 0, instead of `seed`: one per image, so that an image does not
-                depend on the others. It is the first image of `generate(seed=...)`, and that of the exported model.
+                depend on the others. That of s is the first image of `generate(seed=s)`, and what an exported model
+                makes of s.
             truncation: Float > 0, or array `(num_images,)`: cuts latents off at this many standard deviations, for
                 more typical and less varied images. Defaults to none.
 
@@ -181,7 +185,7 @@ class SamplingModel(Configured, keras.Model):
         labels = inference.checked_labels(labels, len(latents), self.conditional, self.num_classes)
         labels = None if labels is None else tf.convert_to_tensor(labels)
         network = self.sampler
-        if self._float32_sampler is None:
+        if self._float32_sampler is None or not self._float32_sampler.is_of(network):
             self._float32_sampler = inference.Sampler(network)
         images = [np.zeros((0, *self.image_shape), "float32")]
         for start in range(0, len(latents), batch_size):
@@ -197,7 +201,7 @@ class SamplingModel(Configured, keras.Model):
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
         _ = self.sampler  # an average starts here: in Keras's graph it cannot
-        parts = list(x) if isinstance(x, list | tuple) else [x]
+        parts = list(x) if isinstance(x, list | tuple) and len(x) else [np.asarray(x) if isinstance(x, list) else x]
         if hasattr(parts[0], "shape"):  # Keras takes datasets, generators and dicts, too
             x = self._checked_inputs(*parts)
             if not len(parts[0]):  # which Keras cannot
@@ -206,11 +210,7 @@ class SamplingModel(Configured, keras.Model):
 
     def _checked_inputs(self, latents, *labels):
         """What `predict` is given, as Keras takes it."""
-        shape = tuple(latents.shape)
-        if shape[1:] != (self.latent_dim,):
-            what = "images of " if shape[1:] == self.image_shape else ""
-            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
-            raise invalid("x", expected, f"{what}shape {shape}", ModelContractError)
+        self._check_latents(latents.shape)
         if len(labels) != self.conditional:
             expected = (
                 "`[latents, labels]`" if self.conditional else "latents alone, because the generator takes no labels"
@@ -222,6 +222,13 @@ class SamplingModel(Configured, keras.Model):
         if numbers.dtype.kind == "f" and (numbers == np.floor(numbers)).all():  # as Keras takes them
             numbers = numbers.astype(np.int64)
         return [latents, inference.checked_labels(numbers, len(latents), True, self.num_classes)]
+
+    def _check_latents(self, shape):
+        shape = tf.TensorShape(shape)
+        if not shape.is_compatible_with((None, self.latent_dim)):
+            what = "images of " if shape.is_compatible_with((None, *self.image_shape)) else ""
+            expected = f"latents of shape (n, {self.latent_dim}): call `generate(num_images)`, which draws them"
+            raise invalid("x", expected, f"{what}shape {tuple(shape)}", ModelContractError)
 
     def export(
         self,

@@ -97,6 +97,12 @@ def _warn_of_clipping(images, value_range):
         )
 
 
+def _warn_of_unit_range(images, value_range):
+    """Warns if all pixels are in [0, 1], and the range is the default."""
+    if images.ndim == 4 and images.size and value_range == (-1, 1) and 0 <= images.min() < images.max() <= 1:
+        warn("All pixels are in [0, 1]: if the generator makes such images, pass `value_range=(0, 1)`.")
+
+
 def as_saved(images: ArrayLike) -> np.ndarray:
     """Returns `to_uint8` of images that are to be measured: NaN is an error here, not black.
 
@@ -133,15 +139,12 @@ def show(
     Raises:
         DataError: The array does not hold images, is empty, or holds too many.
         DataTypeError: The images are neither uint8 nor floats.
-
-    Example:
-        >>> show(np.zeros((10, 28, 28, 1))).size
-        (444, 180)
     """
     images = np.asarray(images)
     if images.ndim == 4 and len(images) > _MOST_SHOWN:
         expected = f"at most {_MOST_SHOWN:,} images in one picture: show some of them, e.g. `images[:64]`"
         raise invalid("images", expected, f"{len(images):,} images", DataError)
+    _warn_of_unit_range(images, value_range)
     shown = scatter(images) if images.ndim == 2 else grid(images, columns, PADDING, scale, value_range, captions)
     return to_pillow(shown) if title is None else titled(shown, title)
 
@@ -264,7 +267,7 @@ def contact_sheet(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.nda
 
 def save_picture(path: str | os.PathLike, picture: np.ndarray, title: str | None = None) -> None:
     """Writes a picture in the format that the suffix names, with the title as a caption above."""
-    (picture,) = _checked_frames([picture])
+    picture = _checked_picture("picture", picture)
     _save(path, to_pillow(picture) if title is None else titled(picture, title))
 
 
@@ -279,24 +282,24 @@ def save_grid(
     captions: Sequence[str] | None = None,
 ) -> None:
     """Writes a `grid` of images; see there for the arguments."""
+    _warn_of_unit_range(np.asarray(images), value_range)
     save_picture(path, grid(images, columns, padding, scale, value_range, captions), title)
 
 
 def save_gif(
     path: str | os.PathLike, frames: Sequence[np.ndarray], duration: float = 0.2, scale: int | None = None
 ) -> None:
-    """Writes an endless animation of pictures of one shape.
+    """Writes a looping animation of pictures of one shape.
 
     Args:
         path: File name that ends in `.gif`.
         frames: Pictures, uint8 `(height, width, 1 or 3)`.
         duration: Seconds per frame. Defaults to `0.2`.
-        scale: Integer factor of enlargement, without interpolation. Defaults to what makes the longer side 256 pixels,
-            or a little more; 1 for larger pictures.
+        scale: Integer factor of enlargement. Defaults to what makes the longer side 256 pixels or a little more.
     """
-    frames = _checked_frames(frames)
     if files.checked_path("path", path, "the name of a file, e.g. 'grids.gif'").suffix.lower() != ".gif":
         raise invalid("path", "a name that ends in .gif", path)
+    frames = _checked_frames(frames)
     duration = checked_number("duration", duration, "[0.01, 600]", ", the seconds per frame")
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1:
@@ -325,14 +328,17 @@ def _checked_images(images: ArrayLike) -> np.ndarray:
 
 
 def _checked_frames(frames):
-    frames = [np.asarray(frame) for frame in frames]
-    if not frames:
+    if not (frames := [_checked_picture(f"frames[{number}]", frame) for number, frame in enumerate(frames)]):
         raise invalid("frames", "at least one picture", "none", DataError)
-    for frame in frames:
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
-            expected = "a picture, uint8 (height, width, 1 or 3), as `grid` and `picture` return"
-            raise invalid("picture", expected, f"{frame.dtype} of shape {frame.shape}", DataError)
     return frames
+
+
+def _checked_picture(name, picture):
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] not in (1, 3):
+        expected = "a picture, uint8 (height, width, 1 or 3), as `grid(images)` returns"
+        raise invalid(name, expected, f"{picture.dtype} of shape {picture.shape}", DataError)
+    return picture
 
 
 def _save(path, image, **options):

@@ -86,7 +86,8 @@ def checked_seeds(name: str, seeds: ArrayLike) -> np.ndarray:
     values = np.asarray(seeds)
     integers = values.size == 0 or np.issubdtype(values.dtype, np.integer)
     if values.ndim != 1 or not integers or (values.astype(np.int64) < 0).any():
-        raise invalid(name, "integers in [0, 2**63)", f"{name}={seeds!r}")
+        what = "integers in [0, 2**63)" if values.ndim == 1 else "a list of integers in [0, 2**63), one per image"
+        raise invalid(name, what, f"{name}={seeds!r}")
     return values.astype(np.int64)
 
 
@@ -148,14 +149,14 @@ def checked_labels(
     labels = np.full(count, labels) if labels.ndim == 0 else labels
     if len(labels) != count:
         raise invalid("labels", f"{count} labels, one per image", f"{len(labels)} labels")
-    if num_classes is None or not count:
+    if not count:
         return labels
-    expected = f"integers in [0, {num_classes}), one per image"
-    if labels.shape == (count, num_classes) and num_classes > 1:
+    expected = f"integers in [0, {num_classes}), one per image" if num_classes else "integers >= 0, one per image"
+    if labels.ndim == 2 and labels.shape[1] > 1 and num_classes in (None, labels.shape[1]):
         expected += "; convert one-hot labels with `np.argmax(labels, axis=-1)`"
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((count,), (count, 1)):
         raise invalid("labels", expected, f"{labels.dtype} of shape {labels.shape}")
-    if labels.min() < 0 or labels.max() >= num_classes:
+    if labels.min() < 0 or (num_classes and labels.max() >= num_classes):
         raise invalid("labels", expected, f"labels from {labels.min()} to {labels.max()}")
     return labels.reshape(count)
 
@@ -204,8 +205,13 @@ class Sampler:
 
     def __init__(self, network: keras.Model):
         images = _images_one_by_one if any(stateless.layers_that_draw(network)) else _images
+        self._variables = list(network.variables)
         # TensorFlow counts the traces of a method for all objects together, and warns of them.
         self._call = tf.function(functools.partial(images, network), reduce_retracing=True)
+
+    def is_of(self, network: keras.Model) -> bool:
+        """Whether it was made of the variables that `network` has now: quantization and LoRA give it others."""
+        return list(map(id, self._variables)) == list(map(id, network.variables))
 
     def __call__(self, latents: tf.Tensor, labels: ArrayLike | None = None, keys: tf.Tensor | None = None) -> tf.Tensor:
         """Float32 images.

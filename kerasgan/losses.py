@@ -114,7 +114,7 @@ class LeastSquares(AdversarialLoss):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class Hinge(AdversarialLoss):
-    """Hinge loss: scores beyond the margin of 1 are free.
+    """Hinge loss: scores beyond the margin of 1 are not penalised.
 
         discriminator = mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z))))
         generator     = -mean(D(G(z)))

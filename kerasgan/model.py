@@ -324,12 +324,12 @@ class GenerativeModel(SamplingModel):
         if self.compiled:
             saving.warn_of_what_is_lost(self)
         whole = str(filepath).endswith(".keras") and zipped is not False
-        saving.save_whole(self, super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
+        saving.save_whole(super().save, whole, filepath, overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`, but a `.weights.h5` file appears whole or not at all."""
         whole = str(filepath).endswith(".weights.h5") and kwargs.get("max_shard_size") is None
-        saving.save_whole(self, super().save_weights, whole, filepath, overwrite, **kwargs)
+        saving.save_whole(super().save_weights, whole, filepath, overwrite, **kwargs)
 
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`, but optimizers are not dropped, and nothing is half loaded.

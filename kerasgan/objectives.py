@@ -82,20 +82,25 @@ def judge(discriminator: keras.Model, labels: tf.Tensor | None, training: bool) 
     return judged
 
 
-def checked(objective: Callable, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
+def checked(objective: Any, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
     """What an objective returns for a batch.
 
     Raises:
         ValueError: It is not a scalar and a dict.
     """
     result = objective(real, fake, labels)
+    model, name = objective.__self__, objective.__name__
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
-        loss = tf.convert_to_tensor(result[0])
-        if loss.shape.rank in (0, None):
+        loss = None if result[0] is None else tf.convert_to_tensor(result[0])
+        if loss is not None and loss.shape.rank in (0, None):
             _warn_of_unlogged(objective, result[1])
             return tf.cast(tf.ensure_shape(loss, ()), tf.float32), dict(result[1])
-        result = f"a loss of shape {loss.shape}"
-    raise invalid(objective.__name__, "a method that returns a scalar and a dict of values to log", result)
+        result = "None" if loss is None else f"a loss of shape {loss.shape}"
+        if is_ours(type(model), name):  # it returns what the loss does
+            method = name.removesuffix("_objective")
+            expected = f"a loss whose `{method}` returns a scalar: reduce it with `tf.reduce_mean`"
+            raise invalid("loss", expected, f"{result} from {type(model.loss).__name__}")
+    raise invalid(name, "a method that returns a scalar and a dict of values to log", result)
 
 
 def penalized(penalty: Penalty, judge: Recorded, shown: list[tf.Tensor], noise: Any) -> tuple:

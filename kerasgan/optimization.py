@@ -28,8 +28,8 @@ def rmsprop(learning_rate: float | LearningRateSchedule) -> keras.optimizers.RMS
 
 
 def linear_decays(learning_rate: float, steps: int, n_critic: int = 1) -> list[LearningRateSchedule]:
-    """Learning rates that fall to zero in so many steps: the discriminator's, with `n_critic` updates each, and the
-    generator's.
+    """Learning rates that decay linearly to zero over `steps` updates of the generator, and `n_critic` times as many of
+    the discriminator: the discriminator's, and the generator's.
 
     Args:
         learning_rate: Float >= 0, at first.

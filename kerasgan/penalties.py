@@ -150,7 +150,7 @@ class GradientPenalty(Penalty):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class LipschitzPenalty(GradientPenalty):
-    """One-sided penalty of WGAN-LP: slopes below 1 are free.
+    """One-sided penalty of WGAN-LP: gradient norms below 1 are not penalised.
 
         penalty = weight * mean(max(0, norm(grad D(x)) - 1)**2),  x as for `GradientPenalty`
 

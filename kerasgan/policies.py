@@ -13,7 +13,7 @@ def shares(policy: Sequence[str]) -> dict[str, float]:
     """Shares of the images by the names of the operations, in their order; empty for what is no policy.
 
     Args:
-        policy: Names, each once; a number in [0, 1] may follow one behind a colon, as in `"translation:0.5"`.
+        policy: Names, each once; a number in [0, 1] may follow one after a colon, as in `"translation:0.5"`.
     """
     parts = [str(name).partition(":") for name in policy]
     try:

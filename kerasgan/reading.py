@@ -65,7 +65,7 @@ class Reader:
         except tf.errors.OpError as error:
             raise CheckpointMismatchError(
                 "The checkpoint's position in the data does not fit this dataset, which has other transformations: "
-                "build it as it was, or name another directory to begin anew."
+                "build it as it was, or name another directory to start over."
             ) from error
         return iterator
 

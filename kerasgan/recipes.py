@@ -28,8 +28,9 @@ class Recipe:
         batch_size: Images per update. In equal time, small batches make better images: more updates.
         steps: Updates of the generator.
         few: Fewer colour images than this are few: the discriminator's are augmented, every resolution of the generator
-            adds to the image, and more steps are made. Each is then seen more than 250 times; seen 60 times, 3,240
-            photographs showed no gap to held-out ones yet. Grey digits and garments came out worse with augmentation.
+            adds to the image, and more steps are made. Each is then seen more than 250 times; seen about 120 times,
+            3,240 photographs showed no gap to held-out ones yet. Grey digits and garments came out worse with
+            augmentation.
         steps_of_few: Updates of the generator for few images.
         most_classes: With labels of more classes than this, they are not used.
     """

@@ -64,9 +64,7 @@ def warn_of_what_is_lost(model: keras.Model) -> None:
             )
 
 
-def save_whole(
-    model: keras.Model, save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any
-) -> None:
+def save_whole(save: Callable, whole: bool, filepath: str | os.PathLike, overwrite: bool, **kwargs: Any) -> None:
     """Calls `save` of Keras so that the file of the model, if `whole`, appears whole or not at all."""
     if not whole or "://" in str(filepath):  # Keras handles directories and remote paths itself
         save(filepath, overwrite=overwrite, **kwargs)

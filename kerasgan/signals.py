@@ -76,7 +76,7 @@ class Signals:
             raise
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not from Python
 
     def agreed(self, step: int, batch: int) -> int | None:
         """Returns the signal after which to save and end; with several workers, one that any of them has received.

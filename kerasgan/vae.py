@@ -1,4 +1,4 @@
-"""The variational autoencoder that the article compares GANs with."""
+"""The variational autoencoder, as a baseline."""
 
 import math
 from collections.abc import Sequence

@@ -68,7 +68,7 @@ class WGAN(GAN):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class WGANGP(GAN):
-    """Wasserstein GAN whose critic is kept near slope 1 by a two-sided gradient penalty instead of clipping.
+    """Wasserstein GAN with a two-sided gradient penalty, which keeps the norm of the critic's gradient near 1.
 
     Args:
         generator, discriminator, n_critic, pack, ema_momentum, seed, augment: As for `GAN`.
@@ -101,7 +101,7 @@ class WGANGP(GAN):
 
 @keras.saving.register_keras_serializable("kerasgan")
 class WGANLP(WGANGP):
-    """WGAN-GP with the one-sided penalty: slopes below 1 are free.
+    """WGAN-GP with the one-sided penalty: gradient norms below 1 are not penalised.
 
     Args:
         generator, discriminator, weight, n_critic, pack, ema_momentum, seed, augment: As for `WGANGP`.

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from kerasgan import distribution, layers
+from kerasgan.cli import waiting
 from kerasgan.datasets import pipeline
 
 # Graphs are many objects that are not garbage: looking through them less often saves a twentieth of the time.
@@ -20,6 +21,9 @@ gc.set_threshold(100_000, 20, 20)
 # So that no iterator holds a test up when it is dropped, those of tests and of Keras's own methods too.
 iterate = tf.data.Dataset.__iter__
 tf.data.Dataset.__iter__ = lambda dataset: iterate(pipeline.untuned(dataset))
+
+# What a command prints must not depend on how fast the machine is.
+waiting._SECONDS = 3_600.0
 
 # Two CPUs for tf.distribute. It has to happen before the first operation.
 tf.config.set_logical_device_configuration(

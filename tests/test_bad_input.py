@@ -102,6 +102,27 @@ FIT = {
         DataTypeError,
         r"`x`.*floating-point.*tf.cast\(x, tf.float32\) / 127.5 - 1\)`. Received: uint8 from 0 to 0",
     ),
+    "other channels held out": (
+        lambda: fit(images(), batch_size=4, validation_data=images(shape=(4, 4, 3))),
+        ModelContractError,
+        r"In `validation_data`, .*images with 1 channels",
+    ),
+    "uint8 batches of another size": (
+        lambda: fit(batches(np.zeros((8, 5, 4, 1), "uint8"))),
+        DataError,
+        r"\('batch', 4, 4, 1\): resize.*\(None, 5, 4, 1\)",
+    ),
+    "complex numbers in an array": (lambda: fit(images(64) * 1j), DataTypeError, "modulus.* Received: complex64 from "),
+    "labels beside a dataset": (
+        lambda: fit(batches(images()), np.arange(16)),
+        DataError,
+        r"`y`. Expected None.*put labels into its elements. Received: an array \(16,\)$",
+    ),
+    "an array without labels for classes": (
+        lambda: fit(images(), batch_size=4, num_classes=3),
+        DataError,
+        r"`y`. Expected labels, because the networks take labels: add them, or build both networks without",
+    ),
     "float 0 to 255": (
         lambda: fit(images(64, low=0, high=255)),
         DataError,
@@ -566,7 +587,9 @@ def test_bytes_that_are_masks_are_warned_of(most):
 
 @pytest.mark.slow
 def test_large_numbers_for_a_generator_without_bounds_are_warned_of():
-    with pytest.warns(UserWarning, match=r"to 25\d, and networks learn numbers of about 1. Scale them to \[-1, 1\]"):
+    with pytest.warns(
+        UserWarning, match=r"to 25\d, and networks learn best from values of about 1. Scale them to \[-1, 1\]"
+    ):
         trained(images(64, low=0, high=255), output_activation=None)
 
 

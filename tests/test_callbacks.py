@@ -66,6 +66,35 @@ def test_a_row_of_the_log_is_the_mean_of_its_steps(gan, dataset, tmp_path):
     assert seconds == sorted(seconds)
 
 
+def test_what_a_step_returns_besides_its_metrics_is_a_mean_of_steps(dataset, tmp_path):
+    class Counts(kg.GAN):
+        def train_step(self, data):
+            return {**super().train_step(data), "mine": tf.cast(self.step, tf.float32)}
+
+    shape = tuple(dataset.element_spec.shape[1:])
+    gan = Counts(kg.networks.mlp_generator(shape, 3, (8,)), kg.networks.mlp_discriminator(shape, (8,)))
+    gan.compile()
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv", every=100)
+    gan.fit(dataset, epochs=3, verbose=0, callbacks=[log])
+    (row,) = rows_of(tmp_path / "metrics.csv")
+    assert float(row["mine"]) == pytest.approx((int(gan.step) + 1) / 2)
+
+
+def test_what_other_callbacks_put_into_the_logs_of_an_epoch_has_columns(gan, dataset, tmp_path):
+    class Scores(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs.update(score=epoch + 0.5, step=-1, note="fine")
+
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate)
+    log = kg.callbacks.MetricsLog(tmp_path / "metrics.csv")
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[rate, Scores(), log])
+    rows = rows_of(tmp_path / "metrics.csv")
+    assert [row["score"] for row in rows] == ["", "", "", "", "0.5", "", "", "", "", "1.5"]
+    assert [bool(row["learning_rate"]) for row in rows] == [False, False, False, False, True] * 2
+    assert [int(row["step"]) for row in rows] == list(range(1, 11))
+    assert "note" not in rows[0]
+
+
 @pytest.mark.slow
 def test_validation_has_columns_of_its_own_in_the_last_row_of_an_epoch(gan, dataset, tmp_path):
     history = gan.fit(
@@ -131,6 +160,13 @@ def test_samples_come_from_the_same_latents_before_and_after_each_epoch(gan, dat
     assert Image.open(tmp_path / "s/training.gif").n_frames >= 3
     sheet = Image.open(tmp_path / "s/contact_sheet.png")
     assert sheet.height > before.shape[0]
+
+
+def test_a_copy_of_a_picture_does_not_end_the_training(tmp_path):
+    for name in ("epoch_0000 (1).png", "epoch_1 copy.png", "epoch_.png"):
+        (tmp_path / name).write_bytes(b"a copy")
+    train(conditional(None), kg.callbacks.SampleGrid(tmp_path, 4), epochs=2)
+    assert Image.open(tmp_path / "training.gif").n_frames >= 3
 
 
 @pytest.mark.slow
@@ -376,6 +412,13 @@ def test_progress_tells_the_time_left_without_the_compilation(gan, monkeypatch):
     assert "d_loss" not in tenth
     assert lines[-1].startswith("step 1000/1000  100%")
     assert lines[-1].endswith("8:50 elapsed, 0:00 left")
+
+
+def test_progress_of_a_second_fit_ends_at_its_own_last_step(gan, dataset):
+    for last in (10, 20):
+        out = io.StringIO()
+        gan.fit(dataset, epochs=2, verbose=0, callbacks=[kg.callbacks.Progress(file=out)])
+        assert out.getvalue().splitlines()[-1].startswith(f"step {last}/{last}  100%")
 
 
 def test_progress_shows_means_since_the_line_before(gan, monkeypatch):

@@ -68,6 +68,33 @@ def test_a_network_that_is_quantized_after_training_still_generates(quantized):
     assert gan.generate(2, seed=0).shape == (2, *SHAPE)
 
 
+def test_a_generator_of_single_numbers_is_refused_in_words():
+    generator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1), keras.layers.Reshape(())])
+    with pytest.raises(ModelContractError, match=r"`generator`. Expected images.*shape \(\)"):
+        kg.GAN(generator, networks()[1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_is_raised():
+    class Noisy(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    generator, discriminator = networks()
+    noisy = keras.Sequential([generator, Noisy()])
+    with pytest.raises(UserWarning, match="draws random numbers from TensorFlow's state"):
+        kg.GAN(noisy, discriminator)
+
+
+def test_images_are_those_of_a_network_that_was_quantized_since():
+    gan = compiled(kg.GAN(*networks()))
+    before = gan.generate(2, seed=0)
+    gan.quantize("int8")
+    after = gan.generate(2, seed=0)
+    assert np.abs(after - before).max() > 0
+    np.testing.assert_array_equal(compiled(gan).generate(2, seed=0), after)
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_a_network_that_is_quantized_is_not_trained_in_part(again):
     gan = compiled(kg.GAN(*networks()))
@@ -274,6 +301,35 @@ def test_a_dataset_that_was_batched_twice_is_unbatched_by_the_advice():
     with pytest.raises(DataError, match=r"batched twice: call `x\.unbatch\(\)`"):
         fit(compiled(), dataset.batch(2))
     fit(compiled(), dataset.batch(2).unbatch())
+
+
+def test_a_step_is_traced_again_for_a_changed_array_and_not_for_a_variable():
+    traces = []
+
+    class Scaled(kg.penalties.R1):
+        def __init__(self):
+            super().__init__()
+            self.slope, self.table = tf.Variable(1.0), np.zeros(2_000)
+
+        def __call__(self, discriminate, real, fake, noise):
+            traces.append(self.table[1_000])
+            value, norm = super().__call__(discriminate, real, fake, noise)
+            return value * self.slope, norm
+
+    class Anneals(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.penalties[0].slope.assign(1.0 / (epoch + 1))
+            if epoch == 2:
+                self.model.penalties[0].table[1_000] = 7.0
+
+    gan = compiled(kg.GAN(*networks(), penalties=[Scaled()]))
+    fit(gan, epochs=4, callbacks=[Anneals()])
+    assert set(traces) == {0.0, 7.0}
+    assert len(traces) == 2 * traces.count(0.0)
+    before = len(traces)
+    gan.penalties[0].slope = tf.Variable(3.0)
+    fit(gan)
+    assert len(traces) > before
 
 
 def test_files_stay_in_one_directory_where_the_working_directory_changes(tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def test_each_of_two_hundred_flipped_bits_is_found_and_the_checkpoint_before_is_
         bit = int(rng.integers(8 * len(content)))
         content[bit // 8] ^= 1 << bit % 8
         file.write_bytes(content)
-        with pytest.warns(UserWarning, match=f"Passed over .*{damaged.name}: {file.name}"):
+        with pytest.warns(UserWarning, match=f"Skipped .*{damaged.name}: {file.name}"):
             assert checkpoint.newest(tmp_path) == good, (file.name, bit)
         file.write_bytes(original)
     assert checkpoint.newest(tmp_path) == damaged

@@ -406,7 +406,7 @@ def test_what_was_measured_of_the_model_before_is_not_said_of_another(run, tmp_p
     measured = {name for name in ("metrics.json", "samples.png", "evaluation.png") if (workdir / name).exists()}
     capsys.readouterr()
     assert main(["generate", str(workdir), "--num_images=1", f"--out={tmp_path / 'one.png'}"]) == 0
-    behind = f"of step 20; the run has reached 21: `kerasgan resume {workdir}` ends it" in capsys.readouterr().out
+    behind = f"of step 20; the run has reached 21: `kerasgan resume {workdir}` finishes it" in capsys.readouterr().out
     # The second leaves no time for a model: there is still the one before, and what was measured of it.
     assert (len(measured), behind) == ((0, False) if sent == signal.SIGINT else (3, True))
 
@@ -578,7 +578,7 @@ def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_
         if change == "fewer":
             assert numbers in refused(capsys, "evaluate", "run")
         else:
-            with pytest.warns(UserWarning, match="in photos are not to the bit those that the run was trained on"):
+            with pytest.warns(UserWarning, match="in photos are not exactly those that the run was trained on"):
                 assert main(["evaluate", "run", "--num_images=6"]) == 0
         assert main(["train", "--dataset=photos", "--from=run", "--steps=2", "--batch_size=2"]) == 0
     assert (there / "run/config.json").read_bytes() == before
@@ -864,6 +864,55 @@ def test_what_is_held_out_was_never_trained_on(there, held_out, monkeypatch):
         assert data.held_out.num_examples == min(count, held_out)
         assert data.train.num_examples == (3_000 if there else 2_700)
         assert set(data.held_out.images.ravel()) == {2 if there else 1}
+
+
+def test_no_more_is_held_out_than_was_asked_for_however_many_a_split_makes(monkeypatch):
+    many = source_of(n=5_000)
+    monkeypatch.setattr(datasets, "read", lambda name, **options: many)  # as stacked_mnist stacks anew
+    data = data_.read("stacked_mnist")
+    assert (data.train.num_examples, data.held_out.num_examples) == (5_000, 1_000)
+
+
+def test_a_class_keeps_an_image_to_train_on(monkeypatch):
+    source = source_of(n=3_000)
+    held_out = np.random.default_rng(0).permutation(3_000)[0]
+    source.labels[held_out] = 3  # the only one of its class
+
+    def reader(name, split="train", **options):
+        if split != "train":
+            raise DataError("There is no test split.")
+        return source
+
+    monkeypatch.setattr(datasets, "read", reader)
+    data = data_.read("pets")
+    assert set(data.train.labels) == {0, 1, 2, 3}
+    assert data.train.num_examples + data.held_out.num_examples == 3_000
+
+
+def test_points_that_cannot_be_drawn_are_refused_by_train_and_described_by_inspect(tmp_path, monkeypatch, capsys, rng):
+    monkeypatch.chdir(tmp_path)
+    np.savez("points.npz", rng.normal(size=(50, 3)))
+    assert "points of 3 numbers, and the command draws those of 2" in refused(capsys, "train", "--dataset=points.npz")
+    assert main(["inspect", "points.npz"]) == 0
+    assert "picture    none: only points" in capsys.readouterr().out
+    assert os.listdir() == ["points.npz"]
+
+
+def test_a_home_directory_is_that_of_the_user_in_every_flag(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/00.png").write_bytes(b"mine")
+    assert "a folder that is not empty" in refused(capsys, "generate", str(run), "--out=~/pictures")
+    assert (tmp_path / "pictures/00.png").read_bytes() == b"mine"
+
+
+def test_labels_that_are_all_the_same_need_no_classifier(tmp_path, capsys):
+    images = datasets.read("digits").images
+    np.savez(tmp_path / "ones.npz", images=images, labels=np.ones(len(images), "int32"))
+    workdir = f"--workdir={tmp_path / 'run'}"
+    assert main(["train", f"--dataset={tmp_path / 'ones.npz'}", "--steps=1", *SMALL, workdir]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--num_images=50"]) == 0
+    assert not list((tmp_path / "run").glob("*classifier*"))
 
 
 def test_evaluate_refuses_damaged_metrics_before_it_computes(run, tmp_path, monkeypatch, capsys):

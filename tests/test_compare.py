@@ -177,7 +177,7 @@ def test_runs_of_one_name_are_told_apart(runs, capsys):
     printed, report = compare(capsys, "old/penalty", str(runs / "penalty"))
     assert report["picture"] == f"compare-old_penalty-{runs.name}_penalty.png"
     assert Image.open(report["picture"]).width == 1800
-    assert "\ndiffer     in no setting and no version\n" in printed
+    assert "\ndiffer     in no setting or version\n" in printed
     assert report["differences"] == report["versions"] == {}
 
 
@@ -400,6 +400,7 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         ("metrics.csv", b"step,d_loss\n", "plain/metrics.csv holds no row"),
         ("metrics.csv", b"step,d_loss\n1,much\n", "plain/metrics.csv is not the log of a run: could not convert"),
         ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is not the log of a run: not every row has a step"),
+        ("metrics.csv", b"epoch,d_loss,val_d_loss\n0,1,NA\n", "not every row has a step, as in that of `kerasgan.call"),
         ("metrics.csv", b"\xff\xfe", "plain/metrics.csv is not the log of a run"),
     ],
 )

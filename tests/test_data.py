@@ -106,6 +106,19 @@ def test_counting_an_endless_dataset_ends_within_seconds_with_advice(monkeypatch
     gan.fit(x.apply(tf.data.experimental.assert_cardinality(3)), verbose=0)
 
 
+def test_counting_for_an_evaluation_names_the_argument_that_it_has(monkeypatch):
+    monkeypatch.setattr(data, "_COUNTED_SECONDS", -1.0)
+    x = tf.data.Dataset.from_generator(
+        lambda: iter([IMAGES[:8]] * 4), output_signature=tf.TensorSpec((8, *SHAPE), tf.float32)
+    )
+    gan = kg.GAN(model().generator, kg.networks.mlp_discriminator((*SHAPE[:2], 2 * SHAPE[2]), (8,)), pack=2)
+    gan.compile()
+    with pytest.raises(DataError, match=r"`steps`.*pass `steps`.*steps=None"):
+        gan.evaluate(x, verbose=0)
+    with pytest.raises(DataError, match=r"`validation_steps`.*pass `validation_steps`"):
+        gan.fit(IMAGES, batch_size=8, validation_data=x, verbose=0)
+
+
 def test_a_dataset_that_is_read_but_once_needs_a_number_of_steps():
     once = iter([IMAGES[:8]] * 9)
     x = tf.data.Dataset.from_generator(lambda: once, output_signature=tf.TensorSpec((8, *SHAPE), tf.float32))
@@ -238,7 +251,10 @@ def test_the_order_of_a_dataset_is_its_own(shuffle, monkeypatch):
         ({"steps_per_epoch": "2"}, "`steps_per_epoch`. Expected a positive integer"),
         ({"epochs": "2"}, "`epochs`. Expected an integer >= 0"),
         ({"validation_data": IMAGES, "validation_steps": 0}, "`validation_steps`. Expected a positive integer"),
-        ({"validation_data": IMAGES, "validation_batch_size": 0}, "`batch_size`. Expected a positive integer"),
+        (
+            {"validation_data": IMAGES, "validation_batch_size": 0},
+            "`validation_batch_size`. Expected a positive integer",
+        ),
     ],
 )
 def test_arguments_of_fit_that_cannot_be_are_named_before_the_first_step(arguments, message):

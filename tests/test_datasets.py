@@ -1,3 +1,4 @@
+import errno
 import math
 import os
 import pathlib
@@ -470,6 +471,53 @@ def test_what_does_not_fit_in_memory_is_streamed_just_the_same(monkeypatch, prep
     for images, labels in (epoch(streamed), epoch(streamed)):
         np.testing.assert_array_equal(images, expected[0])
         np.testing.assert_array_equal(labels, expected[1])
+
+
+def test_a_stream_has_labels_or_says_that_there_are_none(monkeypatch, prepared):
+    monkeypatch.setattr(tfds, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(tfds, "class_names", lambda builder: None)
+    with pytest.raises(DataError, match=r"`labels`. Expected False, because 'mnist' has no labels"):
+        datasets.load("mnist", 50, split="test[:250]", labels=True, data_dir=prepared)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch, rng):
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / name / "1.png")
+    scandir = os.scandir
+
+    def denied(path):
+        if pathlib.Path(path).name == "cats":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=r"(?s)that can be read.*cats: Permission denied"):
+        datasets.read(tmp_path)
+    source = datasets.read(tmp_path, on_bad_file="skip")
+    assert source.num_examples == 1
+    assert "cats: Permission denied" in source.notes[-1]
+
+
+def test_infinity_in_any_split_of_an_archive_is_named(tmp_path):
+    train, test = np.ones((4, 4, 4, 1), "float32"), np.ones((4, 4, 4, 1), "float32")
+    test[2, 0] = np.inf
+    np.savez(tmp_path / "data.npz", x_train=train, x_test=test)
+    with pytest.raises(DataError, match=r"`x_test`. Expected finite numbers.*first in x_test\[2\]"):
+        datasets.read(tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("option", [{"value_range": (0, 10)}, {"keep_depth": True}])
+def test_options_of_images_are_refused_for_points(tmp_path, option):
+    np.savez(tmp_path / "points.npz", np.ones((4, 2), "float32"))
+    with pytest.raises(DataError, match=f"`{next(iter(option))}`.* holds points, not images"):
+        datasets.read(tmp_path / "points.npz", **option)
+
+
+@pytest.mark.parametrize("name", ["shuffle", "flip", "dequantize"])
+def test_a_flag_that_is_no_boolean_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}`. Expected True or False. Received: 'False'"):
+        datasets.load("digits", **{name: "False"})
 
 
 def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch, prepared):

@@ -309,6 +309,13 @@ def test_several_workers_need_a_cluster_and_a_directory(tmp_path, monkeypatch, c
     assert "TF_CONFIG names two or more workers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"cluster": null}', '{"cluster": {"worker": 3}}'])
+def test_a_configuration_of_workers_that_is_none_is_named(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=r"`TF_CONFIG`. Expected JSON such as"):
+        kg.distribution.strategy()
+
+
 def test_what_several_workers_cannot_do_together_is_refused_before_a_file_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(kg.distribution, "has_workers", lambda strategy: True)
     flags = ["--strategy=one", "--on_non_finite=skip", f"--workdir={tmp_path / 'run'}"]

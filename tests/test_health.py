@@ -117,6 +117,35 @@ def test_nothing_is_said_of_collapse_where_all_real_images_are_one():
     assert "collapse" not in findings
 
 
+def test_a_discriminator_with_more_outputs_and_without_labels_is_looked_at():
+    class Extended(kg.GAN):
+        def discriminator_objective(self, real, fake, labels):
+            loss, values = super().discriminator_objective(real, fake, labels)
+            return loss + tf.reduce_mean(
+                keras.losses.sparse_categorical_crossentropy(labels, real.extras[0], True)
+            ), values
+
+    images = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(16, "relu")(keras.layers.Flatten()(images))
+    discriminator = keras.Model(images, [keras.layers.Dense(1)(x), keras.layers.Dense(10)(x)])
+    gan = Extended(kg.networks.mlp_generator((8, 8, 1), 16, (16,), num_classes=10), discriminator)
+    findings, _ = fit(gan, 20, data=kg.datasets.from_arrays(DIGITS, LABELS, batch_size=64))
+    assert "dead discriminator" not in findings
+
+
+def test_looking_does_not_change_the_order_of_a_pipeline():
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        gan = kg.GAN(*networks((8,)))
+        gan.compile()
+        data = tf.data.Dataset.from_tensor_slices(DIGITS[:256]).shuffle(256, seed=1).batch(32)
+        gan.fit(data, epochs=3, verbose=0, callbacks=list(callbacks))
+        return gan.get_weights()
+
+    for watched, alone in zip(trained(kg.callbacks.Health(file=io.StringIO())), trained(), strict=True):
+        np.testing.assert_array_equal(watched, alone)
+
+
 @pytest.mark.slow
 def test_what_was_seen_before_the_last_look_is_forgotten():
     gan = kg.GAN(*networks())

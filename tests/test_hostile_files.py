@@ -345,7 +345,7 @@ def test_json_that_is_too_deep_is_damage(tmp_path, name):
     path = checkpoint.write(tmp_path, 2, 1, {"a": np.zeros(3)}, {})
     (path / name).write_text("[" * 100_000)
     if name == "manifest.json":
-        with pytest.warns(UserWarning, match="Passed over"):
+        with pytest.warns(UserWarning, match="Skipped"):
             assert checkpoint.newest(tmp_path).name == "step-00000001-epoch-0001"
     else:
         with pytest.raises(CheckpointError, match=r"training\.json cannot be read"):

@@ -315,6 +315,10 @@ def test_a_gif_of_frames_of_two_shapes_is_refused(tmp_path):
         images.save_gif(tmp_path / "a.png", [solid(0)[0]])
     with pytest.raises(ValueError, match=r"seconds.*duration=0"):
         images.save_gif(tmp_path / "a.gif", [solid(0)[0]], duration=0)
+    with pytest.raises(DataError, match=r"`frames\[1\]`.*as `grid\(images\)` returns. Received: uint8 of shape \(1, "):
+        images.save_gif(tmp_path / "a.gif", [solid(0)[0], solid(0)])
+    with pytest.raises(TypeError, match=r"`path`. Expected the name of a file"):
+        images.save_gif([solid(0)[0]], "a.gif")
 
 
 def test_importing_images_does_not_import_tensorflow_or_matplotlib():
@@ -331,6 +335,17 @@ def test_importing_images_does_not_import_tensorflow_or_matplotlib():
 def test_a_picture_that_shows_little_of_the_pixels_is_warned_about(made):
     with pytest.warns(UserWarning, match=r"of the pixels are outside of value_range=\(-1, 1\), or NaN"):
         images.grid(made)
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_from_0_to_1_are_not_shown_without_a_word(tmp_path):
+    made = np.linspace(0, 1, 64).reshape(1, 8, 8, 1)
+    for show in (images.show, lambda made: images.save_grid(tmp_path / "a.png", made)):
+        with pytest.raises(UserWarning, match=r"All pixels are in \[0, 1\]: .*pass `value_range=\(0, 1\)`"):
+            show(made)
+    images.show(made, value_range=(0, 1))
+    images.show(made * 2 - 1)
+    images.show(np.zeros((1, 8, 8, 1)))
 
 
 def test_one_image_is_shown_as_the_error_says():

@@ -32,6 +32,19 @@ def made(policy="float32", num_classes=None, output="tanh"):
         keras.config.set_dtype_policy(before)
 
 
+def test_arguments_that_are_no_lists_or_no_numbers_are_named(gan):
+    with pytest.raises(ValueError, match=r"`seeds`. Expected a list of integers in \[0, 2\*\*63\), one per image"):
+        gan.generate(1, seeds=5)
+    with pytest.raises(ValueError, match=r"`x`. Expected latents of shape \(n, 6\).*shape \(0,\)"):
+        gan.predict([])
+
+
+@pytest.mark.parametrize("labels", [np.eye(3), [0.5, 1.0, 2.0], [-1, 0, 1]], ids=["one-hot", "floats", "negative"])
+def test_labels_of_unknown_classes_are_integers_all_the_same(labels):
+    with pytest.raises(ValueError, match=r"`labels`. Expected integers >= 0, one per image"):
+        inference.checked_labels(labels, 3, True, None)
+
+
 def test_an_image_depends_on_its_own_seed_alone(gan):
     alone = np.concatenate([gan.generate(seeds=[seed]) for seed in (3, 2**62, 0)])
     together = gan.generate(seeds=[3, 2**62, 0])

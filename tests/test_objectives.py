@@ -84,6 +84,16 @@ def test_more_outputs_and_a_discriminator_without_labels_are_for_overridden_obje
     Same(networks(3)[0], discriminator())
 
 
+@pytest.mark.parametrize(("returned", "received"), [([0.0] * 8, r"shape \(8,\)"), (None, "None")])
+@pytest.mark.parametrize("method", ["discriminator", "generator"])
+def test_a_loss_that_is_no_scalar_is_named(method, returned, received):
+    broken = type("Broken", (kg.losses.NonSaturating,), {method: lambda self, real, fake: returned})
+    model = kg.GAN(*networks(), loss=broken())
+    model.compile()
+    with pytest.raises(ValueError, match=rf"`loss`. Expected a loss whose `{method}` returns .*{received} from Broken"):
+        model.fit(images(), batch_size=8, verbose=0)
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     some(

@@ -89,6 +89,11 @@ def test_the_onnx_model_answers_as_generate_does(tmp_path, networks):
     check_config((tmp_path / "model/config.pbtxt").read_text(), version / "generate.onnx", gan.image_shape)
 
 
+def test_a_model_of_small_batches_is_exported(tmp_path):
+    version = kg.GAN(*flat((4, 4, 1))).export(tmp_path / "model", also=("onnx", "web"), max_batch_size=2)
+    assert (version / "generate.onnx").exists()
+
+
 def test_a_configuration_of_triton_is_replaced_only_by_its_writer(tmp_path):
     described = types.SimpleNamespace(conditional=False, image_shape=(4, 4, 1), are_images=True, max_batch_size=8)
     triton.write(tmp_path, described)

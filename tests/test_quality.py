@@ -301,6 +301,8 @@ def test_networks_of_keras_applications():
     assert extractor.identifier.startswith("keras-xception-299-")
     with pytest.raises(ValueError, match=r"`name`. Expected a network of keras.applications"):
         metrics.application_features("Inception")
+    with pytest.raises(ValueError, match=r"a network of keras.applications"):
+        metrics.application_features("vgg16")  # a module
 
 
 @pytest.mark.parametrize(

@@ -639,6 +639,13 @@ def test_the_card_says_what_the_export_is(exported, variant):
         assert np.ptp(np.asarray(picture)) > 100
 
 
+@pytest.mark.parametrize("content", ['{"model": "GAN"', "[]"])
+def test_a_card_that_is_damaged_is_named(tmp_path, content):
+    (tmp_path / "model_card.json").write_text(content)
+    with pytest.raises(ValueError, match=r"model_card.json is damaged: .* Restore it, or export the model again"):
+        serving.card_of(tmp_path)
+
+
 def test_the_hash_on_the_card_is_that_of_the_weights(exported):
     one = exported("conditional")
     card = json.loads((one.path / "model_card.json").read_text())
@@ -660,6 +667,7 @@ def test_the_hash_on_the_card_is_that_of_the_weights(exported):
     ("arguments", "message"),
     [
         ({"filepath": "model/3"}, "`filepath`. Expected the directory of the model"),
+        ({"filepath": "model.keras"}, "`filepath`. Expected the directory of the model.* leave '.keras' out"),
         ({"also": ("keras", "torch")}, "`also`. Expected a sequence of keras, litert, onnx, web"),
         ({"also": "onnx"}, "`also`"),
         ({"max_batch_size": 0}, "`max_batch_size`. Expected a positive integer"),

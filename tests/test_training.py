@@ -564,6 +564,8 @@ def test_what_is_no_directory_is_refused(directory):
 def test_predict_points_to_generate():
     with pytest.raises(ValueError, match=r"latents of shape \(n, 4\): call `generate"):
         model().predict(IMAGES)
+    with pytest.raises(ValueError, match=r"latents of shape \(n, 4\): call `generate.*images of shape"):
+        model().predict(tf.data.Dataset.from_tensor_slices(IMAGES).batch(8))
 
 
 def test_a_handlers_exception_that_tensorflow_has_wrapped_ends_the_process_as_the_signal_says(tmp_path):

@@ -60,7 +60,7 @@ def networks(normalizations):
 
 
 def hand_made(*of_hidden):
-    """Networks whose generator has these layers behind its hidden one."""
+    """Networks whose generator has these layers after its hidden one."""
     generator = [keras.Input((3,)), keras.layers.Dense(8), *of_hidden]
     generator += [keras.layers.Dense(16, "tanh"), keras.layers.Reshape(SHAPE)]
     return keras.Sequential(generator), kg.networks.mlp_discriminator(SHAPE, (8,))

@@ -85,6 +85,9 @@ def test_of_several_features_the_worst_counts():
     assert good == NOTHING_GOOD
     assert "only 10%" in bad
     assert "pixels" not in bad
+    _, bad, _ = judged({"FD[pixels]": 2.5, "FD[classifier]": 30.0}, real={"FD[pixels]": 1.0, "FD[classifier]": 1.0})
+    assert "FD[classifier] is 30.0 times" in bad
+    assert judged({"coverage": 0.95, "density[a]": 2.0, "density[b]": 0.1}, real={"coverage": 0.97})[0] == NOTHING_GOOD
     assert "94%" in judged({"coverage[pixels]": 0.95, "coverage[classifier]": 0.94}, real=real)[0]
 
 

@@ -55,6 +55,20 @@ def writer(directory, on_error="raise", threaded=True, keep=2):
     return Writer(directory, keep, on_error, threaded)
 
 
+def test_old_checkpoints_that_cannot_be_removed_are_warned_of(tmp_path, monkeypatch):
+    def busy(*args):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "replace", lambda old, new: busy() if ".tmp-step" in str(new) else os.rename(old, new))
+    warned = pytest.warns(UserWarning, match=r"Old checkpoints in .* cannot be removed: Permission denied")
+    with warned, writer(tmp_path, threaded=False, keep=1) as one:
+        for step in (1, 2):
+            one.write((step, 0), arrays(), {})
+            one.settle(strict=True)
+            assert one.saved == (step, 0)
+    assert len(names(tmp_path)) == 2
+
+
 def interrupted(directory, step):
     """An error in the training while a checkpoint is written."""
     with writer(directory) as one:

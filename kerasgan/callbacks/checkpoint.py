@@ -27,8 +27,8 @@ class Checkpoint(ModelCallback):
 
     A checkpoint holds both networks, the average, both optimizers with their loss scales, the counters that all random
     numbers are functions of, the position in the data and in the epoch, the history and what callbacks remember. On one
-    CPU a run that was stopped and resumed ends with the very weights of an uninterrupted one; elsewhere up to the order
-    of floating-point sums.
+    CPU a run that was stopped and resumed ends with exactly the weights of an uninterrupted one; elsewhere they agree
+    up to the order of floating-point sums.
 
     - Before the first step a checkpoint is written and read: what would fail at three in the morning fails now.
     - SIGTERM, Ctrl-C and a terminal that is closed (SIGHUP) save once and end the process with exit status 143, 130 and

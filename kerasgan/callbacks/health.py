@@ -1,7 +1,8 @@
 """Says in words, while a model trains, what goes wrong with it."""
 
+import contextlib
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import keras
 import numpy as np
@@ -11,6 +12,9 @@ from kerasgan.callbacks import problems, snapshot, unusual
 from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import NonFiniteError, checked_integer, invalid
 from kerasgan.metrics import copies
+
+if TYPE_CHECKING:
+    from kerasgan.training import Training
 
 POLICIES = ("raise", "skip")
 # Looks in a short run, if they are at least so many steps apart; most steps between two looks, or this share of a run.
@@ -36,12 +40,13 @@ class Health(ModelCallback):
     - values that are not finite, with the step, the tensor and the batch (only its number for a `tf.data` pipeline that
       cannot be read again); `on_non_finite` decides what happens then.
 
-    Overfitting is looked for after each epoch, the others except the last every few steps, in means since the look
-    before. They are named when they have been seen `patience` times in a row, because much looks wrong early on and is
-    not; at the end of training, half as many times are enough. `problems.py` has the evidence and the advice.
+    Overfitting is checked after each epoch, values that are not finite after each step, and the rest every `every`
+    steps, on means since the previous check. A problem is reported when `patience` checks in a row have shown it,
+    because much that looks wrong early on is not; at the end of training half as many are enough. `problems.py` has the
+    evidence and the advice.
 
     Args:
-        every: Integer >= 1, steps between two looks. Defaults to a twentieth of a short run, but 10 or more; to 100,
+        every: Integer >= 1, steps between two checks. Defaults to a twentieth of a short run, but 10 or more; to 100,
             and to a 200th of a run of more than 20,000 steps.
         patience: Integer >= 1.
         num_images: Integer >= 16, generated and real examples that are compared.
@@ -51,11 +56,10 @@ class Health(ModelCallback):
 
     Attributes:
         findings: Dict from the name of a problem to the sentence that was printed.
-        present: Dict from the name of each of them that the last look before the end of training still showed to what
-            helps.
+        present: Dict from the name of each problem that the last check still showed to what helps.
 
     Raises:
-        NonFiniteError: Values are not finite, and the policy does not mend it.
+        NonFiniteError: Values are not finite, and the policy is not to skip them, or weights hold them.
     """
 
     chief_only = True
@@ -91,10 +95,14 @@ class Health(ModelCallback):
         if not model.skips_non_finite:
             model.skip_non_finite()
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._training = self.model.training
-        self._every = self.every or _interval(_steps_of(self._training))
+    def running(self, training: "Training") -> contextlib.AbstractContextManager[None]:
+        """Looks at the data before the first batch is read: looking later would change the order of a `shuffle`."""
+        self._training = training
         self._real, self._labels = self._some_real()
+        return contextlib.nullcontext()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._every = self.every or _interval(_steps_of(self._training))
         self._real_spread = problems.spread(self._real)  # 0 where most are one image: then collapse is not looked for
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0
         self.present = {}

@@ -11,6 +11,8 @@ from kerasgan.callbacks.base import ModelCallback
 from kerasgan.errors import checked_integer, warn
 from kerasgan.logs import read_rows
 
+_OWN = ("step", "epoch", "seconds")
+
 
 class MetricsLog(ModelCallback):
     """Appends the mean metrics of every few steps to a CSV file.
@@ -19,9 +21,10 @@ class MetricsLog(ModelCallback):
 
     With `steps_per_execution=k`, Keras hands over the values of the last of `k` steps; they stand for all `k`.
     Columns are `step` (generator steps since the model was new), `epoch` (from 1), `seconds` of training, then the
-    metrics by name, and `val_` ones where there is validation data, in the row at the end of each epoch. Every row is
-    flushed: a crash loses at most one. The log of a model that has trained before is continued, without rows of later
-    steps than the model's; that of a new model replaces a file that exists.
+    metrics by name. The row at the end of an epoch also has the `val_` metrics, where there is validation data, and
+    what earlier callbacks in the list have added to the logs. Every row is flushed: a crash loses at most one. The log
+    of a model that has trained before is continued, without rows of later steps than the model's; that of a new model
+    replaces a file that exists.
 
     Args:
         path: Name of the file.
@@ -44,7 +47,8 @@ class MetricsLog(ModelCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.path = self.path.absolute()  # whatever becomes the working directory
-        self._columns = ["step", "epoch", "seconds", *(metric.name for metric in self.model.metrics)]
+        self._columns = [*_OWN, *(metric.name for metric in self.model.metrics)]
+        self._of_steps = set(_OWN)
         self._sums, self._counted = {}, 0
         self._step = int(self.model.step.numpy())
         run = self.model.training
@@ -86,14 +90,17 @@ class MetricsLog(ModelCallback):
             self._write({})
         step = self._step_of_run()
         steps, self._step = step - self._step, step  # more than one where Keras runs several in an execution
+        self._of_steps.update(logs or ())
         for name, value in (logs or {}).items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * steps
         self._counted += steps
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        validation = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
-        if validation or self._counted >= self.every:
-            self._write(validation)
+        # Those of the validation, and of callbacks before this one: a learning rate, a score of the user's own.
+        others = {name: _number(value) for name, value in (logs or {}).items() if name not in self._of_steps}
+        others = {name: number for name, number in others.items() if number is not None}
+        if others or self._counted >= self.every:
+            self._write(others)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._counted:
@@ -102,10 +109,10 @@ class MetricsLog(ModelCallback):
             if self._file:
                 self._file.close()
 
-    def _write(self, validation):
+    def _write(self, others):
         means = {name: value / self._counted for name, value in self._sums.items()}
         seconds = f"{time.monotonic() - self._start:.3f}"
-        numbers = {name: f"{value:.7g}" for name, value in {**means, **validation}.items()}
+        numbers = {name: f"{value:.7g}" for name, value in {**means, **others}.items()}
         new = [name for name in numbers if name not in self._columns]
         if new:
             with files.best_effort(self.path):
@@ -150,6 +157,14 @@ def _step_of(row):
     for value in row.values():
         float(value or "nan")
     return int(row["step"])
+
+
+def _number(value):
+    """A value that a callback may have put into the logs as a float; None if it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _last(rows):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import batching, metrics
+from kerasgan import batching, metrics, objectives
 from kerasgan.callbacks import unusual
 from kerasgan.constraints import Clip
 from kerasgan.losses import Minimax, NonSaturating
@@ -101,8 +101,8 @@ PROBLEMS = {
         "Lower the learning rates, or raise the weight of the penalty",
     ),
     "saturated clipping": Problem(
-        "{share:.0%} of the critic's weights are at the edge of the clipping: it can hardly tell more than a sign",
-        "Clip less, or use WGANGP",
+        "{share:.0%} of the critic's weights are at the edge of the clipping, which leaves it little capacity",
+        "Raise the bound of the clipping, or use WGANGP",
     ),
     "overfitted critic": Problem(
         "the critic is overfitted: its estimate of the distance is {training:.3g} on training images and "
@@ -264,8 +264,8 @@ def _only_score(model, real, fake, labels):
 
     def scores(images):
         packs = batching.packed(tf.convert_to_tensor(images[:count], tf.float32), model.pack)
-        inputs = packs if labels is None else [packs, tf.convert_to_tensor(labels[:count])]
-        return keras.ops.convert_to_numpy(model.discriminator(inputs, training=False)).astype(np.float64)
+        of_packs = None if labels is None else tf.convert_to_tensor(labels[:count])
+        return objectives.judge(model.discriminator, of_packs, False)(packs).logits.numpy().astype(np.float64)
 
     # Pairs have the same label, which may move a score too.
     real_scores, fake_scores = scores(real), scores(fake)

@@ -1,4 +1,4 @@
-"""One line that says how far a run is, and how long it will still take."""
+"""One line that says how far a run has got, and the time left."""
 
 import contextlib
 import shutil
@@ -83,17 +83,21 @@ class Progress(Callback):
         step = getattr(self.model, "step", None)  # another Keras model has none
         self._done = self._begun = 0 if step is None else int(step.numpy())
         self._written, self._width = -1, 0
+        self._end: int | None = None  # the step at which `fit` ends
         self._start = self._last = time.monotonic()
         self._first: tuple[float, int] | None = None
         self._warned = False
         self._active = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._begins = True
+        self._begins, self._epoch = True, epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._begins:  # the first batch of an epoch, or that at which the run resumes
             self._begins, self._before = False, self._done - batch
+            params = self.params or {}  # a loop of the user's may have set none
+            if params.get("steps"):
+                self._end = self._before + (params["epochs"] - self._epoch) * params["steps"]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
@@ -152,9 +156,7 @@ class Progress(Callback):
             )
 
     def _total(self):
-        if self.steps:
-            return self.steps
-        return self.params["steps"] * self.params["epochs"] if self.params.get("steps") else None
+        return self.steps or self._end
 
     def _print(self, now):
         total = self._total()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -148,7 +149,8 @@ def summarize(
         steps: Dict from epoch to step, for the captions.
     """
     steps = steps or {}
-    paths = {int(path.stem.split("_")[1]): path for path in sorted(directory.glob("epoch_[0-9]*.png"))}
+    found = [(re.fullmatch(r"epoch_(\d+)\.png", path.name), path) for path in sorted(directory.glob("epoch_*.png"))]
+    paths = {int(match[1]): path for match, path in found if match}  # others are copies of a picture
     # Those after the first of `steps` that are not in it are of another run in the same directory.
     epochs = [epoch for epoch in paths if not steps or epoch in steps or epoch < min(steps)]
     shapes = {epoch: shape for epoch in epochs if (shape := _shape(paths[epoch]))}

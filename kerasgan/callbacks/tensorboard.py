@@ -40,7 +40,7 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
 
     TensorFlow keeps each Python number that it was ever given as a tensor, about a kilobyte for one, and Keras's
     callback gives it those of every batch, even where only epochs are written (`update_freq="epoch"`). Here only those
-    that are written are given, as NumPy's, which are not kept.
+    that are written are passed on, as NumPy scalars, which TensorFlow does not keep.
 
     Args:
         num_images: Integer >= 0, generated images in a picture; 0 for no pictures.

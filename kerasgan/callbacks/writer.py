@@ -65,8 +65,11 @@ class Writer:
         except CheckpointWriteError:
             self.check_place()  # it may have been moved just now
             raise
-        checkpoint.prune(path, self._keep)
         self.saved = position
+        try:
+            checkpoint.prune(path, self._keep)
+        except OSError as error:  # somebody else has removed one, or has it open
+            warn(f"Old checkpoints in {self._directory} cannot be removed: {error.strerror or error}.")
 
     def check_place(self) -> None:
         """Raises a CheckpointWriteError if the directory was moved or removed: what is there now is no run's."""

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasgan import images, serving
-from kerasgan.cli.run_directory import read_json
+from kerasgan import files, images, serving
 
 _LISTED = 20
 
@@ -20,7 +19,7 @@ def names_in(source: str, model: keras.Model | serving.Served) -> tuple[str, ...
         names = model.class_names
     else:
         path = pathlib.Path(source).expanduser() / "config.json"
-        names = serving.class_names_of(read_json(path)) if path.is_file() else None
+        names = serving.class_names_of(files.read_json(path)) if path.is_file() else None
     return names if names and model.conditional and model.num_classes in (None, len(names)) else None
 
 

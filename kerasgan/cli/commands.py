@@ -32,14 +32,14 @@ def _of_run(*settings: str) -> dict[str, Setting]:
 
 
 _MOVED = {
-    "dataset": Setting(text(), "Where the data of the run are now, if they were moved. By default where they were."),
+    "dataset": Setting(text(), "Where the data of the run are now, if they have moved."),
 }
 _DATA = _of_run("image_size", "fit", "data_dir", "value_range", "keep_depth")
 
 
 def _images(num_images: int) -> dict[str, Setting]:
     return {
-        "num_images": Setting(integer(), "How many.", num_images),
+        "num_images": Setting(integer(), "How many images to generate.", num_images),
         # The most leaves room for the seeds after it.
         "seed": Setting(
             integer(least=0, most=2**62), "Seed of the first image; the others have the numbers after it.", 0
@@ -53,7 +53,7 @@ def _images(num_images: int) -> dict[str, Setting]:
 
 
 OTHER = {
-    "help": Setting(BOOLEAN, "This help; -h too.", False),
+    "help": Setting(BOOLEAN, "Show this help; -h too.", False),
     "json": Setting(BOOLEAN, "One JSON object on standard output; text for people goes to standard error.", False),
     "debug": Setting(BOOLEAN, "Show the traceback of an error.", False),
 }
@@ -65,7 +65,7 @@ COMMANDS = {
         "Trains a model on a dataset. Samples, curves and the model go to a run directory; the last lines say where "
         "they are and how good they are.",
         (
-            "kerasgan train                                 # WGAN-GP on handwritten digits, a few minutes",
+            "kerasgan train                                 # WGAN-GP on handwritten digits, a minute or two",
             "kerasgan train --dataset=mnist --steps=5000",
             "kerasgan train --dataset=photos/ --image_size=64 --flip --workdir=runs/photos",
             "kerasgan train --dataset=more_photos/ --from=runs/photos --steps=1000",
@@ -114,8 +114,8 @@ COMMANDS = {
         ("WORKDIR",),
         "say how good the images of a trained model are",
         "Measures the images of the model in WORKDIR: distances, precision and recall, copies, classes, each beside "
-        "the value that real examples have. Writes them to metrics.json in place of the last evaluation, and plots. "
-        "The documentation, page Measure quality, says what they mean.",
+        "the value that real examples have. Writes them to metrics.json, replacing the last evaluation, and saves "
+        "plots. The documentation, page Measure quality, says what they mean.",
         ("kerasgan evaluate runs/digits-wgan_gp-1", "kerasgan evaluate runs/mnist-r3gan-1 --num_images=10000"),
         {
             "Data": _MOVED,
@@ -129,7 +129,7 @@ COMMANDS = {
                 "classifier": Setting(
                     BOOLEAN,
                     "Train a small classifier on the data, for its features and the share of each class. By default "
-                    "where the data are images with labels. It is kept in WORKDIR for the next time; the first takes "
+                    "where the data are images with labels. It is kept in WORKDIR and used again; training it takes "
                     "seconds for a few hundred images, minutes for MNIST.",
                 ),
             },
@@ -186,7 +186,7 @@ COMMANDS = {
     "interpolate": Command(
         ("SOURCE",),
         "show how images turn into others, as a GIF",
-        "Shows images that turn into others, on great circles between their latents, as an endless GIF. SOURCE is a "
+        "Shows images that turn into others, on great circles between their latents, as a looping GIF. SOURCE is a "
         "directory of `kerasgan train` or of `kerasgan export`.",
         (
             "kerasgan interpolate runs/digits-wgan_gp-1",

@@ -80,7 +80,7 @@ def _print(report, runs):
     if changed:
         _print_table("settings that differ", {name: {"a": a, "b": b} for name, (a, b) in changed.items()})
     else:
-        print(f"{'differ':<10} in no setting and no version")
+        print(f"{'differ':<10} in no setting or version")
     for part, title in (("quality", "quality after training"), ("evaluation", "evaluation")):
         if report[part]["values"]:
             _print_measured(title, **report[part])
@@ -111,7 +111,7 @@ def _print_measured(title, values, how, not_comparable):
 def _print_notes(report, runs):
     """What "better" means, how to get an evaluation that is missing, and whether the classifiers differ."""
     if any(row["better"] for part in ("quality", "evaluation") for row in report[part]["values"].values()):
-        print("\nbetter: by the value alone, though seeds differ too; blank where both are no worse than real examples")
+        print("\nbetter: by the value alone, and seeds differ, too; blank where both are no worse than real examples")
     how = report["evaluation"]["how"]
     for side, other, run in zip("ab", "ba", runs, strict=True):
         if how[other] and not how[side] and run.metrics is not None:

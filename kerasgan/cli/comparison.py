@@ -7,11 +7,10 @@ import typing
 
 import numpy as np
 
-from kerasgan import plots
+from kerasgan import files, plots
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.evaluate import direction
-from kerasgan.cli.run_directory import read_json
 from kerasgan.cli.settings import Configuration
+from kerasgan.metrics.verdict import direction
 
 # How values were measured: they can be compared where all of it agrees.
 _HOW = ("k", "num_real", "num_fake", "other_real", "space", "seed")
@@ -59,7 +58,7 @@ def read(path: pathlib.Path) -> Run:
         if not (path / name).is_file():
             raise ValueError(f"{path} cannot be compared: {name} is missing. {advice}")
     written = path / "metrics.json"
-    metrics = read_json(written) if written.is_file() else None
+    metrics = files.read_json(written) if written.is_file() else None
     evaluation = (metrics or {}).get("evaluation", {"values": {}, "real_against_real": {}})
     parts = (
         [evaluation.get(name) for name in ("values", "real_against_real")] if isinstance(evaluation, dict) else [None]
@@ -68,7 +67,7 @@ def read(path: pathlib.Path) -> Run:
         raise ValueError(
             f"{written} is damaged: its evaluation holds no values. Write it again with `kerasgan evaluate`."
         )
-    config = read_json(path / "config.json")
+    config = files.read_json(path / "config.json")
     configuration, log = configurations.read(path / "config.json"), plots.read_log(path / "metrics.csv")
     return Run(path, configuration, config.get("versions") or {}, config.get("data"), metrics, log)
 

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasgan
-from kerasgan import datasets, recipes
-from kerasgan.cli.run_directory import read_json, write_json
+from kerasgan import datasets, files, recipes
 from kerasgan.cli.settings import (
     IMAGES,
     MODELS,
@@ -101,7 +100,7 @@ def steps_per_part(steps: int) -> int:
 
 def _check(given, epochs, model, network, source):
     if source.num_examples < 2:
-        raise ValueError(f"{source.name} holds one example, with which no other can be compared. Give it two or more.")
+        raise ValueError(f"{source.name} holds one example, and training compares several. Give it two or more.")
     if epochs is not None and "steps" in given:
         raise ValueError("Give --epochs or --steps, not both: an epoch is as many steps as the data hold.")
     if "units" in given and network != "mlp":
@@ -132,6 +131,11 @@ def _check(given, epochs, model, network, source):
             raise ValueError(f"--model=vae has no encoder for --network={network}: use {_ENCODED}.")
     if "penalty_weight" in given and model not in PENALIZED:
         raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
+    if len(source.example_shape) == 1 and source.example_shape != (2,):
+        raise ValueError(
+            f"{source.name} holds points of {source.example_shape[0]} numbers, and the command draws those of 2: train "
+            "on them in Python, `gan.fit(kerasgan.datasets.load(...))`."
+        )
     if given.get("augment") and len(source.example_shape) == 1:
         raise ValueError(f"--augment is for images: {source.name} holds points.")
     for name in ("beta_1", "beta_2"):
@@ -175,7 +179,7 @@ def write(path: pathlib.Path, configuration: Configuration, source: datasets.Sou
     }
     settings = configuration.to_json()
     places = {name: str(pathlib.Path(settings[name]).absolute()) for name in PATHS if _is_here(settings[name])}
-    write_json(path, {**settings, "data": data, "places": places, "versions": versions})
+    files.write_json(path, {**settings, "data": data, "places": places, "versions": versions})
 
 
 def _is_here(name):
@@ -198,12 +202,12 @@ def check_data(path: pathlib.Path, source: datasets.Source, exactly: bool = True
     Raises:
         DataError: They are others.
     """
-    described = read_json(path).get("data") or {}
+    described = files.read_json(path).get("data") or {}
     if described.get("fingerprint") in (None, fingerprint(source.images, source.labels, ())):
         return
     if not exactly and described.items() >= _described(source).items():
         warn(
-            f"The examples in {source.name} are not to the bit those that the run was trained on: some were replaced, "
+            f"The examples in {source.name} are not exactly those that the run was trained on: some were replaced, "
             "or other versions decode them."
         )
         return
@@ -226,7 +230,7 @@ def read(path: pathlib.Path, dataset: str | None = None) -> Configuration:
     Raises:
         ValueError: The file is damaged, or a value in it cannot be used.
     """
-    settings = read_json(path)
+    settings = files.read_json(path)
     places = settings.get("places")
     if isinstance(places, dict):  # of relative paths, for whoever is in another directory
         there = {name: place for name, place in places.items() if name in PATHS and isinstance(place, str)}

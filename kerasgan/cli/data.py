@@ -39,7 +39,7 @@ def read(dataset: str, *, num_test: int = _HELD_OUT, **options: typing.Any) -> D
         return Data(source, None)
     for count in dict.fromkeys((num_test, _HELD_OUT)):  # a split that has fewer gives none
         with contextlib.suppress(DataError):
-            return Data(source, datasets.read(dataset, split=f"test[:{count}]", **options))
+            return Data(source, _part(datasets.read(dataset, split=f"test[:{count}]", **options), slice(count)))
     return Data(*_divided(source))
 
 
@@ -47,7 +47,11 @@ def _divided(source):
     count = min(_HELD_OUT, source.num_examples // 10)
     # Always the same seed, so that all runs hold out the same images.
     order = np.random.default_rng(0).permutation(source.num_examples)
-    return _part(source, np.sort(order[count:])), _part(source, np.sort(order[:count]))
+    held_out = order[:count]
+    if source.labels is not None:  # a class keeps an image to train on
+        held_out = held_out[np.isin(source.labels[held_out], source.labels[order[count:]])]
+    train = np.setdiff1d(order, held_out)
+    return _part(source, train), _part(source, np.sort(held_out))
 
 
 def _part(source, rows):

@@ -10,9 +10,10 @@ from kerasgan import __version__, callbacks, datasets, files, images, metrics, p
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import verdicts
-from kerasgan.cli.run_directory import CLASSIFIERS, read_json, trained, write_json
+from kerasgan.cli.run_directory import CLASSIFIERS, trained
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets.pipeline import scale
+from kerasgan.metrics.verdict import direction
 
 _K = 5
 # Standard deviations of the modes of sets whose modes are known.
@@ -24,14 +25,6 @@ _SHOWN = 12
 _MEASURING = 1_000
 # Share of real examples that count as copies.
 _COPIES = 0.01
-_HIGHER = ("precision", "recall", "density", "coverage", "IS", "modes", "modes_held", "high_quality")
-_LOWER = ("FD", "KD", "SWD", "W1", "copies", "duplicates", "kl")
-
-
-def direction(name: str) -> int:
-    """Returns 1 where a higher value of such a name, say `FD[pixels]`, is better, -1 for lower, 0 for unknown."""
-    kind = name.split("[")[0]
-    return int(kind in _HIGHER) - int(kind in _LOWER)
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -41,7 +34,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     files.checked_output("WORKDIR", path, "a run directory (copy it if this one is read-only)", directory=True)
     configuration = configurations.read(path / "config.json", flags["dataset"])
     written = path / "metrics.json"
-    summary = read_json(written) if written.is_file() else {}
+    summary = files.read_json(written) if written.is_file() else {}
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
     configurations.check_data(path / "config.json", data.train, exactly=flags["dataset"] is not None)
     # Half of the real examples at most: the other half is for the value of real against real.
@@ -77,7 +70,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         print(f"\nclasses    rarest {shares[1].min():.1%} of the generated, {shares[0].min():.1%} of the real ones")
         evaluation["classifier"] = {"name": classifier.identifier, "accuracy": classifier.accuracy}
         evaluation["class_shares"] = shares[1].tolist()
-    write_json(written, {**summary, "evaluation": evaluation})
+    files.write_json(written, {**summary, "evaluation": evaluation})
     print(f"\nvalues     {written}")
     with announced("drawing the plots"):
         _plot(path, data.train, examples[1], pixels, others, shares)
@@ -113,9 +106,9 @@ def _plot(path, source, fake, pixels, others, shares):
 
 def _classifier(path, source, wanted):
     """A classifier of the data, kept in the run directory; None where they have no classes, or it is not wanted."""
-    can = source.images.ndim == 4 and source.labels is not None and source.num_classes > 1
+    can = source.images.ndim == 4 and source.labels is not None and len(np.unique(source.labels)) > 1
     if wanted and not can:
-        raise ValueError("--classifier: the data are not images with labels. Leave it out.")
+        raise ValueError("--classifier: the data are not images with labels of two classes or more. Leave it out.")
     if not can or wanted is False:
         return None
     before = set(path.glob(CLASSIFIERS))

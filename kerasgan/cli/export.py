@@ -7,14 +7,14 @@ import typing
 
 from kerasgan import files, serving
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.run_directory import command, name_of, read_json, trained
+from kerasgan.cli.run_directory import command, name_of, trained
 from kerasgan.serving import readme
 
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Exports the model of a run directory."""
     path, model = trained(workdir)
-    written = read_json(path / "config.json")
+    written = files.read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
     expected = "the directory of a model, e.g. 'saved_models/mnist'"
     to = files.checked_output("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
@@ -36,7 +36,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         "license": flags["license"],
         "data": {"dataset": shared.dataset, **written.get("data", {})},
         "training": {**shared.to_json(), "versions": written.get("versions")},
-        "metrics": read_json(summary) if summary.is_file() else None,
+        "metrics": files.read_json(summary) if summary.is_file() else None,
     }
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6

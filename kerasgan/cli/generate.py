@@ -14,7 +14,7 @@ from kerasgan.cli.run_directory import opened
 def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Generates images with the model of a run directory or of `kerasgan export`."""
     path, model = opened(source)
-    out = pathlib.Path(path / "generated.png" if flags["out"] is None else flags["out"])
+    out = path / "generated.png" if flags["out"] is None else pathlib.Path(flags["out"]).expanduser()
     write = _writer(out)
     expected = "the name of a picture, 'grid.png', of an array, 'images.npz', or of a folder for pictures"
     out = files.checked_output("--out", out, expected, write is _write_folder)
@@ -22,7 +22,9 @@ def run(source: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     given = classes.numbers(flags["labels"], names)
     points = len(model.image_shape) == 1
     if points and write is _write_folder:
-        raise ValueError(f"--out={out}: points have no folder of images. Use a name that ends in .png or .npz.")
+        raise ValueError(
+            f"--out={out}: points cannot be written as a folder of images. Use a name that ends in .png or .npz."
+        )
     if not points and write is _write_folder and model.image_shape[-1] not in (1, 3):
         raise ValueError(
             f"--out={out}: a folder of PNGs needs images of 1 or 3 channels, and these have {model.image_shape[-1]}. "

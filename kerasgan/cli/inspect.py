@@ -32,10 +32,12 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         source = datasets.read(dataset, on_bad_file="skip", **given)
         repeated = _repeated(source)
     _report(source, sizes, bad, repeated)
-    count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
-    rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
-    images.save_picture(out, images.picture(source.images[rows]))
-    print(f"{'picture':<10} {out}")
+    drawn = source.images.ndim == 4 or source.example_shape == (2,)
+    if drawn:
+        count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
+        rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])
+        images.save_picture(out, images.picture(source.images[rows]))
+    print(f"{'picture':<10} {out if drawn else 'none: only points of 2 numbers are drawn'}")
     return {
         "dataset": source.name,
         "num_examples": source.num_examples,
@@ -45,7 +47,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         "notes": source.notes,
         "unreadable": bad,
         "repeated": repeated,
-        "picture": str(out),
+        "picture": str(out) if drawn else None,
         "exit_code": 1 if bad else 0,
     }
 

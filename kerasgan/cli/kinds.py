@@ -124,17 +124,15 @@ def interval() -> Kind:
     return Kind("LOW,HIGH", "two finite numbers, the lower one first, e.g. 0,4095", holds, parse)
 
 
-def names(*choices: str, empty: str | None = None) -> Kind:
-    """Some of a few names, each once; `empty` is the text for none of them."""
+def names(*choices: str) -> Kind:
+    """Some of a few names, each once."""
     known = ", ".join(choices)
-    expected = f"some of {known}, with commas" + (f", or {empty}" if empty else "")
 
     def holds(value):
-        known = isinstance(value, tuple) and all(name in choices for name in value)
-        return known and len(set(value)) == len(value) and bool(value or empty)
+        return isinstance(value, tuple) and set(value) <= set(choices) and 0 < len(set(value)) == len(value)
 
-    parse = lambda text: () if text == empty else tuple(part.strip() for part in text.split(","))
-    return Kind("NAME,...", expected, holds, parse, f" Any of {known}" + (f"; or {empty}." if empty else "."))
+    parse = lambda text: tuple(part.strip() for part in text.split(","))
+    return Kind("NAME,...", f"some of {known}, with commas", holds, parse, f" Any of {known}.")
 
 
 def policy(empty: str) -> Kind:

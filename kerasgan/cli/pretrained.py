@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import datasets, serving
+from kerasgan import datasets, files, serving
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.run_directory import read_json, trained
+from kerasgan.cli.run_directory import trained
 from kerasgan.cli.settings import MODELS, OF_DCGAN, SETTINGS, Configuration
 from kerasgan.datasets import resizing
 
@@ -204,7 +204,7 @@ def _of_run(path, directory):
         int(model.step.numpy()),
         model.image_shape,
         model.num_classes,
-        serving.class_names_of(read_json(file)),
+        serving.class_names_of(files.read_json(file)),
         [value for network in networks for value in _values(network)],
         None if model.ema_generator is None else _values(model.ema_generator),
     )
@@ -216,7 +216,7 @@ def _values(network):
 
 def _of_export(path, version):
     file = version / "model_card.json"
-    card = read_json(file) if file.is_file() else {}
+    card = files.read_json(file) if file.is_file() else {}
     if not isinstance(card.get("training"), dict):
         raise ValueError(
             f"--from={path}: {file} has no settings of `kerasgan train` to build the networks by. Give a model that "

@@ -7,7 +7,7 @@ import typing
 import keras
 import numpy as np
 
-from kerasgan import datasets, images, metrics
+from kerasgan import datasets, files, images, metrics
 from kerasgan.callbacks.progress import clock
 from kerasgan.cli import run_directory, verdicts
 from kerasgan.cli.settings import Configuration
@@ -31,7 +31,7 @@ def num_shown(model: keras.Model, source: datasets.Source) -> int:
 def forget(workdir: pathlib.Path, step: int) -> None:
     """Removes what was measured and shown of a model of another step, which that of this one has replaced."""
     measured = workdir / "metrics.json"
-    values = run_directory.read_json(measured) if measured.is_file() else {}
+    values = files.read_json(measured) if measured.is_file() else {}
     if step not in (values.get("steps"), (values.get("evaluation") or {}).get("steps")):
         for name in (measured.name, "samples.png", *_OF_EVALUATION):
             (workdir / name).unlink(missing_ok=True)
@@ -59,7 +59,7 @@ def finish(
         _write_samples(model, source, workdir / "samples.png")
     seconds = time.monotonic() - begun
     summary = {**quality, "steps": int(model.step.numpy()), "seconds": round(seconds, 1), "problems": problems}
-    run_directory.write_json(workdir / "metrics.json", summary)
+    files.write_json(workdir / "metrics.json", summary)
     _print_result(workdir, quality, seconds)
     return {**summary, "verdict": verdicts.of_training(summary)}
 

@@ -5,11 +5,11 @@ import pathlib
 import time
 import typing
 
-from kerasgan import checkpoint, distribution
+from kerasgan import checkpoint, distribution, files
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained
-from kerasgan.cli.run_directory import command, intact, of_part, read_json, step_reached
+from kerasgan.cli.run_directory import command, intact, of_part, step_reached
 from kerasgan.cli.train import prepare, train
 
 
@@ -66,7 +66,7 @@ def _has_trained(workdir):
 def _steps_done(workdir):
     """The steps of a run that is complete; 0 before."""
     path = workdir / "metrics.json"
-    steps = read_json(path).get("steps", 0) if path.is_file() else 0
+    steps = files.read_json(path).get("steps", 0) if path.is_file() else 0
     if type(steps) is not int:
         raise ValueError(f"{path} is damaged: expected an integer as `steps`. Remove it. Received: {steps!r}")
     return steps

@@ -2,12 +2,10 @@
 
 import contextlib
 import glob
-import json
 import pathlib
 import re
 import shlex
 import shutil
-import typing
 import zipfile
 
 import keras
@@ -37,27 +35,6 @@ def name_of(dataset: str) -> str:
     """Returns a name for directories, from the name or the path of a dataset."""
     name = pathlib.Path(dataset).stem if "." in dataset else pathlib.Path(dataset).name
     return re.sub(r"[^\w.-]+", "_", name) or "data"
-
-
-def read_json(path: pathlib.Path) -> dict[str, typing.Any]:
-    """Reads the object in a JSON file of a run directory.
-
-    Raises:
-        ValueError: The file holds no JSON object.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}. Restore it, or train again.") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object. Restore it, or train again.")
-    return values
-
-
-def write_json(path: pathlib.Path, values: dict[str, typing.Any]) -> None:
-    """Writes a JSON file of a run directory, whole or not at all."""
-    with files.replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def directory(workdir: str) -> pathlib.Path:
@@ -113,7 +90,7 @@ def check_new(path: pathlib.Path, overwrite: bool, chief: bool = True) -> None:
 
 def _is_run(path):
     try:
-        return {"dataset", "model", "steps"} <= read_json(path / "config.json").keys()
+        return {"dataset", "model", "steps"} <= files.read_json(path / "config.json").keys()
     except (OSError, ValueError):
         return False
 
@@ -177,7 +154,9 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     model = keras.models.load_model(file)
     step, reached = int(model.step.numpy()), step_reached(path)
     if step < reached:
-        print(f"model      of step {step:,}; the run has reached {reached:,}: `{command('resume', workdir)}` ends it")
+        print(
+            f"model      of step {step:,}; the run has reached {reached:,}: `{command('resume', workdir)}` finishes it"
+        )
     return path, model
 
 

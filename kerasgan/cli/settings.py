@@ -143,13 +143,14 @@ class Configuration:
     )
     blur: bool = _setting(
         BOOLEAN,
-        "Low-pass filter behind each upsampling in the generator, for dcgan: no checkerboard. By default for r3gan on "
+        "Low-pass filter after each upsampling in the generator, for dcgan: no checkerboard. By default for r3gan on "
         "images above 16 pixels.",
         False,
     )
     skips: bool = _setting(
         BOOLEAN,
-        "Every resolution of the generator adds to the image, for dcgan. By default for r3gan on fewer than "
+        "Make the image a sum of images of every resolution of the generator, for dcgan. By default for r3gan on fewer "
+        "than "
         f"{_RECIPE.few:,} colour images above 16 pixels.",
         False,
     )
@@ -211,7 +212,7 @@ class Configuration:
     )
     ema_momentum: float | None = _setting(
         number(below_one=True),
-        "Generate with an average of the generator's weights that has this momentum; 0 for no average.",
+        "Momentum of the moving average of the generator's weights that images are made with; 0 for none.",
         0.999,
     )
     steps: int = _setting(
@@ -232,7 +233,7 @@ class Configuration:
     image_size: int | tuple[int, ...] | None = _setting(
         size(),
         "Size of the images in pixels: the side of squares, or height x width, e.g. 48x64. By default that of the "
-        "data where all are one square of at most 128 pixels, or an .npz file; else 64.",
+        "images if they are in an .npz file or all one square of at most 128 pixels; else 64.",
     )
     fit: str = _setting(
         choice("crop", "pad", "resize"),
@@ -244,7 +245,9 @@ class Configuration:
         choice(1, 3, automatic="auto"), "Channels of the images: 1 for grey, 3 for colour. auto: those of the data."
     )
     flip: bool = _setting(
-        BOOLEAN, "Mirror half of the images, and so of those that are generated; not for letters and digits.", False
+        BOOLEAN,
+        "Mirror half of the training images, and so of the generated ones; not for letters and digits.",
+        False,
     )
     augment: tuple[str, ...] = _setting(
         policy("none"),
@@ -259,7 +262,7 @@ class Configuration:
         "discriminator overfits.",
         1.0,
     )
-    dequantize: bool = _setting(BOOLEAN, "Spread each grey level by uniform noise.", False)
+    dequantize: bool = _setting(BOOLEAN, "Add uniform noise within each grey level.", False)
     data_dir: str | None = _setting(
         text("PATH"), "Where TensorFlow Datasets keeps its data. By default, its usual directory."
     )

@@ -43,8 +43,8 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         origin.start(model, data.train.class_names)
     if model.learns_from_held_out and _held_out(configuration, data) is None:
         raise ValueError(
-            f"--augment_probability=adaptive with --model={configuration.model} learns from held-out images, and of so "
-            "few none are held out: use --augment_probability=0.5, or --model=r3gan."
+            f"--augment_probability=adaptive with --model={configuration.model} learns from held-out images, "
+            "which a dataset this small has none of: use --augment_probability=0.5, or --model=r3gan."
         )
     if flags["dry_run"]:
         _describe(configuration, model)

@@ -122,15 +122,20 @@ def load(
         builder = _tfds_builder(name, data_dir)
         tfds.prepare(builder, split)
         if not tfds.fits_in_memory(builder, split, size["size"], channels):
+            _check_labels(labels, name, tfds.class_names(builder) is not None)
             return tfds.stream(builder, split, batch_size=batch_size, labels=labels, **size, **batching)
     files: dict[str, Any] = {"on_bad_file": on_bad_file, "value_range": value_range, "keep_depth": keep_depth}
     source = read(name, split=split, image_size=image_size, channels=channels, data_dir=data_dir, fit=fit, **files)
-    if labels and source.labels is None:
+    _check_labels(labels, name, source.labels is not None, source.notes)
+    return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
+
+
+def _check_labels(wanted, name, there, notes=()):
+    if wanted and not there:
         expected = f"False, because {name!r} has no labels; or put each class in a sub-folder of its own"
-        reasons = [note for note in source.notes if note.startswith(folder.NO_CLASSES)]
+        reasons = [note for note in notes if note.startswith(folder.NO_CLASSES)]
         expected += f" ({reasons[0]})" if reasons else ""
         raise invalid("labels", expected, "labels=True", DataError)
-    return pipeline.from_arrays(source.images, source.labels if labels else None, batch_size, **batching)
 
 
 def _built_in(name, *, split, size, channels, fit, data_dir):

@@ -46,7 +46,8 @@ def read(
         DataError: There is no image, or one that cannot be read (it names them), or they take more than 8 GiB.
     """
     check_only_split(str(root), split)
-    paths, others = _find(root)
+    paths, others, closed = _find(root)
+    _check_bad(root, closed, len(closed), on_bad_file)
     if not paths:
         found = f"but {extensions}" if (extensions := _count_extensions(others)) else "and no other files"
         expected = f"a folder with files of {', '.join(sorted(FORMATS))}; check the path"
@@ -75,6 +76,7 @@ def read(
         scaling.warn_of_clipping(clipped, range_)
     if others:
         notes.append(f"files of other formats, ignored: {len(others)} ({_count_extensions(others)})")
+    bad |= closed
     if bad:
         notes.append(f"files that cannot be read, skipped: {len(bad)} ({_reasons(root, bad, 3)})")
     return Source(str(root), images, labels, class_names, tuple(notes))
@@ -86,17 +88,25 @@ def survey(root: Path) -> tuple[collections.Counter, dict[str, str]]:
     Returns: The number of images of each size `(height, width)`, and by file name what is wrong with those that cannot
         be read.
     """
-    headers, bad = _headers(_find(root)[0])
+    paths, _, closed = _find(root)
+    headers, bad = _headers(paths)
     _, undecodable = _in_threads(lambda path: image_files.decode(path, (8, 8), 3, (0, 1), False), list(headers))
-    bad |= undecodable | _extents(headers)[1]
+    bad |= undecodable | _extents(headers)[1] | closed
     sizes = collections.Counter(headers[path].size for path in headers if path not in bad)
     return sizes, {str(path.relative_to(root)): reason for path, reason in bad.items()}
 
 
-def _find(root: Path) -> tuple[list[Path], list[Path]]:
-    """All image files below `root`, and all others, sorted; those of systems (`.DS_Store`, `@eaDir`) left out."""
-    files, seen = [], set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+def _find(root: Path) -> tuple[list[Path], list[Path], dict[Path, str]]:
+    """All image files below `root` and all others, sorted, and folders that cannot be read with the reason.
+
+    What systems make (`.DS_Store`, `@eaDir`) is left out.
+    """
+    files, seen, closed = [], set(), {}
+
+    def note(error):
+        closed[Path(error.filename)] = error.strerror
+
+    for folder, subfolders, names in os.walk(root, onerror=note, followlinks=True):
         real = os.path.realpath(folder)
         # A link to a folder above would otherwise be followed for ever.
         subfolders[:] = [] if real in seen else sorted(name for name in subfolders if not _is_hidden(name))
@@ -105,7 +115,7 @@ def _find(root: Path) -> tuple[list[Path], list[Path]]:
         seen.add(real)
     files.sort(key=lambda path: path.relative_to(root).parts)
     images = [path for path in files if path.suffix.lower() in FORMATS]
-    return images, [path for path in files if path.suffix.lower() not in FORMATS]
+    return images, [path for path in files if path.suffix.lower() not in FORMATS], closed
 
 
 def _is_hidden(name):

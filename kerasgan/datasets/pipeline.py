@@ -59,6 +59,7 @@ def from_arrays(
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
     """
+    check_flags(shuffle=shuffle, flip=flip, dequantize=dequantize)
     form = Form("images", "labels", labels is not None, array=images)
     images = checked_images(images, form, flip=flip, dequantize=dequantize)
     labels = None if labels is None else checked_labels(as_array(labels, "labels"), len(images), form)
@@ -157,6 +158,13 @@ def scale(images: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
     return (values + tf.random.stateless_uniform(tf.shape(values), noise_seed, alg="philox")) / 128.0 - 1.0
 
 
+def check_flags(**flags: Any) -> None:
+    """Refuses what only seems to be a boolean, such as the text 'False'."""
+    for name, value in flags.items():
+        if value not in (False, True):
+            raise invalid(name, "True or False", repr(value))
+
+
 def checked_batch_size(batch_size: int, num_examples: int) -> int:
     """Refuses an epoch without one full batch: `fit` would do nothing and say nothing."""
     batch_size = checked_integer("batch_size", batch_size)
@@ -210,7 +218,7 @@ def checked_images(
 
 
 def _refuse_type(images, form, bounds):
-    expected, of = "uint8 in [0, 255], or floats", "x"
+    expected, of, received = "uint8 in [0, 255], or floats", "x", images.dtype
     if images.dtype.kind == "c":
         images, of = np.abs(images), "np.abs(x)"
     if images.dtype.kind in "biu" or of != "x":
@@ -218,7 +226,7 @@ def _refuse_type(images, form, bounds):
         what = "scale" if of == "x" else "take the modulus, and scale it"
         fix = scaled(form, low, high, images.dtype, bounds, images.ndim, of)
         expected += f" in {shown_range(bounds or (-1.0, 1.0))}: {what} with {fix}"
-        raise invalid(form.images, expected, f"{images.dtype} from {low:g} to {high:g}", DataTypeError)
+        raise invalid(form.images, expected, f"{received} from {low:g} to {high:g}", DataTypeError)
     if images.dtype.kind in "OSU":
         expected += f": {of_texts(form, images)}"
     raise invalid(form.images, expected, f"dtype={images.dtype}, shape={images.shape}", DataTypeError)

@@ -83,10 +83,18 @@ def check_only_split(name: str, split: str) -> None:
         raise invalid("split", f"'train', the only split of {name!r}", f"split={split!r}", DataError)
 
 
-def check_points(name: str, size: Size | None, channels: int | None, fit: str) -> None:
+def check_points(
+    name: str,
+    size: Size | None,
+    channels: int | None,
+    fit: str,
+    value_range: tuple[float, float] | None = None,
+    keep_depth: bool = False,
+) -> None:
     """Refuses image options for a dataset of points."""
-    defaults = {"image_size": None, "channels": None, "fit": "crop"}
-    values = {"image_size": as_argument(size), "channels": channels, "fit": fit}
+    defaults = {"image_size": None, "channels": None, "fit": "crop", "value_range": None, "keep_depth": False}
+    values: dict[str, Any] = {"image_size": as_argument(size), "channels": channels, "fit": fit}
+    values |= {"value_range": value_range, "keep_depth": keep_depth}
     for argument, default in defaults.items():
         if (value := values[argument]) != default:
             expected = f"{default!r}: {name!r} holds points, not images"

@@ -119,11 +119,11 @@ def read(
         if len(batch) > 1:
             labels[start:stop] = batch[1]
         start = stop
-    class_names = _class_names(builder)
+    names = class_names(builder)
     native = builder.info.features["image"].shape
     how = described(native[:2], shape[:2], fit)
     notes = () if native == shape else (f"shape: {native} -> {shape} ({how})",)
-    return Source(builder.info.full_name, images, labels if class_names else None, class_names, notes)
+    return Source(builder.info.full_name, images, labels if names else None, names, notes)
 
 
 def stream(
@@ -145,6 +145,7 @@ def stream(
     Files are read in their order: TensorFlow Datasets shuffled most datasets when it wrote them, and a checkpoint
     keeps the order of the buffer but not that of files.
     """
+    pipeline.check_flags(shuffle=shuffle, flip=flip, dequantize=dequantize)
     shape, count = _target_shape(builder, size, channels), _num_examples(builder, split)
     batch_size = pipeline.checked_batch_size(batch_size, count)
     examples = _examples(builder, split, shape, fit, labels=labels).prefetch(batch_size)
@@ -178,7 +179,8 @@ def _feature(builder, key):
     return features[key] if hasattr(features, "keys") and key in features else None
 
 
-def _class_names(builder: Builder) -> tuple[str, ...] | None:
+def class_names(builder: Builder) -> tuple[str, ...] | None:
+    """The names of its classes, without which there are no labels."""
     label = _feature(builder, "label")
     return tuple(label.names) if hasattr(label, "names") else None  # only a ClassLabel has them
 
@@ -194,7 +196,7 @@ def _examples(builder: Builder, split: str, shape: tuple[int, int, int], fit: st
     """uint8 images of one shape, one by one: `(image,)`, or `(image, label)` if wanted and there."""
     import tensorflow_datasets
 
-    keys = ["image", "label"] if labels and _class_names(builder) else ["image"]
+    keys = ["image", "label"] if labels and class_names(builder) else ["image"]
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # 4.9.10 warns of its own deprecated calls
     try:

@@ -37,7 +37,7 @@ class Blur2D(keras.layers.Layer):
     """Low-pass filter [1, 2, 1] / 4 along height and width; edges are repeated.
 
     It removes the highest frequency, and with it the checkerboard that a transposed convolution of stride 2 starts
-    with: put it behind one, before the activation.
+    with: put it after one, before the activation.
 
     Args:
         inputs: `(batch, height, width, channels)`; the outputs have the same shape.

@@ -13,7 +13,7 @@ from kerasgan import files, saving
 from kerasgan._version import __version__
 from kerasgan.datasets.pipeline import fingerprint, scale, untuned
 from kerasgan.errors import checked_integer, checked_number, invalid
-from kerasgan.metrics.extractors import NetworkFeatures, check_range
+from kerasgan.metrics.extractors import NetworkFeatures, warn_of_range
 
 _BATCH_SIZE = 64
 _STEPS, _MOST_EPOCHS = 2_000, 20
@@ -117,7 +117,7 @@ def train_classifier(
 
 
 def _check(images, labels):
-    check_range(images)
+    warn_of_range(images)
     if images.ndim != 4 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         expected = "one integer per image, with images (n, height, width, channels)"
         raise invalid("labels", expected, f"{labels.dtype} {labels.shape} with images {images.shape}")

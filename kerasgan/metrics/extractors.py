@@ -78,7 +78,7 @@ class NetworkFeatures:
         images = np.asarray(images)
         if images.ndim < 2 or not len(images):
             raise invalid("images", "an array (n, height, width, channels), n >= 1", f"shape {images.shape}")
-        check_range(images)
+        warn_of_range(images)
         parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([self._apply(model, tf.convert_to_tensor(scale(part))) for part in parts])
 
@@ -86,7 +86,7 @@ class NetworkFeatures:
         return np.asarray(model(batch if self.preprocess is None else self.preprocess(batch), training=False))
 
 
-def check_range(images: np.ndarray) -> None:
+def warn_of_range(images: np.ndarray) -> None:
     """Warns of floats that seem to be on another scale; no error, because generators need not be bounded."""
     if images.dtype == np.uint8 or not images.size:
         return
@@ -115,7 +115,7 @@ def application_features(
     """
     image_size = None if image_size is None else checked_integer("image_size", image_size, 1, ", or None")
     build = getattr(keras.applications, name, None)
-    if build is None:
+    if not callable(build):  # some names are those of modules
         raise invalid("name", "a network of keras.applications, e.g. 'InceptionV3'", repr(name))
     # Only a whole network has a default size; MobileNetV3 has none.
     with _channels_last():

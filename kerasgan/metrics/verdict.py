@@ -59,7 +59,7 @@ def verdict(
       have that on pixels; a Frechet distance above 2 times theirs; recall below half of theirs; duplicates and copies
       more than 0.1 above theirs; fewer modes; problems in training.
 
-    Nothing is flattered where density or precision is too high: coverage may then be, too.
+    Where density or precision is too high, nothing is called good, because coverage may be too high, too.
 
     Args:
         generated: Values by name, as `kerasgan evaluate` prints them: `"coverage[pixels]"`, `"density"`, `"FD[...]"`,
@@ -88,17 +88,18 @@ def verdict(
     if lacking:
         expected = f"{lacking[0]!r} of real examples, e.g. of kerasgan.metrics.expected_coverage(n, n, k)"
         raise invalid("real", expected, repr(dict(real)))
-    found = []
+    found, flattered = [], False
     if problems:
         found.append(_Found(False, f"the training had {_listed(problems)}", next(iter(problems.values()))))
     for kind, judge in _JUDGES.items():
-        names = sorted(
-            (name for name in values if _kind(name) == kind), key=lambda n: values[n] / (floors.get(n) or 1.0)
-        )
-        rows = [judge(name, values[name], floors.get(name), num_examples) for name in names]
-        found += sorted((row for row in rows if row is not None), key=lambda row: row.good)[:1]
+        names = [name for name in values if _kind(name) == kind]
+        worse_above = direction(kind) < 0 or kind == "precision"  # which is judged where it is too high
+        names.sort(key=lambda name: values[name] / (floors.get(name) or 1.0), reverse=worse_above)
+        judged = (judge(name, values[name], floors.get(name), num_examples) for name in names)
+        rows = [row for row in judged if row is not None]
+        flattered |= any(row.advice == _CROWDED_ADVICE for row in rows)
+        found += sorted(rows, key=lambda row: row.good)[:1]
     bad = [row for row in found if not row.good]
-    flattered = any(row.advice == _CROWDED_ADVICE for row in bad)
     good = [row.words for row in found if row.good and not flattered]
     return [
         f"Good: {', '.join(good[:_SAID]) or 'nothing yet'}.",
@@ -226,6 +227,14 @@ _JUDGES: dict[str, Callable[[str, float, float | None, int], _Found | None]] = {
     "recall": _recall,
     "FD": _frechet,
 }
+
+_HIGHER = ("precision", "recall", "density", "coverage", "IS", "modes", "modes_held", "high_quality")
+_LOWER = ("FD", "KD", "SWD", "W1", "copies", "duplicates", "kl")
+
+
+def direction(name: str) -> int:
+    """Returns 1 where a higher value of such a name, say `FD[pixels]`, is better, -1 for lower, 0 for unknown."""
+    return int(_kind(name) in _HIGHER) - int(_kind(name) in _LOWER)
 
 
 def _kind(name):

@@ -1,7 +1,6 @@
 """An exported model, called through its signatures only."""
 
 import contextlib
-import json
 import os
 import pathlib
 import re
@@ -153,7 +152,7 @@ def models_in(path: str | os.PathLike) -> list[pathlib.Path]:
 def card_of(version: pathlib.Path) -> dict:
     """The content of a version's `model_card.json`; empty if there is none."""
     path = version / CARD
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return files.read_json(path, "export the model again") if path.is_file() else {}
 
 
 def class_names_of(card: dict) -> tuple[str, ...] | None:

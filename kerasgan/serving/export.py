@@ -55,6 +55,8 @@ def export(
     expected = "the directory of the model, new or not, in which its versions are numbered"
     base = files.checked_path("filepath", filepath, expected, True)
     files.check_unicode("filepath", base)
+    if base.suffix.lower() in (".keras", ".h5", ".onnx", ".tflite"):
+        raise invalid("filepath", f"{expected}: leave {base.suffix!r} out, and name other formats in `also`", str(base))
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:

@@ -102,14 +102,15 @@ def _web(path, signatures, card, title):
         from_seeds = seeded.Seeded.of(signatures)
         model = from_seeds.onnx(from_seeds.walk)
     web.write(path.parent, model, card, title)
-    more = {"truncation": np.full(COMPARED_ROWS, inference.UNTRUNCATED, np.float32)}
-    yield _from_seeds(path.parent.name, model, signatures, "interpolate", more)
+    yield _from_seeds(path.parent.name, model, signatures, "interpolate", truncation=inference.UNTRUNCATED)
 
 
-def _from_seeds(what, model, signatures, signature, more=None):
-    """What an ONNX model makes of the example of a signature, and what the signature does."""
-    example = signatures.example(signature, COMPARED_ROWS)
-    return what, _run(model, example | (more or {})), signatures.functions[signature](**example)["images"]
+def _from_seeds(what, model, signatures, signature, **more):
+    """What an ONNX model makes of the example of a signature and of `more` floats, and what the signature does."""
+    count = min(COMPARED_ROWS, signatures.max_batch_size)
+    example = signatures.example(signature, count)
+    floats = {name: np.full(count, value, np.float32) for name, value in more.items()}
+    return what, _run(model, example | floats), signatures.functions[signature](**example)["images"]
 
 
 def _run(model, inputs):
