@@ -1,5 +1,6 @@
 """What `fit` and `evaluate` are given: the kinds of data they accept, and the arguments of Keras that they refuse."""
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,25 +39,52 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
         raise invalid("x", f"an array: make one of raw pixels with `{made}`", kind, DataTypeError)
     if isinstance(x, tf.distribute.DistributedDataset | tf.distribute.DistributedIterator):
         raise invalid("x", "the tf.data.Dataset itself, which is distributed here", kind, DataTypeError)
-    made = "lambda x=x: x"  # not `lambda: x`, which would be the dataset itself once that is called x
+    expected = "a tf.data.Dataset of batches, or an array"
+    if isinstance(x, Source):
+        expected += ": pass `x.images, x.labels`" if model.conditional else ": pass `x.images`"
+        raise invalid("x", expected, kind, DataTypeError)
+    if not (callable(x) or hasattr(x, "__iter__") or _is_indexed(x)):
+        raise invalid("x", expected, kind, DataTypeError)
+    raise invalid("x", f"{expected}: wrap it with {_wrapped(x, model)}", kind, DataTypeError)
+
+
+def _is_indexed(x):
+    """Whether it is a `keras.utils.PyDataset`, or a dataset of torch or Hugging Face."""
+    return hasattr(x, "__getitem__") and hasattr(x, "__len__")
+
+
+def _wrapped(x, model):
+    """How to make a tf.data.Dataset of what yields batches or examples, of which the first is looked at."""
+    made, where, first = "lambda x=x: x", "", None  # not `lambda: x`, the dataset itself once that is called x
     if callable(x):
         made = "x"
-    elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):  # keras.utils.PyDataset
-        made = "lambda x=x: (x[i] for i in range(len(x)))"
     elif hasattr(x, "__next__"):  # it is used up after one pass
-        made = "make"
-    elif not hasattr(x, "__iter__"):
-        expected = "a tf.data.Dataset of batches, or an array"
-        if isinstance(x, Source):
-            expected += ": pass `x.images, x.labels`" if model.conditional else ": pass `x.images`"
-        raise invalid("x", expected, kind, DataTypeError)
-    signature = f"tf.TensorSpec({(None, *model.image_shape)}, tf.float32)"
+        made, where = "make", ", where make is a function that returns such a generator"
+    else:
+        with contextlib.suppress(Exception):  # whatever the user's code raises
+            first = x[0] if _is_indexed(x) else next(iter(x))
+        elements = "(x[i] for i in range(len(x)))" if _is_indexed(x) else "x"
+        parts = _parts_of(first, model.conditional)
+        made = f"lambda x=x: {elements if parts == 'e' else f'({parts} for e in {elements})'}"
+    images = first
+    while isinstance(images, dict | list | tuple) and len(images):
+        images = max(images.values(), key=np.ndim) if isinstance(images, dict) else images[0]
+    single = images is not None and np.ndim(images) == len(model.image_shape)
+    batch = () if single else (None,)
+    signature = f"tf.TensorSpec({(*batch, *model.image_shape)}, tf.float32)"
     if model.conditional:
-        signature = f"({signature}, tf.TensorSpec((None,), tf.int32))"
-    how = f"`tf.data.Dataset.from_generator({made}, output_signature={signature})`"
-    where = ", where make is a function that returns such a generator" if made == "make" else ""
-    expected = f"a tf.data.Dataset of batches, or an array: wrap it with {how}{where}"
-    raise invalid("x", expected, kind, DataTypeError)
+        signature = f"({signature}, tf.TensorSpec({batch}, tf.int32))"
+    batched = ".batch(64)" if single else ""
+    return f"`tf.data.Dataset.from_generator({made}, output_signature={signature}){batched}`{where}"
+
+
+def _parts_of(element, labelled):
+    """The expression for what a dataset needs of such an element `e`."""
+    if isinstance(element, dict):
+        return of_keys(element, np.ndim, labelled, each="e")
+    if isinstance(element, list | tuple) and not (labelled and isinstance(element, tuple) and len(element) == 2):
+        return "(e[0], e[1])" if labelled and len(element) > 1 else "e[0]"
+    return "e"
 
 
 def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:

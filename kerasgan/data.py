@@ -78,7 +78,8 @@ class Batches:
             return cls._of_dataset(x)
         bounds, form = model.output_range.bounds, Form(labelled=y is not None, array=x)
         images = checked_images(as_array(arguments.checked_kind(x, model), "x"), form, bounds)
-        batch_size = _BATCH_SIZE if batch_size is None else checked_integer("batch_size", batch_size)
+        data_checks.check_shape(images.shape, model, form, images.dtype == np.uint8)  # before the size of a batch
+        batch_size = checked_integer("batch_size", min(_BATCH_SIZE, len(images)) if batch_size is None else batch_size)
         if y is not None:
             y = checked_labels(as_array(y, "y"), len(images), form, model.num_classes, "y")
         if training:

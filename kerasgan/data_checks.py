@@ -61,7 +61,12 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
         expected = f"{what}, because the networks take labels: add them, or build both networks without `num_classes`"
         raise invalid("y" if of_arrays else "x", expected, "images alone", DataError)
     if not model.conditional and labels is not None:
-        warn(IGNORED_LABELS)
+        of_images = isinstance(labels, tf.TensorSpec) and (labels.shape.rank or 0) > 2
+        warn(
+            f"The second part of the data, of shape {labels.shape}, is ignored: a GAN has no targets but its images."
+            if of_images
+            else IGNORED_LABELS
+        )
     first = [split(element) for element in dataset.take(LOOKED_AT)]
     if not first:
         expected = "at least one batch: use a smaller batch size, or `drop_remainder=False`"

@@ -129,8 +129,8 @@ class SamplingModel(Configured, keras.Model):
         distribution.check_eager("Call `generate`", _IN_A_GRAPH)
         if num_images is None and seeds is not None:
             num_images = np.size(seeds)
-        elif num_images is None and labels is not None and np.ndim(labels) == 1:
-            num_images = np.size(labels)
+        elif num_images is None and labels is not None and np.ndim(labels):
+            num_images = np.shape(labels)[0]
         num_images = checked_integer("num_images", num_images, 0)
         if seeds is None:
             seed = int.from_bytes(os.urandom(7), "big") if seed is None else seed

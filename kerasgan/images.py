@@ -15,16 +15,8 @@ from PIL import Image
 from kerasgan import captions as captions_
 from kerasgan import files
 from kerasgan.captions import BACKGROUND, to_pillow
-from kerasgan.errors import (
-    DataError,
-    DataTypeError,
-    NonFiniteError,
-    checked_integer,
-    checked_number,
-    checked_range,
-    invalid,
-    warn,
-)
+from kerasgan.errors import DataError, checked_integer, checked_number, invalid, warn
+from kerasgan.pixels import as_saved, to_uint8, warn_of_clipping, warn_of_unit_range
 from kerasgan.points import SCATTER_SIZE, scatter
 
 __all__ = [
@@ -54,71 +46,6 @@ _MOST_COLUMNS, _MANY_COLUMNS = 16, 8
 _MOST_SHOWN = 2_500
 
 
-def to_uint8(images: ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
-    """Returns floats as 0 to 255, rounded and clipped, NaN as 0; uint8 passes through.
-
-        uint8 = clip(round((x - low) / (high - low) * 255), 0, 255)
-
-    Args:
-        images: Array, uint8 or floats.
-        value_range: `(low, high)`, the floats that become black and white: `(0, 1)` for a generator that ends with a
-            sigmoid. Defaults to `(-1, 1)`.
-
-    Raises:
-        DataTypeError: The images are neither uint8 nor floats.
-        ValueError: `value_range` is not such a pair.
-    """
-    low, high = checked_range("value_range", value_range)
-    images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    if not (np.issubdtype(images.dtype, np.floating) or images.dtype.name == "bfloat16"):
-        fix = "numbers"
-        if images.dtype.kind in "iub" and images.size:
-            from kerasgan.datasets.advice import Form, scaled  # TensorFlow is slow to import
-
-            form = Form("images", array=images)
-            fix = f"scale them with {scaled(form, images.min(), images.max(), images.dtype, rank=images.ndim)}"
-        raise invalid("images", f"uint8, or floats in [-1, 1]: {fix}", f"dtype={images.dtype}", DataTypeError)
-    levels = np.rint((images.astype(np.float32) - low) * (255.0 / (high - low)))
-    return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
-
-
-def _warn_of_clipping(images, value_range):
-    """Warns if most pixels are outside of the range, or NaN."""
-    low, high = value_range
-    values = np.asarray(images, np.float32)
-    slack = (high - low) / 255
-    share = float(np.mean(~((values >= low - slack) & (values <= high + slack))))
-    if share > 0.5:
-        warn(
-            f"{share:.0%} of the pixels are outside of value_range=({low:g}, {high:g}), or NaN, and are shown black or "
-            "white: pass the range of the images.",
-        )
-
-
-def _warn_of_unit_range(images, value_range):
-    """Warns if all pixels are in [0, 1], and the range is the default."""
-    if images.ndim == 4 and images.size and value_range == (-1, 1) and 0 <= images.min() < images.max() <= 1:
-        warn("All pixels are in [0, 1]: if the generator makes such images, pass `value_range=(0, 1)`.")
-
-
-def as_saved(images: ArrayLike) -> np.ndarray:
-    """Returns `to_uint8` of images that are to be measured: NaN is an error here, not black.
-
-    Raises:
-        NonFiniteError: The images hold NaN or infinity.
-    """
-    images = np.asarray(images)
-    if images.dtype != np.uint8:
-        finite = np.isfinite(images.astype(np.float32)).all(axis=tuple(range(1, images.ndim)))
-        if not finite.all():
-            received = f"NaN or infinity in {(~finite).sum()} of {len(images)}, first in number {finite.argmin()}"
-            expected = "finite numbers; the generator is broken, go back to a checkpoint"
-            raise invalid("images", expected, received, NonFiniteError)
-    return to_uint8(images)
-
-
 def show(
     images: ArrayLike,
     captions: Sequence[str] | None = None,
@@ -144,8 +71,9 @@ def show(
     if images.ndim == 4 and len(images) > _MOST_SHOWN:
         expected = f"at most {_MOST_SHOWN:,} images in one picture: show some of them, e.g. `images[:64]`"
         raise invalid("images", expected, f"{len(images):,} images", DataError)
-    _warn_of_unit_range(images, value_range)
-    shown = scatter(images) if images.ndim == 2 else grid(images, columns, PADDING, scale, value_range, captions)
+    warn_of_unit_range(images, value_range)
+    are_points = images.ndim == 2 and images.shape[1] == 2
+    shown = scatter(images) if are_points else grid(images, columns, PADDING, scale, value_range, captions)
     return to_pillow(shown) if title is None else titled(shown, title)
 
 
@@ -194,7 +122,7 @@ def grid(
     rows, columns = layout(len(images), len(captions) if captions and columns is None else columns)
     levels = to_uint8(images, value_range)
     if images.dtype != np.uint8:
-        _warn_of_clipping(images, value_range)
+        warn_of_clipping(images, value_range)
     images = levels[..., : 3 if images.shape[-1] >= 3 else 1]
     scale = scale or math.ceil(max(_CELL, _PICTURE / max(rows, columns)) / max(images.shape[1:3]))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -282,7 +210,7 @@ def save_grid(
     captions: Sequence[str] | None = None,
 ) -> None:
     """Writes a `grid` of images; see there for the arguments."""
-    _warn_of_unit_range(np.asarray(images), value_range)
+    warn_of_unit_range(np.asarray(images), value_range)
     save_picture(path, grid(images, columns, padding, scale, value_range, captions), title)
 
 
@@ -322,8 +250,14 @@ def _checked_images(images: ArrayLike) -> np.ndarray:
         if images.ndim == 3:
             one = images.shape[-1] in (1, 3, 4)
             advice = f"add the {'first' if one else 'channel'} axis with `images[{'None' if one else '..., None'}]`"
+        elif images.ndim == 2 and images.shape[1] != 2:
+            advice = "one grey image is `images[None, ..., None]`, and points are (n, 2)"
         expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
         raise invalid("images", expected, f"shape={images.shape}", DataError)
+    _, first, *sides = images.shape
+    if first in (1, 3) and sides[0] == sides[1] > 4:
+        transposed = "`np.transpose(images, (0, 2, 3, 1))`"
+        warn(f"Images of shape {images.shape[1:]} look like channels first: transpose them with {transposed}.")
     return images
 
 

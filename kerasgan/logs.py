@@ -30,7 +30,7 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         rows = read_rows(metrics_csv)
         if rows and "step" not in rows[0]:
-            raise ValueError("not every row has a step, as in that of `kerasgan.callbacks.MetricsLog`")
+            raise ValueError("not every row has a step, as those of a `kerasgan.callbacks.MetricsLog` have")
         log = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{metrics_csv} is not the log of a run: {error}. Restore it, or train again.") from error

@@ -13,6 +13,11 @@ from kerasgan.augmentations import AdaptiveAugment, DiffAugment
 from kerasgan.cli import main
 from kerasgan.errors import ModelContractError
 
+
+def test_a_policy_may_be_written_as_on_the_command_line():
+    assert DiffAugment("flip,translation:0.5").policy == DiffAugment(("flip", "translation:0.5")).policy
+
+
 ALL = ("flip", "color", "translation", "cutout")
 VARIANTS = [kg.GAN, kg.WGAN, kg.WGANGP, kg.WGANLP, kg.DRAGAN, kg.LSGAN, kg.R3GAN]
 

@@ -12,7 +12,7 @@ from selection import some
 
 import kerasgan as kg
 from kerasgan import data
-from kerasgan.errors import DataError, DataTypeError
+from kerasgan.errors import DataError, DataTypeError, ModelContractError
 
 SHAPE = (4, 4, 1)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)).astype("float32")
@@ -153,6 +153,62 @@ def test_what_is_advised_for_an_iterable_works_under_its_own_name(of_batches):
         model().fit(x, verbose=0)
     x = eval(re.search(r"`(tf\.data.*?)`", str(refusal.value))[1])
     model().fit(x, steps_per_epoch=1, verbose=0)
+
+
+FORMS = {
+    "images": lambda image, label: image,
+    "tuples": lambda image, label: (image, label),
+    "lists": lambda image, label: [image, label],
+    "dictionaries": lambda image, label: {"label": label, "image": image},
+}
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_advised_for_data_of_other_libraries_works(form, indexed, single, labelled):
+    class Examples:
+        def __len__(self):
+            return 64
+
+        def __getitem__(self, i):
+            return FORMS[form](*((IMAGES[i % 8], i % 3) if single else (IMAGES[:8], np.arange(8) % 3)))
+
+    class Loader:
+        def __iter__(self):
+            return map(Examples().__getitem__, range(64))
+
+    if labelled and form == "images":
+        pytest.skip("there are no labels")
+    gan = model(3 if labelled else None)
+    x = Examples() if indexed else Loader()
+    with pytest.raises(DataTypeError, match="wrap it with") as refusal:
+        gan.fit(x, verbose=0)
+    x = eval(re.search(r"`(tf\.data.*?)`", str(refusal.value))[1])
+    batches = data.Batches.of(x, None, None, model=gan, training=True).fitted_to(gan)
+    shapes = [tuple(part.shape) for part in tf.nest.flatten(next(iter(batches.dataset)))]
+    assert shapes == [(64 if single else 8, *SHAPE), (64 if single else 8,)][: 1 + labelled]
+
+
+@pytest.mark.parametrize(
+    ("shape", "error"), [((8, 4, 4, 3), ModelContractError), ((8, 5, 5, 1), DataError), ((8, 1, 4, 4), DataError)]
+)
+def test_the_shape_of_few_images_is_named_before_their_number(shape, error):
+    with pytest.raises(error, match=r"`x`. Expected (images with|batches of images)"):
+        model().fit(np.zeros(shape), batch_size=16, verbose=0)
+
+
+def test_few_images_are_one_batch_by_default():
+    gan = model()
+    gan.fit(IMAGES[:9], verbose=0)
+    assert int(gan.step) == 1
+
+
+def test_a_second_part_that_is_no_label_is_not_called_one():
+    x = tf.data.Dataset.from_tensor_slices((IMAGES[:16], IMAGES[:16])).batch(8)
+    with pytest.warns(UserWarning, match="second part of the data, of shape .* is ignored: a GAN has no targets"):
+        model().fit(x, verbose=0)
 
 
 def test_a_distributed_dataset_is_asked_for_undistributed():

@@ -348,7 +348,15 @@ def test_images_from_0_to_1_are_not_shown_without_a_word(tmp_path):
     images.show(np.zeros((1, 8, 8, 1)))
 
 
+def test_images_with_channels_first_are_warned_of():
+    with pytest.warns(UserWarning, match=r"\(3, 8, 8\) look like channels first: .*np.transpose"):
+        images.show(np.zeros((2, 3, 8, 8)))
+
+
 def test_one_image_is_shown_as_the_error_says():
+    with pytest.raises(DataError, match=r"one grey image is `images\[None, ..., None\]`"):
+        images.show(np.zeros((8, 8)))
+    assert images.show(np.zeros((8, 8))[None, ..., None]).size
     with pytest.raises(DataError, match=r"`images\[None\]`"):
         images.grid(np.zeros((8, 8, 3)))
     with pytest.raises(DataError, match=r"`images\[..., None\]`"):

@@ -39,6 +39,11 @@ def test_arguments_that_are_no_lists_or_no_numbers_are_named(gan):
         gan.predict([])
 
 
+def test_one_hot_labels_are_named_without_a_number_of_images():
+    with pytest.raises(ValueError, match=r"`labels`.*np.argmax\(labels, axis=-1\)"):
+        made(num_classes=3).generate(labels=np.eye(3))
+
+
 @pytest.mark.parametrize("labels", [np.eye(3), [0.5, 1.0, 2.0], [-1, 0, 1]], ids=["one-hot", "floats", "negative"])
 def test_labels_of_unknown_classes_are_integers_all_the_same(labels):
     with pytest.raises(ValueError, match=r"`labels`. Expected integers >= 0, one per image"):

@@ -47,7 +47,7 @@ def read(
     """
     check_only_split(str(root), split)
     paths, others, closed = _find(root)
-    _check_bad(root, closed, len(closed), on_bad_file)
+    _check_bad(root, closed, len(paths) + len(closed), on_bad_file)
     if not paths:
         found = f"but {extensions}" if (extensions := _count_extensions(others)) else "and no other files"
         expected = f"a folder with files of {', '.join(sorted(FORMATS))}; check the path"

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from kerasgan.errors import checked_integer, invalid
+from kerasgan.errors import checked_integer, invalid, warn
 from kerasgan.metrics.features import checked
 
 
@@ -30,6 +30,12 @@ def inception_score(logits: ArrayLike, splits: int = 10, seed: int | None = 2020
     if ((logits >= 0.0) & (logits <= 1.0)).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-2):
         expected = "outputs before the softmax; for probabilities p pass `np.log(p + 1e-12)`"
         raise invalid("logits", expected, "rows that sum to 1")
+    of_a_part, classes = len(logits) // splits, logits.shape[1]
+    if of_a_part < classes:
+        warn(
+            f"The inception score of {len(logits)} examples in {splits} parts is too low: {of_a_part} in a part cannot "
+            f"show {classes} classes. Take {classes * splits} or more, or a smaller `splits`."
+        )
     if seed is not None:
         logits = logits[np.random.RandomState(seed).permutation(len(logits))]
     log_p = scipy.special.log_softmax(logits, axis=1)
