@@ -55,21 +55,17 @@ def _is_indexed(x):
 
 def _wrapped(x, model):
     """How to make a tf.data.Dataset of what yields batches or examples, of which the first is looked at."""
-    made, where, first = "lambda x=x: x", "", None  # not `lambda: x`, the dataset itself once that is called x
+    made, where, single = "lambda x=x: x", "", False  # not `lambda: x`, the dataset itself once that is called x
     if callable(x):
         made = "x"
     elif hasattr(x, "__next__"):  # it is used up after one pass
         made, where = "make", ", where make is a function that returns such a generator"
     else:
+        parts = "e"
         with contextlib.suppress(Exception):  # whatever the user's code raises
-            first = x[0] if _is_indexed(x) else next(iter(x))
+            parts, single = _parts_of(x[0] if _is_indexed(x) else next(iter(x)), model)
         elements = "(x[i] for i in range(len(x)))" if _is_indexed(x) else "x"
-        parts = _parts_of(first, model.conditional)
         made = f"lambda x=x: {elements if parts == 'e' else f'({parts} for e in {elements})'}"
-    images = first
-    while isinstance(images, dict | list | tuple) and len(images):
-        images = max(images.values(), key=np.ndim) if isinstance(images, dict) else images[0]
-    single = images is not None and np.ndim(images) == len(model.image_shape)
     batch = () if single else (None,)
     signature = f"tf.TensorSpec({(*batch, *model.image_shape)}, tf.float32)"
     if model.conditional:
@@ -78,13 +74,20 @@ def _wrapped(x, model):
     return f"`tf.data.Dataset.from_generator({made}, output_signature={signature}){batched}`{where}"
 
 
-def _parts_of(element, labelled):
-    """The expression for what a dataset needs of such an element `e`."""
+def _parts_of(element, model):
+    """The expression for what a dataset needs of such an element `e`, and whether that is a single example."""
     if isinstance(element, dict):
-        return of_keys(element, np.ndim, labelled, each="e")
-    if isinstance(element, list | tuple) and not (labelled and isinstance(element, tuple) and len(element) == 2):
-        return "(e[0], e[1])" if labelled and len(element) > 1 else "e[0]"
-    return "e"
+        names = sorted(element, key=lambda name: np.ndim(element[name]), reverse=True)
+    else:
+        names = list(range(len(element))) if isinstance(element, list | tuple) else []
+    images = element[names[0]] if names else element
+    parts = [f"e[{name!r}]" for name in names[: 1 + model.conditional]] or ["e"]
+    shape, wanted = np.shape(images), model.image_shape
+    if len(wanted) == 3 and shape[-3:] == (wanted[2], *wanted[:2]) != wanted:  # channels first, as in torch
+        parts[0] = f"np.moveaxis(np.asarray({parts[0]}), -3, -1)"
+    elif isinstance(element, tuple) and len(parts) == len(element):
+        return "e", len(shape) == len(wanted)
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})", len(shape) == len(wanted)
 
 
 def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:

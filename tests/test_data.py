@@ -160,6 +160,7 @@ FORMS = {
     "tuples": lambda image, label: (image, label),
     "lists": lambda image, label: [image, label],
     "dictionaries": lambda image, label: {"label": label, "image": image},
+    "channels first": lambda image, label: (np.moveaxis(image, -1, -3), label),
 }
 
 
