@@ -61,7 +61,7 @@ class Batches:
         Args:
             x: Array or tensor `(n, ...)`, or a `tf.data.Dataset` of batches.
             y: Integer array `(n,)` of labels, or None.
-            batch_size: Integer for arrays, 64 by default; None for a dataset.
+            batch_size: Integer for arrays, by default 64 or all of fewer images; None for a dataset.
             model: `GenerativeModel` that the data are for.
             training: Whether arrays are read for training, which drops their last, partial batch.
             shuffle: Whether each epoch of a training reads arrays in a new order.

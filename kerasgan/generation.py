@@ -201,7 +201,7 @@ class SamplingModel(Configured, keras.Model):
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Images for `latents` `(n, latent_dim)`, or for `[latents, labels]`; `generate` draws the latents, too."""
         _ = self.sampler  # an average starts here: in Keras's graph it cannot
-        parts = list(x) if isinstance(x, list | tuple) and len(x) else [np.asarray(x) if isinstance(x, list) else x]
+        parts = (list(x) if isinstance(x, list | tuple) else [x]) or [np.array(x)]
         if hasattr(parts[0], "shape"):  # Keras takes datasets, generators and dicts, too
             x = self._checked_inputs(*parts)
             if not len(parts[0]):  # which Keras cannot

@@ -96,7 +96,7 @@ class GenerativeModel(SamplingModel):
         Args:
             x: `tf.data.Dataset` of batches of images or of `(images, labels)`, or an array of images.
             y: Integer array of labels, with an array of images.
-            batch_size: Integer, with an array of images. Defaults to 64.
+            batch_size: Integer, with an array of images. Defaults to 64, or to all of fewer images.
             shuffle: Whether an array is read in a new order each epoch. Datasets are read as they are.
             class_weight, sample_weight: Not supported: None.
             steps_per_epoch: Integer, training steps per epoch. Defaults to what the dataset holds.
