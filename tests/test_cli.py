@@ -138,7 +138,7 @@ def test_points_and_a_vae_train_too(tmp_path, monkeypatch, capsys):
     assert Image.open("runs/points-vae-1/samples.png").size == (512, 512)
     assert main(["generate", "runs/points-vae-1", "--num_images=7", "--out=seven.npz"]) == 0
     assert np.load("seven.npz")["images"].shape == (7, 2)
-    assert "no folder of images" in refused(capsys, "generate", "runs/points-vae-1", "--out=folder")
+    assert "cannot be written as a folder of images" in refused(capsys, "generate", "runs/points-vae-1", "--out=folder")
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_the_settings_that_differ_are_those_of_the_files(runs, capsys):
     change(runs / "plain/config.json", versions=read(runs / "plain/config.json")["versions"] | {"numpy": "1.0"})
     printed, report = compare(capsys, "penalty", "plain")
     a, b = (read(runs / name / "config.json") for name in ("penalty", "plain"))
-    assert a.pop("data") == b.pop("data")
+    assert [a.pop(name) for name in ("data", "places")] == [b.pop(name) for name in ("data", "places")]
     numpy = [configuration.pop("versions")["numpy"] for configuration in (a, b)]
     differ = {name: [a[name], b[name]] for name in a if a[name] != b[name]}
     assert report["differences"] == differ

@@ -207,8 +207,8 @@ def test_our_tensorboard_writes_evaluations_on_replicas(tmp_path, mirrored):
 
 
 @pytest.mark.slow
-def test_swap_ema_weights_says_that_no_optimizer_keeps_an_average():
-    with pytest.raises(ValueError, match="use_ema=True"):
+def test_swap_ema_weights_says_what_has_the_average():
+    with pytest.raises(ValueError, match=r"Expected no SwapEMAWeights: with `ema_momentum` the model averages"):
         fit(model(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
 
 
