@@ -36,7 +36,7 @@ def to_uint8(images: ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) 
     return np.clip(np.nan_to_num(levels, nan=0.0), 0, 255).astype(np.uint8)
 
 
-def warn_of_clipping(images, value_range):
+def warn_of_clipping(images: ArrayLike, value_range: tuple[float, float]) -> None:
     """Warns if most pixels are outside of the range, or NaN."""
     low, high = value_range
     values = np.asarray(images, np.float32)
@@ -49,7 +49,7 @@ def warn_of_clipping(images, value_range):
         )
 
 
-def warn_of_unit_range(images, value_range):
+def warn_of_unit_range(images: np.ndarray, value_range: tuple[float, float]) -> None:
     """Warns if all pixels are in [0, 1], and the range is the default."""
     if images.ndim == 4 and images.size and value_range == (-1, 1) and 0 <= images.min() < images.max() <= 1:
         warn("All pixels are in [0, 1]: if the generator makes such images, pass `value_range=(0, 1)`.")
