@@ -77,7 +77,7 @@ def _wrapped(x, model):
 def _parts_of(element, model):
     """The expression for what a dataset needs of such an element `e`, and whether that is a single example."""
     if isinstance(element, dict):
-        names = sorted(element, key=lambda name: np.ndim(element[name]), reverse=True)
+        names = _by_rank(element, np.ndim)
     else:
         names = list(range(len(element))) if isinstance(element, list | tuple) else []
     images = element[names[0]] if names else element
@@ -92,9 +92,13 @@ def _parts_of(element, model):
 
 def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:
     """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted."""
-    keys = sorted(parts, key=lambda key: rank(parts[key]) or 0, reverse=True)
-    images, *others = (f"{each}[{key!r}]" for key in keys)
+    images, *others = (f"{each}[{key!r}]" for key in _by_rank(parts, rank))
     return f"({images}, {others[0]})" if labelled and others else images
+
+
+def _by_rank(parts, rank):
+    """The keys of a dictionary, that of the images first."""
+    return sorted(parts, key=lambda key: rank(parts[key]) or 0, reverse=True)
 
 
 def _of_parts(x, shape):

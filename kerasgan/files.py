@@ -112,6 +112,12 @@ def read_json(path: pathlib.Path, otherwise: str = "train again") -> dict[str, A
     return values
 
 
+def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
+    """Writes an object to a JSON file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path, which replaces `path` when the block succeeds and is removed when it does not.
@@ -164,12 +170,6 @@ def _has_ended(host, process, entry):
     except PermissionError:  # it is another user's
         pass
     return False
-
-
-def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
-    """Writes an object to a JSON file, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def open_file(path: str | os.PathLike, mode: str = "rb") -> Any:

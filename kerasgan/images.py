@@ -24,6 +24,7 @@ __all__ = [
     "PADDING",
     "SCATTER_SIZE",
     "as_saved",
+    "can_be_drawn",
     "class_columns",
     "columns_of",
     "contact_sheet",
@@ -44,6 +45,11 @@ PADDING = 4
 _CELL, _PICTURE = 60, 256
 _MOST_COLUMNS, _MANY_COLUMNS = 16, 8
 _MOST_SHOWN = 2_500
+
+
+def can_be_drawn(shape: Sequence[int]) -> bool:
+    """Whether `picture` takes examples of this shape: images, or points in the plane."""
+    return len(shape) == 3 or tuple(shape) == (2,)
 
 
 def show(

@@ -77,7 +77,7 @@ class SampleGrid(ModelCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.directory = self.directory.absolute()  # whatever becomes the working directory
         shape = self.model.image_shape
-        if len(shape) != 3 and shape != (2,):
+        if not images.can_be_drawn(shape):
             expected = (
                 "SampleGrid with a generator of images, (height, width, channels), or of points in the plane, (2,): "
                 "leave it out"

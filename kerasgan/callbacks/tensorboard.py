@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, files, optimization
+from kerasgan import _keras, files, images, optimization
 from kerasgan.callbacks import samples
 from kerasgan.callbacks.base import Callback, is_generative
 from kerasgan.errors import checked_integer
@@ -103,6 +103,6 @@ class TensorBoard(Callback, keras.callbacks.TensorBoard):
     def _makes_pictures(self):
         if not is_generative(self.model):
             return False
-        shape = self.model.image_shape
         # Without a number of classes there are none to show in turn.
-        return (len(shape) == 3 or shape == (2,)) and not (self.model.conditional and self.model.num_classes is None)
+        unknown = self.model.conditional and self.model.num_classes is None
+        return images.can_be_drawn(self.model.image_shape) and not unknown

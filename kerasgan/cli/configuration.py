@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasgan
-from kerasgan import datasets, files, recipes
+from kerasgan import datasets, files, images, recipes
 from kerasgan.cli.settings import (
     IMAGES,
     MODELS,
@@ -131,7 +131,7 @@ def _check(given, epochs, model, network, source):
             raise ValueError(f"--model=vae has no encoder for --network={network}: use {_ENCODED}.")
     if "penalty_weight" in given and model not in PENALIZED:
         raise ValueError(f"--penalty_weight is for {', '.join(PENALIZED)}: --model={model} has no penalty.")
-    if len(source.example_shape) == 1 and source.example_shape != (2,):
+    if not images.can_be_drawn(source.example_shape):
         raise ValueError(
             f"{source.name} holds points of {source.example_shape[0]} numbers, and the command draws those of 2: train "
             "on them in Python, `gan.fit(kerasgan.datasets.load(...))`."

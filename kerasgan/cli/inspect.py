@@ -32,7 +32,7 @@ def run(dataset: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         source = datasets.read(dataset, on_bad_file="skip", **given)
         repeated = _repeated(source)
     _report(source, sizes, bad, repeated)
-    drawn = source.images.ndim == 4 or source.example_shape == (2,)
+    drawn = images.can_be_drawn(source.example_shape)
     if drawn:
         count = min(source.num_examples, _SHOWN if source.images.ndim == 4 else 2_000)
         rows = np.sort(np.random.default_rng(0).permutation(source.num_examples)[:count])

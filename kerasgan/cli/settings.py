@@ -150,8 +150,7 @@ class Configuration:
     skips: bool = _setting(
         BOOLEAN,
         "Make the image a sum of images of every resolution of the generator, for dcgan. By default for r3gan on fewer "
-        "than "
-        f"{_RECIPE.few:,} colour images above 16 pixels.",
+        f"than {_RECIPE.few:,} colour images above 16 pixels.",
         False,
     )
     generator_normalization: str | None = _setting(

@@ -86,7 +86,7 @@ def export(
         _verify(temporary, model, signatures)
         for name in also:
             formats.write(name, temporary, signatures, card, base.name)
-        if signatures.are_images or model.image_shape == (2,):
+        if images.can_be_drawn(model.image_shape):
             images.save_picture(temporary / "samples.png", _picture(signatures, model.num_classes, card))
         (temporary / client.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         (temporary / readme.FILE).write_text(readme.text(card, base.name, also), encoding="utf-8")
