@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasgan import _keras, distribution, layers, ranges, stateless
 from kerasgan.errors import ModelContractError, invalid, warn
+from kerasgan.pixels import look_channels_first
 
 # Layers and operations that encode a label, and their attribute with the number of classes.
 _ENCODINGS = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}
@@ -172,7 +173,7 @@ def _warn_of_lambdas(network, role):
 
 def _warn_of_channels_first(shape):
     """Warns of images that augmentation, packs, pictures and metrics would read along the wrong axis."""
-    if len(shape) == 3 and None not in shape and shape[0] in (1, 3, 4) and shape[1] == shape[2] > 4:
+    if look_channels_first(shape):
         channels, *size = shape
         warn(
             f"Images of shape {shape} look like channels first; here the last axis is the channels. End the generator "

@@ -16,7 +16,7 @@ from kerasgan import captions as captions_
 from kerasgan import files
 from kerasgan.captions import BACKGROUND, to_pillow
 from kerasgan.errors import DataError, checked_integer, checked_number, invalid, warn
-from kerasgan.pixels import as_saved, to_uint8, warn_of_clipping, warn_of_unit_range
+from kerasgan.pixels import as_saved, look_channels_first, to_uint8, warn_of_clipping, warn_of_unit_range
 from kerasgan.points import SCATTER_SIZE, scatter
 
 __all__ = [
@@ -260,8 +260,7 @@ def _checked_images(images: ArrayLike) -> np.ndarray:
             advice = "one grey image is `images[None, ..., None]`, and points are (n, 2)"
         expected = f"shape `(n, height, width, channels)` with n >= 1; {advice}"
         raise invalid("images", expected, f"shape={images.shape}", DataError)
-    _, first, *sides = images.shape
-    if first in (1, 3) and sides[0] == sides[1] > 4:
+    if look_channels_first(images.shape[1:]):
         transposed = "`np.transpose(images, (0, 2, 3, 1))`"
         warn(f"Images of shape {images.shape[1:]} look like channels first: transpose them with {transposed}.")
     return images

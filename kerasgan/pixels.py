@@ -55,6 +55,11 @@ def warn_of_unit_range(images: np.ndarray, value_range: tuple[float, float]) -> 
         warn("All pixels are in [0, 1]: if the generator makes such images, pass `value_range=(0, 1)`.")
 
 
+def look_channels_first(shape: tuple[int | None, ...]) -> bool:
+    """Whether images of that shape, without the batch axis, are probably `(channels, height, width)`, as in PyTorch."""
+    return len(shape) == 3 and None not in shape and shape[0] in (1, 3, 4) and shape[1] == shape[2] > 4
+
+
 def as_saved(images: ArrayLike) -> np.ndarray:
     """Returns `to_uint8` of images that are to be measured: NaN is an error here, not black.
 
