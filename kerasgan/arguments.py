@@ -21,8 +21,8 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
     if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
         dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
-    if isinstance(x, dict):
-        parts = of_keys(x, np.ndim, model.conditional)
+    if isinstance(x, dict) and x:
+        parts = of_keys(x, _rank, model.conditional)
         expected = f"one array of images: pass `{parts}`"
         if parts.startswith("("):
             expected = f"images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `{parts[1:-1]}`"
@@ -55,7 +55,8 @@ def _is_indexed(x):
 
 def _wrapped(x, model):
     """How to make a tf.data.Dataset of what yields batches or examples, of which the first is looked at."""
-    made, where, single = "lambda x=x: x", "", False  # not `lambda: x`, the dataset itself once that is called x
+    made = "lambda x=x: x"  # not `lambda: x`, the dataset itself once that is called x
+    where, single, labelled = "", False, True
     if callable(x):
         made = "x"
     elif hasattr(x, "__next__"):  # it is used up after one pass
@@ -63,21 +64,22 @@ def _wrapped(x, model):
     else:
         parts = "e"
         with contextlib.suppress(Exception):  # whatever the user's code raises
-            parts, single = _parts_of(x[0] if _is_indexed(x) else next(iter(x)), model)
+            parts, single, labelled = _parts_of(x[0] if _is_indexed(x) else next(iter(x)), model)
         elements = "(x[i] for i in range(len(x)))" if _is_indexed(x) else "x"
         made = f"lambda x=x: {elements if parts == 'e' else f'({parts} for e in {elements})'}"
     batch = () if single else (None,)
     signature = f"tf.TensorSpec({(*batch, *model.image_shape)}, tf.float32)"
     if model.conditional:
         signature = f"({signature}, tf.TensorSpec({batch}, tf.int32))"
+        where += "" if labelled else ", once its elements are pairs of images and labels"
     batched = ".batch(64)" if single else ""
     return f"`tf.data.Dataset.from_generator({made}, output_signature={signature}){batched}`{where}"
 
 
 def _parts_of(element, model):
-    """The expression for what a dataset needs of such an element `e`, and whether that is a single example."""
+    """The expression for what a dataset needs of such an element `e`; whether it is one example; whether labelled."""
     if isinstance(element, dict):
-        names = _by_rank(element, np.ndim)
+        names = _by_rank(element, _rank)
     else:
         names = list(range(len(element))) if isinstance(element, list | tuple) else []
     images = element[names[0]] if names else element
@@ -85,20 +87,34 @@ def _parts_of(element, model):
     shape, wanted = np.shape(images), model.image_shape
     if len(wanted) == 3 and shape[-3:] == (wanted[2], *wanted[:2]) != wanted:  # channels first, as in torch
         parts[0] = f"np.moveaxis(np.asarray({parts[0]}), -3, -1)"
-    elif isinstance(element, tuple) and len(parts) == len(element):
-        return "e", len(shape) == len(wanted)
-    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})", len(shape) == len(wanted)
+    elif wanted[2:] == (1,) and shape[-2:] == wanted[:2]:  # grey, as in Pillow
+        parts[0], shape = f"np.asarray({parts[0]})[..., None]", (*shape, 1)
+    elif isinstance(element, tuple) and len(parts) == len(element) > 1:
+        parts = ["e"]
+    expression = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+    return expression, len(shape) == len(wanted), len(names) > model.conditional
 
 
-def of_keys(parts: Mapping, rank: Callable, labelled: bool, each: str = "x") -> str:
-    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted."""
+def of_keys(parts: Mapping, rank: Callable[[Any], int], labelled: bool, each: str = "x") -> str:
+    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted.
+
+    Args:
+        rank: Function from a part to its number of axes, or to -1 for texts.
+    """
     images, *others = (f"{each}[{key!r}]" for key in _by_rank(parts, rank))
     return f"({images}, {others[0]})" if labelled and others else images
 
 
+def _rank(part):
+    array = np.asarray(part)
+    return -1 if array.dtype.kind in "SU" else array.ndim
+
+
 def _by_rank(parts, rank):
-    """The keys of a dictionary, that of the images first."""
-    return sorted(parts, key=lambda key: rank(parts[key]) or 0, reverse=True)
+    """The keys of what is no text in a dictionary, that of the images first."""
+    ranks = {key: rank(part) for key, part in parts.items()}
+    numbers = [key for key in ranks if ranks[key] >= 0] or list(ranks)
+    return sorted(numbers, key=lambda key: ranks[key], reverse=True)
 
 
 def _of_parts(x, shape):

@@ -66,7 +66,7 @@ class DiffAugment(Configured):
     """
 
     def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
-        self.policy = policy.split(",") if isinstance(policy, str) else list(policy)
+        self.policy = [name.strip() for name in policy.split(",")] if isinstance(policy, str) else list(policy)
         if not self._shares:
             operations = ", ".join(map(repr, policies.OPERATIONS))
             expected = f"some of {operations}, each once, e.g. ('translation:0.5', 'cutout')"

@@ -259,7 +259,7 @@ class GAN(Objectives, GenerativeModel):
         judge = Recorded(objectives.judge(self.discriminator, labels, training), operator.attrgetter("logits"))
         shown = self._shown([real, self._generated(latents, labels, training)], augmentations)
         real, fake = map(judge, shown)
-        loss, values = objectives.checked(self.discriminator_objective, real, fake, labels)
+        loss, values = objectives.checked(self, "discriminator_objective", real, fake, labels)
         terms, norms = [loss], []
         for penalty, noise in zip(penalties, noises, strict=True):
             values[penalty.name], norm = objectives.penalized(penalty, judge, shown, noise)
@@ -276,7 +276,7 @@ class GAN(Objectives, GenerativeModel):
         judge = objectives.judge(self.discriminator, labels, training)
         real, fake = self._shown([real, self._generated(latents, labels, training)], augmentations)
         real = judge(real) if self.loss.relativistic or not is_ours(type(self), "generator_objective") else None
-        return objectives.checked(self.generator_objective, real, judge(fake), labels)
+        return objectives.checked(self, "generator_objective", real, judge(fake), labels)
 
     def _adapted(self, values, images):
         """The probability of the augmentation, moved by this step on so many images if its logits tell how."""

@@ -30,16 +30,14 @@ def read_log(metrics_csv: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         rows = read_rows(metrics_csv)
         if rows and "step" not in rows[0]:
-            raise ValueError("not every row has a step, as those of a `kerasgan.callbacks.MetricsLog` have")
+            raise ValueError("there is no column `step`, which those of a `kerasgan.callbacks.MetricsLog` have")
         log = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
+        if rows and not np.isfinite(log["step"]).all():
+            raise ValueError("not every row has a step")
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{metrics_csv} is not the log of a run: {error}. Restore it, or train again.") from error
     if not rows:
         raise ValueError(f"{metrics_csv} holds no row, so there is nothing to plot. Train for one step at least.")
-    if not np.isfinite(log["step"]).all():
-        raise ValueError(
-            f"{metrics_csv} is not the log of a run: not every row has a step. Restore it, or train again."
-        )
     return log
 
 

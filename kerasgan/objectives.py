@@ -82,18 +82,17 @@ def judge(discriminator: keras.Model, labels: tf.Tensor | None, training: bool) 
     return judged
 
 
-def checked(objective: Any, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
-    """What an objective returns for a batch.
+def checked(model: Any, name: str, real: Judged | None, fake: Judged, labels: tf.Tensor | None) -> tuple:
+    """What an objective, the method of that name, returns for a batch.
 
     Raises:
         ValueError: It is not a scalar and a dict.
     """
-    result = objective(real, fake, labels)
-    model, name = objective.__self__, objective.__name__
+    result = getattr(model, name)(real, fake, labels)
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         loss = None if result[0] is None else tf.convert_to_tensor(result[0])
         if loss is not None and loss.shape.rank in (0, None):
-            _warn_of_unlogged(objective, result[1])
+            _warn_of_unlogged(model, name, result[1])
             return tf.cast(tf.ensure_shape(loss, ()), tf.float32), dict(result[1])
         result = "None" if loss is None else f"a loss of shape {loss.shape}"
         if is_ours(type(model), name):  # it returns what the loss does
@@ -120,8 +119,7 @@ def penalized(penalty: Penalty, judge: Recorded, shown: list[tf.Tensor], noise: 
     raise invalid("penalties", expected, f"{result} from {penalty.name!r}")
 
 
-def _warn_of_unlogged(objective, values):
-    model = objective.__self__
+def _warn_of_unlogged(model, name, values):
     unlogged = sorted(values.keys() - {"d_loss", "g_loss", model.loss.distance, *model.logged})
     if unlogged:
-        warn(f"`{objective.__name__}` returns {', '.join(unlogged)}: name what is to be logged in `logged`.")
+        warn(f"`{name}` returns {', '.join(unlogged)}: name what is to be logged in `logged`.")

@@ -1,5 +1,8 @@
 """Numbers of images as the bytes that are shown and saved."""
 
+import typing
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -50,12 +53,15 @@ def warn_of_clipping(images: ArrayLike, value_range: tuple[float, float]) -> Non
 
 
 def warn_of_unit_range(images: np.ndarray, value_range: tuple[float, float]) -> None:
-    """Warns if all pixels are in [0, 1], and the range is the default."""
-    if images.ndim == 4 and images.size and value_range == (-1, 1) and 0 <= images.min() < images.max() <= 1:
+    """Warns if all pixels are floats in [0, 1], and the range is the default."""
+    floats = images.dtype.kind == "f" or images.dtype.name == "bfloat16"
+    if not (floats and images.ndim == 4 and images.size and checked_range("value_range", value_range) == (-1, 1)):
+        return
+    if 0 <= images.min() < images.max() <= 1:
         warn("All pixels are in [0, 1]: if the generator makes such images, pass `value_range=(0, 1)`.")
 
 
-def look_channels_first(shape: tuple[int | None, ...]) -> bool:
+def look_channels_first(shape: Sequence[typing.Any]) -> bool:
     """Whether images of that shape, without the batch axis, are probably `(channels, height, width)`, as in PyTorch."""
     return len(shape) == 3 and None not in shape and shape[0] in (1, 3, 4) and shape[1] == shape[2] > 4
 

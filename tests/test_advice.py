@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from selection import some
 
 import kerasgan as kg
@@ -28,6 +29,7 @@ def numbers(low, high, dtype="float32", shape=SHAPE):
 
 
 IMAGES = numbers(-1, 1)
+GREY = IMAGES[..., 0]
 ONE_HOT = keras.utils.to_categorical(CLASSES)
 
 
@@ -68,6 +70,24 @@ class Loader:
 
     def __iter__(self):
         return iter([IMAGES[:8], IMAGES[8:]])
+
+
+class GreyBatches(Batches):
+    def __getitem__(self, index):
+        return super().__getitem__(index)[..., 0]
+
+
+class Examples:
+    """Like a dataset of torch or Hugging Face: one example for each index."""
+
+    def __init__(self, *examples):
+        self.examples = examples
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getitem__(self, index):
+        return self.examples[index]
 
 
 def endless():
@@ -185,6 +205,25 @@ CASES = {
     ),
     "a PyDataset": (Batches(), None, {}, "from_generator"),
     "an iterable": (Loader(), None, {}, "from_generator"),
+    "batches without channels": (GreyBatches(), None, {}, "None"),
+    "grey pictures with labels": (
+        Examples(*((Image.fromarray(one), n % 3) for n, one in enumerate(GREY))), None, {"num_classes": 3}, "None"
+    ),
+    "grey pictures in dictionaries": (
+        Examples(*({"label": n % 3, "image": Image.fromarray(one)} for n, one in enumerate(GREY))), None, {}, "image"
+    ),
+    "dictionaries with texts": (
+        Examples(*({"id": "a1", "label": n % 3, "image": one} for n, one in enumerate(IMAGES))), None,
+        {"num_classes": 3}, "label",
+    ),
+    "dictionaries with texts in a dataset": (
+        batches({"id": np.array(["a1"] * COUNT), "image": IMAGES, "label": CLASSES}), None, {"num_classes": 3}, "label"
+    ),
+    "a dictionary with texts": (
+        {"id": np.array(["a1"] * COUNT), "image": IMAGES, "label": CLASSES}, None, {"num_classes": 3}, "label"
+    ),
+    "tuples of one image": (Examples(*((one,) for one in IMAGES)), None, {}, "from_generator"),
+    "tuples of one point": (Examples(*((one,) for one in np.tanh(POINTS))), None, {"shape": (2,)}, "from_generator"),
     "a function that makes a generator": (lambda: (IMAGES[:4] for _ in range(4)), None, {}, "from_generator"),
     "a generator": ((IMAGES[:4] for _ in range(4)), None, {}, "make"),
     # Labels
@@ -233,6 +272,11 @@ def test_what_an_error_advises_works(case):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(pixels|first batches).*", category=UserWarning)
         fit(*arguments, **options)
+
+
+def test_where_labels_are_missing_the_advice_says_so():
+    with pytest.raises(TypeError, match=r"from_generator\(.*once its elements are pairs of images and labels"):
+        fit(Examples(*IMAGES), num_classes=3)
 
 
 FILES = ["a.png", "b.png"]

@@ -15,7 +15,8 @@ from kerasgan.errors import ModelContractError
 
 
 def test_a_policy_may_be_written_as_on_the_command_line():
-    assert DiffAugment("flip,translation:0.5").policy == DiffAugment(("flip", "translation:0.5")).policy
+    for policy in ("flip,translation:0.5", "flip, translation:0.5"):
+        assert DiffAugment(policy).policy == DiffAugment(("flip", "translation:0.5")).policy
 
 
 ALL = ("flip", "color", "translation", "cutout")

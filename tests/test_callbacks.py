@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import io
+import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -110,6 +112,31 @@ def test_validation_has_columns_of_its_own_in_the_last_row_of_an_epoch(gan, data
     assert [bool(value) for value in held_out] == [False, False, False, False, True] * 2
     assert [float(held_out[4]), float(held_out[9])] == pytest.approx(history["val_wasserstein"], rel=1e-5)
     assert all(row["wasserstein"] for row in rows)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_run_that_was_stopped_at_the_end_of_an_epoch_has_the_rows_of_one_that_was_not(tmp_path, validated):
+    class Stops(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.step == 10:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def train(directory, *others):
+        keras.utils.set_random_seed(0)
+        generator = kg.networks.mlp_generator((2,), 3, (4,), output_activation=None)
+        gan = kg.GAN(generator, kg.networks.mlp_discriminator((2,), (4,)))
+        gan.compile()
+        log, saved = kg.callbacks.MetricsLog(directory / "log.csv", every=3), kg.callbacks.Checkpoint(directory)
+        x = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+        held_out = x[:16] if validated else None
+        gan.fit(x, batch_size=8, epochs=3, verbose=0, validation_data=held_out, callbacks=[log, *others, saved])
+
+    train(tmp_path / "whole")
+    with pytest.raises(SystemExit):
+        train(tmp_path / "parts", Stops())
+    train(tmp_path / "parts")
+    whole, parts = (rows_of(tmp_path / name / "log.csv") for name in ("whole", "parts"))
+    assert [{**row, "seconds": ""} for row in parts] == [{**row, "seconds": ""} for row in whole]
 
 
 def test_every_row_but_the_last_is_on_disk_when_a_training_dies(gan, dataset, tmp_path):

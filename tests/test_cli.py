@@ -887,6 +887,8 @@ def test_a_class_keeps_an_image_to_train_on(monkeypatch):
     data = data_.read("pets")
     assert set(data.train.labels) == {0, 1, 2, 3}
     assert data.train.num_examples + data.held_out.num_examples == 3_000
+    source.labels[:] = np.arange(3_000)  # which stand for the images, not for classes
+    assert data_.read("pets").held_out.num_examples == 300
 
 
 def test_points_that_cannot_be_drawn_are_refused_by_train_and_described_by_inspect(tmp_path, monkeypatch, capsys, rng):

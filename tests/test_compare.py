@@ -399,8 +399,12 @@ def test_mistakes_are_one_line(arguments, message, runs, capsys):
         ("metrics.csv", None, "plain cannot be compared: metrics.csv is missing. Wait"),
         ("metrics.csv", b"step,d_loss\n", "plain/metrics.csv holds no row"),
         ("metrics.csv", b"step,d_loss\n1,much\n", "plain/metrics.csv is not the log of a run: could not convert"),
-        ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is not the log of a run: not every row has a step"),
-        ("metrics.csv", b"epoch,d_loss,val_d_loss\n0,1,NA\n", "not every row has a step, as those of a `kerasgan.call"),
+        ("metrics.csv", b"d_loss\n1\n", "plain/metrics.csv is not the log of a run: there is no column `step`, which"),
+        (
+            "metrics.csv",
+            b"epoch,d_loss,val_d_loss\n0,1,NA\n",
+            "there is no column `step`, which those of a `kerasgan.call",
+        ),
         ("metrics.csv", b"\xff\xfe", "plain/metrics.csv is not the log of a run"),
     ],
 )

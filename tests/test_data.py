@@ -208,7 +208,9 @@ def test_few_images_are_one_batch_by_default():
 
 def test_a_second_part_that_is_no_label_is_not_called_one():
     x = tf.data.Dataset.from_tensor_slices((IMAGES[:16], IMAGES[:16])).batch(8)
-    with pytest.warns(UserWarning, match="second part of the data, of shape .* is ignored: a GAN has no targets"):
+    with pytest.warns(
+        UserWarning, match="second part of the data, of shape .* is ignored: the images are the only targets"
+    ):
         model().fit(x, verbose=0)
 
 

@@ -492,11 +492,12 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch, rng):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", denied)
-    with pytest.raises(DataError, match=r"(?s)that can be read.*cats: Permission denied"):
+    with pytest.raises(DataError, match=r"folders that can be read: allow.*skip.*cats: Permission denied"):
         datasets.read(tmp_path)
     source = datasets.read(tmp_path, on_bad_file="skip")
     assert source.num_examples == 1
-    assert "cats: Permission denied" in source.notes[-1]
+    assert "folders that cannot be read, skipped: 1 (cats: Permission denied)" in source.notes[-1]
+    assert not any("no classes" in note for note in source.notes)
 
 
 def test_infinity_in_any_split_of_an_archive_is_named(tmp_path):
@@ -505,6 +506,9 @@ def test_infinity_in_any_split_of_an_archive_is_named(tmp_path):
     np.savez(tmp_path / "data.npz", x_train=train, x_test=test)
     with pytest.raises(DataError, match=r"`x_test`. Expected finite numbers.*first in x_test\[2\]"):
         datasets.read(tmp_path / "data.npz")
+    test[2, 0] = np.nan  # has no part in the range
+    np.savez(tmp_path / "data.npz", x_train=train, x_test=test)
+    assert datasets.read(tmp_path / "data.npz").num_examples == 4
 
 
 @pytest.mark.parametrize("option", [{"value_range": (0, 10)}, {"keep_depth": True}])
@@ -516,8 +520,10 @@ def test_options_of_images_are_refused_for_points(tmp_path, option):
 
 @pytest.mark.parametrize("name", ["shuffle", "flip", "dequantize"])
 def test_a_flag_that_is_no_boolean_is_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}`. Expected True or False. Received: 'False'"):
+    with pytest.raises(ValueError, match=f"`{name}`. Expected True or False. Received: {name}='False'"):
         datasets.load("digits", **{name: "False"})
+    with pytest.raises(ValueError, match=f"`{name}`. Expected True or False. Received: {name}=1.0"):
+        datasets.load("digits", **{name: 1.0})
 
 
 def test_a_stream_is_shuffled_anew_by_its_seed(monkeypatch, prepared):

@@ -133,6 +133,27 @@ def test_a_discriminator_with_more_outputs_and_without_labels_is_looked_at():
     assert "dead discriminator" not in findings
 
 
+def test_a_callback_may_call_it():
+    class Calls(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.health = kg.callbacks.Health(file=io.StringIO())
+
+        def set_model(self, model):
+            self.health.set_model(model)
+
+        def on_train_begin(self, logs=None):
+            self.health.on_train_begin(logs)
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.health.on_train_batch_end(batch, logs)
+
+    gan = kg.GAN(*networks((8,)))
+    gan.compile()
+    for _ in range(2):
+        gan.fit(DIGITS[:64], batch_size=32, verbose=0, callbacks=[Calls()])
+
+
 def test_looking_does_not_change_the_order_of_a_pipeline():
     def trained(*callbacks):
         keras.utils.set_random_seed(0)

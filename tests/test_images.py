@@ -346,6 +346,10 @@ def test_images_from_0_to_1_are_not_shown_without_a_word(tmp_path):
     images.show(made, value_range=(0, 1))
     images.show(made * 2 - 1)
     images.show(np.zeros((1, 8, 8, 1)))
+    images.show(made, value_range=np.array([0, 1]))
+    images.show(np.eye(8, dtype="uint8")[None, ..., None])  # which no range changes
+    with pytest.raises(TypeError, match=r"`images`. Expected uint8, or floats"):
+        images.show(np.full((1, 8, 8, 1), "a"))
 
 
 def test_images_with_channels_first_are_warned_of():

@@ -63,7 +63,7 @@ CASES = {
     metrics.PRDC: ((), {"k": COUNT, "most": {"good": 30, "bad": (1, 2.5)}}),
     metrics.ModeCoverage: ((X, 0.1), {"most": MOST}),
     metrics.FrechetDistance: ((), {"most": MOST}),
-    metrics.InceptionScore: ((metrics.pixels,), {"most": {"good": 30, "bad": (1, 2.5)}}),
+    metrics.InceptionScore: ((metrics.pixels,), {"most": {"good": 30, "bad": (1, 2.5)}, "splits": COUNT}),
     metrics.KernelDistance: ((), {"most": MOST}),
     metrics.SlicedWassersteinDistance: ((), {"most": MOST}),
     metrics.WassersteinDistance: ((), {"most": MOST}),

@@ -51,6 +51,19 @@ def test_an_overridden_objective_that_changes_nothing_trains_the_same_model():
 
 
 @register
+class Compiled(Same):
+    @tf.function
+    def discriminator_objective(self, real, fake, labels):
+        return kg.GAN.discriminator_objective(self, real, fake, labels)
+
+
+def test_an_objective_may_be_a_tf_function():
+    model = Compiled(*networks())
+    model.compile(**sgd())
+    assert np.isfinite(model.train_on_batch(images(8)[:, None], return_dict=True)["d_loss"])
+
+
+@register
 class Seeing(kg.GAN):
     """Asserts what an objective is given, in the numbers that it logs."""
 

@@ -283,7 +283,9 @@ def test_a_classifier_of_the_users_data(classifier, tmp_path):
 def test_values_are_named_after_the_classifiers_weights(classifier):
     distance = metrics.FrechetDistance(classifier, name="fd")
     score = metrics.InceptionScore(classifier.logits, name="score")
-    values = compiled(distance, score).evaluate(DIGITS.images[:100], verbose=0, return_dict=True)
+    whole = metrics.InceptionScore(classifier.logits, name="whole", splits=1)
+    values = compiled(distance, score, whole).evaluate(DIGITS.images[:100], verbose=0, return_dict=True)
+    assert values["whole"] > values["score"]  # ten examples in a part are too few
     assert distance.title == f"FD[{classifier.identifier}, n=100/100]"
     assert values["fd"] > 0
     assert 1 <= values["score"] <= 10

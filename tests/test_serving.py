@@ -667,7 +667,12 @@ def test_the_hash_on_the_card_is_that_of_the_weights(exported):
     ("arguments", "message"),
     [
         ({"filepath": "model/3"}, "`filepath`. Expected the directory of the model"),
-        ({"filepath": "model.keras"}, "`filepath`. Expected the directory of the model.* leave '.keras' out"),
+        (
+            {"filepath": "model.h5"},
+            r"`filepath`. Expected the directory of the model.*`save\('.*model.keras'\)` writes a file",
+        ),
+        ({"filepath": "model.onnx"}, r"leave '.onnx' out, and pass `also=\('onnx',\)`"),
+        ({"filepath": "model.tflite"}, r"leave '.tflite' out, and pass `also=\('litert',\)`"),
         ({"also": ("keras", "torch")}, "`also`. Expected a sequence of keras, litert, onnx, web"),
         ({"also": "onnx"}, "`also`"),
         ({"max_batch_size": 0}, "`max_batch_size`. Expected a positive integer"),

@@ -81,6 +81,7 @@ class Health(ModelCallback):
         self.num_images = checked_integer("num_images", num_images, 16)
         self.on_non_finite = on_non_finite
         self.file = file
+        self._training: Any = None
         self._rates: dict[str, float] = {}  # the largest since the training began
         self.findings: dict[str, str] = {}
         self.present: dict[str, str] = {}
@@ -102,6 +103,8 @@ class Health(ModelCallback):
         return contextlib.nullcontext()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._training is not self.model.training:  # a callback of the user's that calls this one hides it
+            self.running(self.model.training)
         self._every = self.every or _interval(_steps_of(self._training))
         self._real_spread = problems.spread(self._real)  # 0 where most are one image: then collapse is not looked for
         self._duplicate_distance = copies.duplicate_distance(self._real) if self._real_spread else 0.0

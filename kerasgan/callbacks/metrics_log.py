@@ -65,6 +65,7 @@ class MetricsLog(ModelCallback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._sums, self._counted = dict(state["sums"]), state["counted"]
+        self._of_steps.update(self._sums)  # the epoch may end without another step
         self._step = int(self.model.step.numpy())
         # A row of steps that are in the sums was written after the checkpoint.
         rows = self._rows_until(self._step - self._counted)

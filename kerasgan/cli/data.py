@@ -48,8 +48,9 @@ def _divided(source):
     # Always the same seed, so that all runs hold out the same images.
     order = np.random.default_rng(0).permutation(source.num_examples)
     held_out = order[:count]
-    if source.labels is not None:  # a class keeps an image to train on
-        held_out = held_out[np.isin(source.labels[held_out], source.labels[order[count:]])]
+    if source.labels is not None:  # a class keeps an image to train on, unless each label stands for one image
+        known = np.isin(source.labels[held_out], source.labels[order[count:]])
+        held_out = held_out[known] if known.any() else held_out
     train = np.setdiff1d(order, held_out)
     return _part(source, train), _part(source, np.sort(held_out))
 

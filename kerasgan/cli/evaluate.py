@@ -160,8 +160,8 @@ def _table(dataset, pixels, examples, classifier):
         add(lambda _, y: metrics.mode_coverage(y, centres(), std), pixels)
     if classifier is not None:
         add_distances(classifier.identifier, [classifier(x) for x in examples])
-        splits = min(10, len(examples[0]))
         logits = [classifier.logits(x) for x in examples]
+        splits = max(1, min(10, len(logits[0]) // logits[0].shape[1]))  # each part can show all classes
         add(lambda _, y: metrics.inception_score(y, splits)[0], logits, f"IS[{classifier.identifier}]")
     return rows
 

@@ -58,9 +58,10 @@ def read(
             check_points(str(path), size, channels, fit, value_range, keep_depth)
             return Source(str(path), images.astype(np.float32), labels)
     others = {key: arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype}
-    if value_range is None and images.dtype.kind == "f":  # then their range counts, too
+    if value_range is None and images.dtype.kind == "f":  # then their range counts, too, in which NaN has no part
         for key, array in others.items():
-            check_finite(array, Form(images=key))
+            if np.isinf(array).any():
+                check_finite(array, Form(images=key))
     images, notes = _scaled(images, list(others.values()), value_range, keep_depth)
     images, more = fit_images(_as_nhwc(path, images), size, channels, fit)
     return Source(str(path), images, labels, None, (*notes, *more, *_channel_notes(images.shape[-1])))

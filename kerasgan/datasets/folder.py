@@ -47,7 +47,7 @@ def read(
     """
     check_only_split(str(root), split)
     paths, others, closed = _find(root)
-    _check_bad(root, closed, len(paths) + len(closed), on_bad_file)
+    _check_closed(root, closed, on_bad_file)
     if not paths:
         found = f"but {extensions}" if (extensions := _count_extensions(others)) else "and no other files"
         expected = f"a folder with files of {', '.join(sorted(FORMATS))}; check the path"
@@ -69,16 +69,17 @@ def read(
     _check_bad(root, bad, total, on_bad_file)
     paths = [path for path in paths if path not in bad]
     labels, class_names = _labels(root, paths)
-    notes = _notes([headers[path] for path in paths], size, channels, fit) + _class_notes(root, paths, class_names)
+    notes = _notes([headers[path] for path in paths], size, channels, fit)
+    notes += _class_notes(root, paths, class_names, closed)
     deep = [extents[path] for path in paths if path in extents]
     notes += _range_notes(range_, deep, clipped, value_range is not None, keep_depth)
     if everywhere:
         scaling.warn_of_clipping(clipped, range_)
     if others:
         notes.append(f"files of other formats, ignored: {len(others)} ({_count_extensions(others)})")
-    bad |= closed
-    if bad:
-        notes.append(f"files that cannot be read, skipped: {len(bad)} ({_reasons(root, bad, 3)})")
+    for kind, skipped in (("files", bad), ("folders", closed)):
+        if skipped:
+            notes.append(f"{kind} that cannot be read, skipped: {len(skipped)} ({_reasons(root, skipped, 3)})")
     return Source(str(root), images, labels, class_names, tuple(notes))
 
 
@@ -188,6 +189,14 @@ def _common_range(root: Path, extents: dict[Path, Extent], total: int) -> tuple[
     return usual.pop() if usual else (0.0, 255.0)
 
 
+def _check_closed(root: Path, closed: dict[Path, str], on_bad_file: str) -> None:
+    if closed and (on_bad_file == "raise" or root in closed):
+        fix = "" if root in closed else ", or leave them out with on_bad_file='skip'"
+        expected = f"folders that can be read: allow it with `chmod u+rx`{fix}"
+        received = f"{len(closed)} in {str(root)!r} that cannot: {_reasons(root, closed, BAD_FILES_LISTED)}"
+        raise invalid("name_or_path", expected, received, DataError)
+
+
 def _check_bad(root: Path, bad: dict[Path, str], total: int, on_bad_file: str) -> None:
     if bad and (on_bad_file == "raise" or len(bad) == total):
         fix = "remove the others, or skip them with on_bad_file='skip'" if len(bad) < total else "check what they are"
@@ -213,7 +222,9 @@ def _labels(root: Path, paths: list[Path]) -> tuple[np.ndarray | None, tuple[str
     return labels, tuple(files.readable(name) for name in class_names)
 
 
-def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | None) -> list[str]:
+def _class_notes(
+    root: Path, paths: list[Path], class_names: tuple[str, ...] | None, closed: dict[Path, str]
+) -> list[str]:
     """Why there are no classes despite sub-folders, or which sub-folders are none."""
     if class_names is None:
         loose = [str(path.relative_to(root)) for path in paths if len(path.relative_to(root).parts) != 2]
@@ -225,7 +236,9 @@ def _class_notes(root: Path, paths: list[Path], class_names: tuple[str, ...] | N
             return [f"{NO_CLASSES}these are in sub-folders of sub-folders; read one, e.g. {str(root / largest)!r}"]
         return [f"{NO_CLASSES}images that are not in one level of sub-folders: {len(loose)} ({_listed(loose)})"]
     folders = sorted(
-        files.readable(path.name) for path in root.iterdir() if path.is_dir() and not _is_hidden(path.name)
+        files.readable(path.name)
+        for path in root.iterdir()
+        if path.is_dir() and not _is_hidden(path.name) and path not in closed
     )
     empty = [name for name in folders if name not in class_names]
     return [f"sub-folders without an image, which are no classes: {len(empty)} ({_listed(empty)})"] if empty else []

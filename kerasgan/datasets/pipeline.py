@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan.datasets.advice import Form, check_finite, checked_labels, of_texts, scaled, shown_range
-from kerasgan.errors import DataError, DataTypeError, checked_integer, invalid
+from kerasgan.errors import DataError, DataTypeError, checked_boolean, checked_integer, invalid
 
 _HASHED_AT_ONCE = 1_024
 
@@ -59,7 +59,8 @@ def from_arrays(
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
     """
-    check_flags(shuffle=shuffle, flip=flip, dequantize=dequantize)
+    for name, flag in (("shuffle", shuffle), ("flip", flip), ("dequantize", dequantize)):
+        checked_boolean(name, flag)
     form = Form("images", "labels", labels is not None, array=images)
     images = checked_images(images, form, flip=flip, dequantize=dequantize)
     labels = None if labels is None else checked_labels(as_array(labels, "labels"), len(images), form)
@@ -156,13 +157,6 @@ def scale(images: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
     if noise_seed is None:
         return values / 127.5 - 1.0
     return (values + tf.random.stateless_uniform(tf.shape(values), noise_seed, alg="philox")) / 128.0 - 1.0
-
-
-def check_flags(**flags: Any) -> None:
-    """Refuses what only seems to be a boolean, such as the text 'False'."""
-    for name, value in flags.items():
-        if value not in (False, True):
-            raise invalid(name, "True or False", repr(value))
 
 
 def checked_batch_size(batch_size: int, num_examples: int) -> int:

@@ -250,17 +250,23 @@ class InceptionScore(QualityMetric):
     Args:
         extractor: A `kerasgan.metrics.Classifier`, or a callable, images -> logits `(n, classes)`.
         most, name: As in `QualityMetric`.
+        splits: As in `kerasgan.metrics.inception_score`.
     """
 
     default_name, symbol, compares = "inception_score", "IS", False
-    fewest = 10  # one in each part
 
-    def __init__(self, extractor: _Extractor, most: int | None = 10_000, name: str | None = None):
+    def __init__(
+        self, extractor: _Extractor, most: int | None = 10_000, name: str | None = None, splits: int = 10
+    ) -> None:
+        self.splits = self.fewest = checked_integer("splits", splits)
         # Of a `Classifier`, and of any extractor of the user's that has them.
         super().__init__(getattr(extractor, "logits", extractor), most, name)
 
     def _value(self, real, fake):
-        return inception_score(fake)[0]
+        return inception_score(fake, self.splits)[0]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "splits": self.splits}
 
 
 class CopyRate(QualityMetric):

@@ -55,8 +55,14 @@ def export(
     expected = "the directory of the model, new or not, in which its versions are numbered"
     base = files.checked_path("filepath", filepath, expected, True)
     files.check_unicode("filepath", base)
-    if base.suffix.lower() in (".keras", ".h5", ".onnx", ".tflite"):
-        raise invalid("filepath", f"{expected}: leave {base.suffix!r} out, and name other formats in `also`", str(base))
+    suffix = base.suffix.lower()
+    if suffix in (".keras", ".h5"):
+        file = str(base.with_suffix(".keras"))
+        raise invalid("filepath", f"{expected}; `save({file!r})` writes a file", str(base))
+    if suffix in (".onnx", ".tflite"):
+        also = "onnx" if suffix == ".onnx" else "litert"
+        fix = f"leave {base.suffix!r} out, and pass `also=({also!r},)` for such a file in it"
+        raise invalid("filepath", f"{expected}: {fix}", str(base))
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:
