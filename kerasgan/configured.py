@@ -282,9 +282,16 @@ def constants(part: object) -> dict[str, Any]:
     """What a trace holds of a part of a model: its attributes, of arrays a hash, of variables which they are."""
 
     def held(value):
-        if isinstance(value, np.ndarray):
-            return value.dtype, value.shape, hashlib.blake2b(value.tobytes()).hexdigest()
-        return id(value) if hasattr(value, "assign") else value
+        if isinstance(value, dict):
+            return {name: held(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [held(part) for part in value]
+        if hasattr(value, "assign"):
+            return id(value)
+        if isinstance(value, np.ndarray) or hasattr(value, "numpy"):  # of which `repr` would show the ends
+            array = np.asarray(value)
+            return array.dtype, array.shape, hashlib.blake2b(array.tobytes()).hexdigest()
+        return value
 
     return {name: held(value) for name, value in vars(part).items()}
 

@@ -309,10 +309,10 @@ def test_a_step_is_traced_again_for_a_changed_array_and_not_for_a_variable():
     class Scaled(kg.penalties.R1):
         def __init__(self):
             super().__init__()
-            self.slope, self.table = tf.Variable(1.0), np.zeros(2_000)
+            self.slope, self.tables = tf.Variable(1.0), {"weights": [np.zeros(2_000)]}
 
         def __call__(self, discriminate, real, fake, noise):
-            traces.append(self.table[1_000])
+            traces.append(self.tables["weights"][0][1_000])
             value, norm = super().__call__(discriminate, real, fake, noise)
             return value * self.slope, norm
 
@@ -320,7 +320,7 @@ def test_a_step_is_traced_again_for_a_changed_array_and_not_for_a_variable():
         def on_epoch_begin(self, epoch, logs=None):
             self.model.penalties[0].slope.assign(1.0 / (epoch + 1))
             if epoch == 2:
-                self.model.penalties[0].table[1_000] = 7.0
+                self.model.penalties[0].tables["weights"][0][1_000] = 7.0
 
     gan = compiled(kg.GAN(*networks(), penalties=[Scaled()]))
     fit(gan, epochs=4, callbacks=[Anneals()])

@@ -198,6 +198,14 @@ def test_examples_that_repeat_each_other_after_few_steps_are_trained_longer():
     assert judged({"duplicates": 0.9}, steps=5_000)[2] == "use WGANGP, R3GAN or packs, or a smaller learning rate"
 
 
+def test_what_flatters_is_named_though_another_row_is_worse():
+    good, bad, _ = metrics.verdict(
+        {"density[pixels]": 8.6, "density[x]": 0.2, "coverage": 1.0}, {"coverage": 1.0}, 1_000
+    )
+    assert good == "Good: nothing yet."
+    assert "crowd among real examples (density[pixels] 8.60" in bad
+
+
 def test_what_few_examples_cannot_tell_is_neither_good_nor_bad():
     good, bad, _ = metrics.verdict({"coverage": 0.25, "density": 0.27}, {"coverage": 0.99}, 12)
     assert (good, bad) == ("Good: nothing yet.", "Not good: nothing that the numbers show.")

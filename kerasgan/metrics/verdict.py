@@ -98,7 +98,7 @@ def verdict(
         judged = (judge(name, values[name], floors.get(name), num_examples) for name in names)
         rows = [row for row in judged if row is not None]
         flattered |= any(row.advice == _CROWDED_ADVICE for row in rows)
-        found += sorted(rows, key=lambda row: row.good)[:1]
+        found += sorted(rows, key=lambda row: (row.good, row.advice != _CROWDED_ADVICE))[:1]
     bad = [row for row in found if not row.good]
     good = [row.words for row in found if row.good and not flattered]
     return [
