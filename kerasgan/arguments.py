@@ -21,12 +21,12 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
     if isinstance(x, tf.RaggedTensor | tf.SparseTensor):
         dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
-    if isinstance(x, dict) and x:
+    if isinstance(x, Mapping) and x:  # of `np.load`, too
         parts = of_keys(x, _rank, model.conditional)
         expected = f"one array of images: pass `{parts}`"
         if parts.startswith("("):
             expected = f"images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `{parts[1:-1]}`"
-        raise invalid("x", expected, f"a dictionary with the keys {sorted(x)}", DataTypeError)
+        raise invalid("x", expected, f"a dictionary with the keys {sorted(map(str, x))}", DataTypeError)
     if isinstance(x, tuple | list):
         raise invalid("x", _of_parts(x, model.image_shape), f"x of type {type(x).__name__}", DataTypeError)
     if hasattr(x, "__array__"):  # tensors, and arrays of pandas, torch and JAX
@@ -78,7 +78,7 @@ def _wrapped(x, model):
 
 def _parts_of(element, model):
     """The expression for what a dataset needs of such an element `e`; whether it is one example; whether labelled."""
-    if isinstance(element, dict):
+    if isinstance(element, Mapping):
         names = _by_rank(element, _rank)
     else:
         names = list(range(len(element))) if isinstance(element, list | tuple) else []

@@ -6,7 +6,7 @@ are. All randomness comes from `sample`, so that the rest is a pure function tha
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -67,7 +67,7 @@ class DiffAugment(Configured):
 
     def __init__(self, policy: Sequence[str] = ("color", "translation", "cutout"), probability: float = 1.0) -> None:
         self.policy = [name.strip() for name in policy.split(",")] if isinstance(policy, str) else list(policy)
-        if not self._shares:
+        if not self._shares or isinstance(policy, Mapping):  # whose values would be lost
             operations = ", ".join(map(repr, policies.OPERATIONS))
             expected = f"some of {operations}, each once, e.g. ('translation:0.5', 'cutout')"
             raise invalid("policy", expected, f"policy={policy!r}")

@@ -276,7 +276,8 @@ def locked(directory: str | os.PathLike) -> Iterator[None]:
 
 def mismatch(path: pathlib.Path, differences: Sequence[str]) -> NoReturn:
     """Raises the error for a checkpoint of another run."""
-    changed = any("learning_rate" in difference for difference in differences)
+    # Of a schedule nothing can be changed.
+    changed = any("learning_rate: " in one and "class_name" not in one for one in differences)
     rates = " and change rates by keras.callbacks.LearningRateScheduler" if changed else ""
     more = f"\n  and {len(differences) - 5} more" if len(differences) > 5 else ""
     raise CheckpointMismatchError(

@@ -1,6 +1,7 @@
 """Checks of what a model is made of besides its networks: loss, penalties, constraint, averaging, augmentation."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +21,27 @@ WHERE = {
     "weighted_metrics": "nothing is weighted; metrics are `metrics`",
     "auto_scale_loss": "losses are scaled under mixed_float16, by each optimizer",
 }
+
+
+_OF_KERAS = ("name", "trainable", "dtype", "autocast")
+_ELSEWHERE = {
+    **dict.fromkeys(("gp_weight", "lambda_gp", "penalty_weight"), "`weight` of WGANGP"),
+    **dict.fromkeys(("discriminator_extra_steps", "critic_extra_steps", "d_steps"), "`n_critic`"),
+    **dict.fromkeys(("lr", "learning_rate", "optimizer", "d_optimizer", "g_optimizer"), "optimizers, in `compile`"),
+    **dict.fromkeys(("latent_dim", "noise_dim"), "the size of the generator's input"),
+    **dict.fromkeys(("metrics", "run_eagerly", "jit_compile", "steps_per_execution"), "an argument of `compile`"),
+}
+
+
+def check_known(cls: type, names: Iterable[str]) -> None:
+    """Refuses arguments of a constructor that neither the class nor Keras knows."""
+    for name in names:
+        if name not in _OF_KERAS:
+            known = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+            takes = [one for one in known if one not in ("self", "kwargs")]
+            here = _ELSEWHERE.get(name)
+            expected = f"one of {', '.join(takes)}" if here is None else f"to be left out: here it is {here}"
+            raise invalid(name, expected, f"{name}= for {cls.__name__}")
 
 
 def check_schedules(penalties: Sequence[Penalty], n_critic: int) -> None:

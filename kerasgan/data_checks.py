@@ -233,6 +233,8 @@ def check_shape(
     received = f"shape {tuple(shape)}"
     if shape.rank == len(expected) and shape.is_compatible_with(expected) and form.parts is not None:
         fix = "call `x.batch(64)` on the dataset"
+    elif shape.rank == len(expected) and shape.is_compatible_with(expected):
+        fix = f"these have the shape of one; add the axis of the batch with {form.of_images('x[None]')}"
     elif shape.rank == len(expected) + 2 and shape[2:].is_compatible_with(expected) and form.parts is not None:
         fix = "they were batched twice: call `x.unbatch()` on the dataset"
     elif shape.rank == len(expected) and images.is_compatible_with(expected[:-1]) and expected[-1] == 1:

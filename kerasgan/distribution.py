@@ -240,8 +240,12 @@ def _fitting():
 def _workers():
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
-        cluster = json.loads(text).get("cluster", {})
-        return len(cluster.get("worker", ())) + len(cluster.get("chief", ()))
-    except (ValueError, AttributeError, TypeError) as error:
+        values = json.loads(text)
+        cluster = values.get("cluster", {})
+        count = len(cluster.get("worker", ())) + len(cluster.get("chief", ()))
+        if count > 1:  # which of them this one is
+            values["task"]["type"], values["task"]["index"]
+        return count
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         expected = 'JSON such as {"cluster": {"worker": ["host:port", ...]}, "task": {...}}; unset it on one machine'
         raise invalid("TF_CONFIG", expected, text) from error

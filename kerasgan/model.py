@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgan import _keras, arguments, compilation, distribution, evaluation, fitting, on_batch, saving, training
+from kerasgan import _keras, arguments, compilation, construction, distribution, evaluation, fitting, on_batch, saving
+from kerasgan import training as training_
 from kerasgan.configured import wrap_overrides
 from kerasgan.data import Batches
 from kerasgan.errors import checked_integer, invalid
@@ -30,10 +31,11 @@ class GenerativeModel(SamplingModel):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        steps = {name: functools.partial(training.returning_logs, name) for name in ("train_step", "test_step")}
+        steps = {name: functools.partial(training_.returning_logs, name) for name in ("train_step", "test_step")}
         wrap_overrides(cls, compile=compilation.recorded, **steps)
 
     def __init__(self, generator: keras.Model, seed: int = 0, **kwargs: Any):
+        construction.check_known(type(self), kwargs)
         super().__init__(generator, **kwargs)
         seed = checked_integer("seed", seed, 0)
         if seed >= 2**63:

@@ -1,8 +1,10 @@
 """Optimizers as in the papers' code, and updates under mixed precision and on several replicas."""
 
+import bisect
 import math
 import types
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -12,6 +14,9 @@ from kerasgan import _keras, distribution
 from kerasgan.configured import check_saved_whole
 from kerasgan.errors import checked_integer, checked_number, invalid
 from kerasgan.papers import Paper
+
+if TYPE_CHECKING:
+    from kerasgan.model import GenerativeModel
 
 
 def adam(learning_rate: float | LearningRateSchedule, beta_1: float, beta_2: float) -> keras.optimizers.Adam:
@@ -138,6 +143,37 @@ def has_schedule(optimizer: keras.Optimizer) -> bool:
     return isinstance(_keras.rate_of(without_loss_scale(optimizer)), LearningRateSchedule)
 
 
+def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> None:
+    """Refuses a training of so many steps in which a schedule is at 0 for the last epoch of them, or longer.
+
+    Raises:
+        ValueError: Such steps change nothing.
+    """
+    for name, optimizer in model.optimizers.items():
+        inner = without_loss_scale(optimizer)
+        if steps <= 0 or not has_schedule(inner):
+            continue
+        schedule, done = _keras.rate_of(inner), int(inner.iterations)
+        updates = model.batches_per_step if name == "d_optimizer" else 1
+        parts = inner.gradient_accumulation_steps or 1
+
+        def is_zero(step, schedule=schedule, done=done, updates=updates, parts=parts):
+            return float(tf.convert_to_tensor(schedule(done + step * updates // parts))) == 0.0
+
+        if not is_zero(steps - 1):
+            continue
+        useful = bisect.bisect_left(range(steps), True, key=is_zero)
+        if steps - useful < steps_per_epoch:  # the rest of the epoch in which it ends
+            continue
+        if useful < steps_per_epoch:
+            expected = f"a model whose learning rates are not at 0: the one of `{name}` is after {useful} more steps"
+        else:
+            most = -(-useful // steps_per_epoch)
+            expected = f"at most {most} more, after which the learning rate of `{name}` is 0"
+        fix = f"compile the model with schedules of {steps} steps or more, or with rates that are numbers"
+        raise invalid("epochs", f"{expected}; {fix}", f"{steps} steps in epochs of {steps_per_epoch}")
+
+
 def gradient_scale(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> tf.Tensor:
     """Factor of the objective: Keras sums gradients over replicas, so each contributes its share of the mean."""
     return optimizer.scale_loss(tf.constant(1.0 / strategy.num_replicas_in_sync))
@@ -199,6 +235,7 @@ class Optimizers:
     The rate and `iterations` are the generator's; setting the rate scales both rates by the same factor.
     """
 
+    name = "optimizers"
     use_ema = False
     built = True
 
@@ -208,6 +245,10 @@ class Optimizers:
         self._ratio: float | None = None
         if not (has_schedule(discriminator) or has_schedule(generator)) and learning_rate(generator):
             self._ratio = learning_rate(discriminator) / learning_rate(generator)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configurations of both, for callbacks that log them."""
+        return {"d_optimizer": self._discriminator.get_config(), "g_optimizer": self._generator.get_config()}
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasgan import _keras, averages, distribution
+from kerasgan import _keras, averages, distribution, optimization
 from kerasgan.callbacks import adapters
 from kerasgan.configured import is_ours
 from kerasgan.data import ANEW, Batches
@@ -113,6 +113,8 @@ class Training:
         model = self.model
         model.history = self.history
         model.stop_training = False
+        left = (self.epochs - self.epoch) * self.steps_per_epoch - self.batch
+        optimization.check_rates(model, left, self.steps_per_epoch)
         model.make_train_function()
         self.reader.begin()
         callbacks.on_train_begin()

@@ -1,6 +1,7 @@
 """Each error about data says what to do, as an expression: here it is evaluated, and `fit` then works."""
 
 import functools
+import io
 import pathlib
 import re
 import warnings
@@ -29,6 +30,9 @@ def numbers(low, high, dtype="float32", shape=SHAPE):
 
 
 IMAGES = numbers(-1, 1)
+ARCHIVE = io.BytesIO()
+np.savez(ARCHIVE, label=CLASSES, image=IMAGES)
+ARCHIVE.seek(0)
 GREY = IMAGES[..., 0]
 ONE_HOT = keras.utils.to_categorical(CLASSES)
 
@@ -171,6 +175,7 @@ CASES = {
     "no channels": (IMAGES[..., 0], None, {}, "None"),
     "no channels in a dataset": (batches(IMAGES[..., 0], CLASSES), None, {"num_classes": 3}, "lambda x, y"),
     "no batches": (tf.data.Dataset.from_tensor_slices(IMAGES), None, {}, "batch"),
+    "one image": (IMAGES[0], None, {}, "None"),
     "flat": (IMAGES.reshape(COUNT, -1), None, {}, "reshape"),
     "channels first": (numbers(-1, 1, shape=(3, 4, 4)), None, {"shape": (4, 4, 3)}, "first"),
     "channels first in a dataset": (batches(numbers(-1, 1, shape=(3, 4, 4))), None, {"shape": (4, 4, 3)}, "first"),
@@ -198,6 +203,7 @@ CASES = {
     "a dictionary with labels": ({"label": CLASSES, "image": IMAGES}, None, {"num_classes": 3}, "label"),
     "dictionaries": (batches({"label": CLASSES, "image": IMAGES}), None, {}, "image"),
     "dictionaries with labels": (batches({"label": CLASSES, "image": IMAGES}), None, {"num_classes": 3}, "label"),
+    "an archive": (np.load(ARCHIVE), None, {"num_classes": 3}, "image"),
     "triples": (batches(IMAGES, CLASSES, CLASSES), None, {"num_classes": 3}, "weights"),
     "a ragged tensor": (tf.RaggedTensor.from_tensor(np.tanh(POINTS)), None, {"shape": (2,)}, "to_tensor"),
     "ragged batches": (
@@ -287,7 +293,7 @@ FILES = ["a.png", "b.png"]
     ["photos", pathlib.Path("photos"), np.array(FILES), np.array(FILES, object), tf.constant(FILES), batches(FILES)],
 )
 def test_where_files_are_named_a_folder_is_to_be_read(x):
-    with pytest.raises(TypeError, match=r"`x`.*read a folder of images with `kerasgan.datasets.load\(folder"):
+    with pytest.raises(TypeError, match=r"`x`.*read a folder of images with `kerasgan.datasets.read\(folder\)`"):
         fit(x)
 
 

@@ -377,6 +377,7 @@ def test_it_is_saved_with_the_model_and_goes_on_from_there(tmp_path):
     ("make", "message"),
     [
         (lambda: DiffAugment("colour"), r"`policy`.*'translation', 'cutout'.*policy='colour'"),
+        (lambda: DiffAugment({"cutout": 0.5}), r"`policy`.*'translation:0.5'.*policy={'cutout': 0.5}"),
         (lambda: DiffAugment([]), r"`policy`.*policy=\[\]"),
         (lambda: DiffAugment("cutout:2"), r"`policy`.*'translation:0.5'.*policy='cutout:2'"),
         (lambda: DiffAugment(("cutout", "flip:")), r"`policy`.*'translation:0.5'.*'flip:'"),

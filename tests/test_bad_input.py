@@ -686,3 +686,19 @@ def test_an_integer_of_numpy_is_one(tmp_path):
     assert type(kg.GAN(own, other, seed=np.uint8(7)).seed) is int
     columns, padding = np.uint8(4), np.uint8(2)
     assert kg.images.grid(np.zeros((8, 28, 28, 1)), columns, padding, np.uint8(1)).shape == (62, 122, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gp_weight": 10.0}, r"`gp_weight`. Expected to be left out: here it is `weight` of WGANGP"),
+        ({"discriminator_extra_steps": 3}, r"here it is `n_critic`"),
+        ({"latent_dim": 64}, r"here it is the size of the generator's input"),
+        ({"lr": 1e-4}, r"here it is optimizers, in `compile`"),
+        ({"colour": 1}, r"`colour`. Expected one of generator, discriminator, weight, .*Received: colour= for WGANGP"),
+    ],
+)
+def test_an_argument_that_a_model_does_not_have_is_answered_with_what_it_has(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kg.WGANGP(generator(), critic(), **arguments)
+    assert kg.WGANGP(generator(), critic(), name="mine", dtype="float32").name == "mine"

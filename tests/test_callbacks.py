@@ -114,6 +114,12 @@ def test_validation_has_columns_of_its_own_in_the_last_row_of_an_epoch(gan, data
     assert all(row["wasserstein"] for row in rows)
 
 
+def test_pictures_of_an_earlier_training_are_not_replaced_in_silence(gan, dataset, tmp_path):
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path, 4)])
+    with pytest.warns(UserWarning, match="holds pictures of an earlier training, which are replaced"):
+        gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.SampleGrid(tmp_path, 4)])
+
+
 @pytest.mark.parametrize("validated", [True, False])
 def test_a_run_that_was_stopped_at_the_end_of_an_epoch_has_the_rows_of_one_that_was_not(tmp_path, validated):
     class Stops(keras.callbacks.Callback):
@@ -167,10 +173,10 @@ def test_a_training_that_goes_on_continues_its_log(gan, dataset, tmp_path):
     assert float(rows[5]["seconds"]) >= float(rows[4]["seconds"])
 
 
-@pytest.mark.slow
-def test_a_new_model_begins_a_new_log(gan, dataset, tmp_path):
+def test_a_new_model_begins_a_new_log_and_says_that_it_replaces_another(gan, dataset, tmp_path):
     (tmp_path / "metrics.csv").write_text("of another training\n")
-    gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(tmp_path / "metrics.csv")])
+    with pytest.warns(UserWarning, match=r"metrics.csv is of an earlier training, and is replaced"):
+        gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(tmp_path / "metrics.csv")])
     assert len(rows_of(tmp_path / "metrics.csv")) == 5
 
 

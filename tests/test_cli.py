@@ -36,6 +36,7 @@ from kerasgan.errors import DataError, RunDirError
 from kerasgan.networks import blocks
 
 SMALL = ("--units=16,16", "--latent_dim=4", "--n_critic=1")
+SAVED = pathlib.Path(__file__).resolve().parents[1] / "saved_models"
 QUALITY = (
     r"^quality    coverage [01]\.\d\d \(perfect 0\.97\), density \d\.\d\d \(perfect 1\.00\): "
     r"1,797 generated against 1,797 real, pixels, k = 5$"
@@ -585,7 +586,10 @@ def test_a_run_whose_data_have_changed_is_not_resumed_and_the_error_says_so(tmp_
 
 
 def test_a_directory_without_a_run_is_not_resumed(tmp_path, capsys):
-    assert "holds no run: config.json is missing" in refused(capsys, "resume", str(tmp_path))
+    assert "holds no run: config.json is missing. Give a directory" in refused(capsys, "resume", str(tmp_path))
+    error = refused(capsys, "resume", str(tmp_path / "new"))
+    assert f"does not exist. Start a run there with `kerasgan train --workdir={tmp_path / 'new'}`" in error
+    assert "is an exported model" in refused(capsys, "resume", str(SAVED / "digits"))
 
 
 @pytest.mark.slow
@@ -606,7 +610,10 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, capsys):
     [
         (["trian"], "unknown command 'trian'. Expected train, resume, evaluate, "),
         (["train", "--stepz=3"], "Unknown command line flag 'stepz'"),
-        (["train", "digits"], "expected flags alone. Received: digits."),
+        (["train", "digits"], "expected flags alone. Received: digits. Write --dataset=digits."),
+        (["train", "--flip", "false"], "expected flags alone. Received: false. Write --flip=false."),
+        (["train", "--flip=maybe"], "--flip=maybe: expected true or false, or nothing, which is true"),
+        (["resume", "runs/x", "100"], "expected WORKDIR. Received: runs/x 100."),
         (["train", "--steps=0"], "--steps=0: expected an integer >= 1"),
         (["train", "--learning_rate=inf"], "--learning_rate=inf: expected a finite number"),
         (["train", "--learning_rate=nan"], "--learning_rate=nan: expected a finite number"),
@@ -921,7 +928,8 @@ def test_evaluate_refuses_damaged_metrics_before_it_computes(run, tmp_path, monk
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run/metrics.json").write_text("{")
     monkeypatch.setattr(metrics, "prdc", None)
-    assert "metrics.json is damaged" in refused(capsys, "evaluate", str(tmp_path / "run"))
+    assert "metrics.json is damaged" in (error := refused(capsys, "evaluate", str(tmp_path / "run")))
+    assert "or remove it" in error
 
 
 @pytest.mark.slow

@@ -511,6 +511,32 @@ def test_infinity_in_any_split_of_an_archive_is_named(tmp_path):
     assert datasets.read(tmp_path / "data.npz").num_examples == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", r"`name_or_path`. Expected a name or a path; '.' is the current directory. Received: ''"),
+        (["a.png", "b.png"], r"`name_or_path`. Expected one name or path; for a list of files, the folder"),
+        (None, r"`name_or_path`. Expected one name or path"),
+        (r"C:\\Users\\me\\photos", r"write '/' between folders.*no such file or folder"),
+    ],
+)
+@pytest.mark.parametrize("reader", [datasets.read, datasets.load])
+def test_what_names_no_dataset_is_refused(reader, name, message):
+    with pytest.raises((DataError, DataTypeError), match=message):
+        reader(name)
+
+
+def test_other_arrays_of_an_archive_are_noted(tmp_path, rng):
+    images = rng.integers(0, 256, (8, 6, 6, 3)).astype("uint8")
+    np.savez(tmp_path / "data.npz", images=images, x_test=images, masks=images, class_names=["a", "b"])
+    assert "arrays of other names, ignored: masks, class_names" in datasets.read(tmp_path / "data.npz").notes
+    np.savez(tmp_path / "alone.npz", masks=images)
+    assert not datasets.read(tmp_path / "alone.npz").notes
+    np.savez(tmp_path / "matlab.npz", images=images.transpose(1, 2, 3, 0))
+    with pytest.raises(DataError, match=r"images along the first axis.*images.transpose\(3, 0, 1, 2\).*\(6, 6, 3, 8\)"):
+        datasets.read(tmp_path / "matlab.npz")
+
+
 @pytest.mark.parametrize("option", [{"value_range": (0, 10)}, {"keep_depth": True}])
 def test_options_of_images_are_refused_for_points(tmp_path, option):
     np.savez(tmp_path / "points.npz", np.ones((4, 2), "float32"))

@@ -309,7 +309,10 @@ def test_several_workers_need_a_cluster_and_a_directory(tmp_path, monkeypatch, c
     assert "TF_CONFIG names two or more workers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"cluster": null}', '{"cluster": {"worker": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"cluster": null}', '{"cluster": {"worker": 3}}', '{"cluster": {"worker": ["a:1", "b:2"]}}'],
+)
 def test_a_configuration_of_workers_that_is_none_is_named(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=r"`TF_CONFIG`. Expected JSON such as"):

@@ -563,7 +563,23 @@ def test_a_metric_whose_direction_keras_does_not_know_is_refused_before_the_firs
     assert int(gan.step.numpy()) == 0
 
 
-def test_a_schedule_and_a_callback_that_sets_the_rate_are_refused_together():
-    gan = compiled(keras.optimizers.schedules.CosineDecay(1e-3, 100), 1e-3)
-    with pytest.raises(ValueError, match=r"no ReduceLROnPlateau with a schedule as the learning rate of `d_optimizer`"):
-        fit(gan, keras.callbacks.ReduceLROnPlateau("g_loss", mode="min"))
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: keras.callbacks.ReduceLROnPlateau("g_loss", mode="min"),
+        lambda: keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-4),
+    ],
+)
+def test_a_schedule_and_a_callback_that_sets_the_rate_are_refused_together(callback):
+    gan, callback = compiled(keras.optimizers.schedules.CosineDecay(1e-3, 100), 1e-3), callback()
+    kind = type(callback).__name__
+    with pytest.raises(ValueError, match=rf"no {kind} with a schedule as the learning rate of `d_optimizer`"):
+        fit(gan, callback)
+
+
+def test_a_callback_that_logs_the_configuration_of_the_optimizer_finds_both():
+    gan = compiled(1e-3, 1e-4)
+    logged = gan.optimizer.get_config()
+    assert logged["d_optimizer"]["learning_rate"] == pytest.approx(1e-3)
+    assert logged["g_optimizer"]["learning_rate"] == pytest.approx(1e-4)
+    assert gan.optimizer.name

@@ -225,6 +225,16 @@ def test_a_flag_that_agrees_with_the_source_is_accepted(capsys):
     assert (shown["from"], shown["ema_momentum"], shown["channels"]) == (str(ZOO / "digits"), None, 1)
 
 
+def test_without_a_dataset_it_learns_that_of_its_source(tmp_path, capsys):
+    source, other = tmp_path / "source", tmp_path / "other"
+    np.savez(tmp_path / "data.npz", images=np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3)).astype("uint8"))
+    small = ["--units=4", "--latent_dim=4", "--batch_size=8"]
+    data = f"--dataset={tmp_path / 'data.npz'}"
+    assert main(["train", data, "--steps=1", f"--workdir={source}", *small]) == 0
+    assert main(["train", f"--from={source}", "--steps=1", f"--workdir={other}"]) == 0
+    assert json.loads((other / "config.json").read_text())["dataset"] == str(tmp_path / "data.npz")
+
+
 def edited_card(path, change):
     card = json.loads((path / "1/model_card.json").read_text())
     change(card)

@@ -1,5 +1,6 @@
 """The recipe for images: the command's default, and the same model in Python."""
 
+import keras
 import numpy as np
 import pytest
 from selection import some
@@ -68,6 +69,36 @@ def test_rates_fall_to_zero_with_the_last_update_of_each_network():
     of_critic, of_generator = kg.optimization.linear_decays(0.5, steps=4, n_critic=3)
     assert [float(of_critic(update)) for update in (0, 6, 12, 13)] == [0.5, 0.25, 0.0, 0.0]
     assert [float(of_generator(update)) for update in (0, 2, 4, 5)] == [0.5, 0.25, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("n_critic", "accumulated"), [(1, None), (3, None), (1, 2)])
+def test_epochs_after_the_rates_have_reached_zero_are_refused(n_critic, accumulated):
+    model = kg.GAN(
+        kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,)), n_critic=n_critic
+    )
+    rates = kg.optimization.linear_decays(1e-3, 6 // (accumulated or 1), n_critic)
+    model.compile(*(keras.optimizers.SGD(rate, gradient_accumulation_steps=accumulated) for rate in rates))
+    images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1)).astype("uint8")
+
+    def fit(epochs, **options):
+        before = int(model.step.numpy())
+        model.fit(images, batch_size=4, steps_per_epoch=4, epochs=epochs, verbose=0, **options)
+        return int(model.step.numpy()) - before
+
+    with pytest.raises(ValueError, match=r"`epochs`. Expected at most 2 more, after which .*12 steps in epochs of 4"):
+        fit(3)
+    assert fit(2) == 8  # the last epoch is begun with rates above zero
+    with pytest.raises(ValueError, match=r"`epochs`. Expected a model whose learning rates are not at 0.*compile"):
+        fit(1)
+    model.compile(*(keras.optimizers.SGD(rate) for rate in kg.optimization.linear_decays(1e-3, 4, n_critic)))
+    assert fit(1) == 4
+
+
+def test_a_rate_that_begins_at_zero_is_no_rate_that_has_ended():
+    model = kg.GAN(kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,)))
+    rise = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=1e-3, warmup_steps=8)
+    model.compile(keras.optimizers.SGD(rise), keras.optimizers.SGD(rise))
+    model.fit(np.zeros((16, 4, 4, 1), "float32"), batch_size=4, epochs=2, verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_what_is_good(values, good):
         ({"duplicates": 0.3}, "30% of generated examples nearly repeat another (0% of real ex", "use WGANGP, R3GAN or"),
         ({"copies": 0.3}, "30% of generated examples nearly repeat a training example (1% of", "use more images, or"),
         ({"FD": 9.0}, "FD is 4.5 times that of real examples", "train longer or a larger network, with a learning"),
-        ({"modes": 5.0}, "5 of 8 modes are reached", "use WGANGP, R3GAN or packs"),
+        ({"modes": 5.0}, "5 of 8 modes are reached", "use another of WGANGP, R3GAN and packs"),
     ],
 )
 def test_what_is_not_good_and_what_to_try(values, bad, advice):
@@ -195,13 +195,13 @@ def test_real_examples_that_are_all_the_same_do_not_flatter():
 
 def test_examples_that_repeat_each_other_after_few_steps_are_trained_longer():
     assert judged({"duplicates": 0.9}, steps=2)[2] == "train longer, because 2 steps are few"
-    assert judged({"duplicates": 0.9}, steps=5_000)[2] == "use WGANGP, R3GAN or packs, or a smaller learning rate"
+    advice = "use another of WGANGP, R3GAN and packs, or a smaller learning rate"
+    assert judged({"duplicates": 0.9}, steps=5_000)[2] == advice
 
 
 def test_what_flatters_is_named_though_another_row_is_worse():
-    good, bad, _ = metrics.verdict(
-        {"density[pixels]": 8.6, "density[x]": 0.2, "coverage": 1.0}, {"coverage": 1.0}, 1_000
-    )
+    values = {"density[pixels]": 8.6, "density[x]": 0.2, "coverage": 1.0}
+    good, bad, _ = metrics.verdict(values, {"coverage": 1.0}, 1_000)
     assert good == "Good: nothing yet."
     assert "crowd among real examples (density[pixels] 8.60" in bad
 

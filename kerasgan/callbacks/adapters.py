@@ -50,6 +50,7 @@ class Adapter(Callback):
 
 class _Monitor(Adapter):
     def check(self, model: keras.Model) -> None:
+        super().check(model)
         if getattr(self.callback, "save_best_only", True) and not _keras.knows_direction(self.callback, model):
             kind, monitor = type(self.callback).__name__, self.callback.monitor
             expected = f"{kind}(monitor={monitor!r}, mode='min'), or mode='max' if more of it is better"
@@ -64,15 +65,18 @@ class _EarlyStopping(_Monitor):
         return bool(state.get("stopped_epoch")) and state.get("wait", 0) >= self.callback.patience
 
 
-class _ReduceLROnPlateau(_Monitor):
-    remembered = ("best", "wait", "cooldown_counter")
-
+class _LearningRateScheduler(Adapter):
     def check(self, model: keras.Model) -> None:
         super().check(model)
         for name, optimizer in model.optimizers.items():
             if optimization.has_schedule(optimizer):
-                expected = f"no ReduceLROnPlateau with a schedule as the learning rate of `{name}`: give it a number"
+                kind = type(self.callback).__name__
+                expected = f"no {kind} with a schedule as the learning rate of `{name}`: compile with a number"
                 raise invalid("callbacks", expected, "both, of which only one can set the rate")
+
+
+class _ReduceLROnPlateau(_Monitor, _LearningRateScheduler):
+    remembered = ("best", "wait", "cooldown_counter")
 
 
 class _Writer(Adapter):
@@ -104,6 +108,7 @@ class _SwapEMAWeights(Adapter):
 _MOST_VALUES = 100_000  # of an array in a checkpoint, which holds it as text
 _ADAPTERS = {
     keras.callbacks.EarlyStopping: _EarlyStopping,
+    keras.callbacks.LearningRateScheduler: _LearningRateScheduler,
     keras.callbacks.ReduceLROnPlateau: _ReduceLROnPlateau,
     keras.callbacks.ModelCheckpoint: _ModelCheckpoint,
     keras.callbacks.CSVLogger: _Writer,

@@ -97,6 +97,11 @@ class SampleGrid(ModelCallback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._epoch is None:
             self._epoch = epoch
+            if any(int(path.stem[6:]) > epoch for path in self.directory.glob("epoch_[0-9][0-9][0-9][0-9].png")):
+                warn(
+                    f"{self.directory} holds pictures of an earlier training, which are replaced one by one. Give each "
+                    "call of `fit` a directory of its own to keep them."
+                )
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 import traceback
 import warnings
@@ -100,7 +101,7 @@ def _main(arguments):
         values, rest = options.parse(arguments)
         # With --json, text for people goes to standard error, and standard output holds one JSON object.
         with contextlib.redirect_stdout(sys.stderr) if values["json"] else contextlib.nullcontext():
-            report = _run(name, options, values, rest)
+            report = _run(name, options, values, rest, arguments)
     except BrokenPipeError:
         raise
     except (KeyboardInterrupt, Exception) as error:
@@ -124,14 +125,22 @@ def _usage():
     )
 
 
-def _run(name, options, values, rest):
+def _run(name, options, values, rest, arguments):
     expected = options.command.arguments
     if len(rest) != len(expected) or not all(rest):
         wanted, received = " ".join(expected) or "flags alone", " ".join(one or "''" for one in rest) or "nothing"
-        raise ValueError(f"expected {wanted}. Received: {received}. Usage: {options.usage}")
+        fix = _without_flag(rest[len(expected)], arguments, values) if len(rest) > len(expected) else ""
+        raise ValueError(f"expected {wanted}. Received: {received}.{fix} Usage: {options.usage}")
     quiet.import_for_command()
     command = importlib.import_module(f"kerasgan.cli.{name}")
     return command.run(*rest, values)
+
+
+def _without_flag(value, arguments, values):
+    """What to write instead of a value without its flag, or behind a flag that needs none."""
+    before = arguments[arguments.index(value) - 1] if arguments.index(value) else ""
+    flag = before if before.startswith("--") and "=" not in before else "--dataset" if "dataset" in values else None
+    return f" Write {flag}={shlex.quote(value)}." if flag else ""
 
 
 def _explain(name, error, values):

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasgan import files, plots
 from kerasgan.cli import configuration as configurations
+from kerasgan.cli.run_directory import measured
 from kerasgan.cli.settings import Configuration
 from kerasgan.metrics.verdict import direction
 
@@ -58,7 +59,7 @@ def read(path: pathlib.Path) -> Run:
         if not (path / name).is_file():
             raise ValueError(f"{path} cannot be compared: {name} is missing. {advice}")
     written = path / "metrics.json"
-    metrics = files.read_json(written) if written.is_file() else None
+    metrics = measured(path) or None
     evaluation = (metrics or {}).get("evaluation", {"values": {}, "real_against_real": {}})
     parts = (
         [evaluation.get(name) for name in ("values", "real_against_real")] if isinstance(evaluation, dict) else [None]

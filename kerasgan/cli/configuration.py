@@ -230,6 +230,9 @@ def read(path: pathlib.Path, dataset: str | None = None) -> Configuration:
     Raises:
         ValueError: The file is damaged, or a value in it cannot be used.
     """
+    if not path.is_file():
+        fix = "Give a directory that `kerasgan train` has made, or make one by `kerasgan train`"
+        raise ValueError(f"{path.parent} holds no run: {path.name} is missing. {fix}.")
     settings = files.read_json(path)
     places = settings.get("places")
     if isinstance(places, dict):  # of relative paths, for whoever is in another directory

@@ -10,7 +10,7 @@ from kerasgan import __version__, callbacks, datasets, files, images, metrics, p
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import verdicts
-from kerasgan.cli.run_directory import CLASSIFIERS, trained
+from kerasgan.cli.run_directory import CLASSIFIERS, measured, trained
 from kerasgan.cli.waiting import announced
 from kerasgan.datasets.pipeline import scale
 from kerasgan.metrics.verdict import direction
@@ -33,8 +33,7 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         path, model = trained(workdir)
     files.checked_output("WORKDIR", path, "a run directory (copy it if this one is read-only)", directory=True)
     configuration = configurations.read(path / "config.json", flags["dataset"])
-    written = path / "metrics.json"
-    summary = files.read_json(written) if written.is_file() else {}
+    written, summary = path / "metrics.json", measured(path)
     data = data_.read_again(configuration, num_test=max(1_000, flags["num_images"]))
     configurations.check_data(path / "config.json", data.train, exactly=flags["dataset"] is not None)
     # Half of the real examples at most: the other half is for the value of real against real.

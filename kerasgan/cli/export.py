@@ -7,7 +7,7 @@ import typing
 
 from kerasgan import files, serving
 from kerasgan.cli import configuration as configurations
-from kerasgan.cli.run_directory import command, name_of, trained
+from kerasgan.cli.run_directory import command, measured, name_of, trained
 from kerasgan.serving import readme
 
 
@@ -31,12 +31,12 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     step = int(model.step.numpy())
     if step < configuration.steps:
         print(f"stopped    the run is at step {step:,} of {configuration.steps:,}")
-    shared, summary = _without_places(configuration), path / "metrics.json"
+    shared = _without_places(configuration)
     card = {
         "license": flags["license"],
         "data": {"dataset": shared.dataset, **written.get("data", {})},
         "training": {**shared.to_json(), "versions": written.get("versions")},
-        "metrics": files.read_json(summary) if summary.is_file() else None,
+        "metrics": measured(path) or None,
     }
     version = serving.export(model, to, flags["also"] or (), flags["max_batch_size"], flags["score"], card)
     megabytes = sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) / 1e6

@@ -37,6 +37,7 @@ class Flags:
         if setting.kind is BOOLEAN:
             short = "h" if name == "help" else None
             flags.DEFINE_boolean(name, default, setting.help, flag_values=self.values, short_name=short)
+            self.values[name].parser = _BooleanParser()
         else:
             flags.DEFINE(_Parser(setting.kind), name, default, setting.help, flag_values=self.values)
 
@@ -72,6 +73,16 @@ class _Parser(flags.ArgumentParser):
                 return value
         also = f", or {self.kind.automatic}" if self.kind.automatic else ""
         raise ValueError(f"expected {self.kind.expected}{also}")
+
+
+class _BooleanParser(flags.BooleanParser):
+    """Says what a flag takes that is given another value."""
+
+    def parse(self, argument):
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("expected true or false, or nothing, which is true") from None
 
 
 def _entry(head, lines):

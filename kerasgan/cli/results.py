@@ -30,10 +30,9 @@ def num_shown(model: keras.Model, source: datasets.Source) -> int:
 
 def forget(workdir: pathlib.Path, step: int) -> None:
     """Removes what was measured and shown of a model of another step, which that of this one has replaced."""
-    measured = workdir / "metrics.json"
-    values = files.read_json(measured) if measured.is_file() else {}
+    values = run_directory.measured(workdir)
     if step not in (values.get("steps"), (values.get("evaluation") or {}).get("steps")):
-        for name in (measured.name, "samples.png", *_OF_EVALUATION):
+        for name in ("metrics.json", "samples.png", *_OF_EVALUATION):
             (workdir / name).unlink(missing_ok=True)
 
 

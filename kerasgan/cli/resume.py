@@ -9,7 +9,7 @@ from kerasgan import checkpoint, distribution, files
 from kerasgan.cli import configuration as configurations
 from kerasgan.cli import data as data_
 from kerasgan.cli import pretrained
-from kerasgan.cli.run_directory import command, intact, of_part, step_reached
+from kerasgan.cli.run_directory import check_not_exported, command, intact, of_part, step_reached
 from kerasgan.cli.train import prepare, train
 
 
@@ -17,10 +17,9 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Resumes the run in a directory."""
     begun = time.monotonic()
     path = of_part(pathlib.Path(workdir).expanduser())
-    if not (path / "config.json").is_file():
-        raise ValueError(
-            f"{path} holds no run: config.json is missing. Start one with `{command('train', f'--workdir={path}')}`."
-        )
+    check_not_exported(path)
+    if not path.exists():
+        raise ValueError(f"{path} does not exist. Start a run there with `{command('train', f'--workdir={path}')}`.")
     configuration = configurations.read(path / "config.json", flags["dataset"])
     saved = checkpoint.checkpoints(path / "checkpoints")
     if not saved and _has_trained(path):

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import typing
 import zipfile
 
 import keras
@@ -128,6 +129,12 @@ def discard(path: pathlib.Path, made: bool) -> None:
             path.rmdir()
 
 
+def measured(path: pathlib.Path) -> dict[str, typing.Any]:
+    """What the metrics.json of a run holds; empty without one."""
+    file = path / "metrics.json"
+    return files.read_json(file, "remove it: `kerasgan evaluate` writes it again") if file.is_file() else {}
+
+
 def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     """Returns the path of a run directory, and its model.
 
@@ -138,8 +145,7 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
     path = directory(workdir)
     file = path / "model.keras"
     if not file.is_file():
-        if serving.version_in(path) is not None:
-            raise ValueError(f"{workdir} is an exported model. Give the run directory that `kerasgan train` has made.")
+        check_not_exported(path)
         below = serving.models_in(path)
         exported = f", though exported models, such as {below[0]}" if below else ""
         raise ValueError(
@@ -158,6 +164,12 @@ def trained(workdir: str) -> tuple[pathlib.Path, keras.Model]:
             f"model      of step {step:,}; the run has reached {reached:,}: `{command('resume', workdir)}` finishes it"
         )
     return path, model
+
+
+def check_not_exported(path: pathlib.Path) -> None:
+    """Refuses a model of `kerasgan export` where a run is needed."""
+    if serving.version_in(path) is not None:
+        raise ValueError(f"{path} is an exported model. Give the run directory that `kerasgan train` has made.")
 
 
 def opened(path: str) -> tuple[pathlib.Path, keras.Model | serving.Served]:

@@ -120,7 +120,8 @@ class Configuration:
     from_: str | None = _setting(  # `from` in config.json and as a flag
         text("PATH"),
         "A trained model to start from, instead of random weights: a run directory, or one of `kerasgan export`. Its "
-        "networks and their settings are kept, images are brought to its size, and the optimizers are new.",
+        "networks and their settings are kept, images are brought to its size, and the optimizers are new. Without "
+        "--dataset it is trained on its own data.",
     )
     model: str = _setting(choice(*MODELS), "The model to train.", "wgan_gp", {IMAGES: "r3gan"}, required=True)
     network: str = _setting(

@@ -33,10 +33,10 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     if workdir is not None and not flags["dry_run"]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
-    given.setdefault("dataset", SETTINGS["dataset"].default)
+    origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
+    given.setdefault("dataset", SETTINGS["dataset"].default if origin is None else origin.configuration.dataset)
     if not flags["dry_run"]:
         data_.check_outside("--workdir", workdir or pathlib.Path("runs"), given["dataset"])
-    origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
     configuration, data = _configured(given, origin)
     model, dataset = prepare(configuration, data, strategy)
     if origin is not None:

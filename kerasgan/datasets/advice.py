@@ -103,7 +103,7 @@ def scaled(
     return form.of_images(f"{moved} / {_rounded_up(unit)}{_added(bounds[0]) if shifted else ''}")
 
 
-READING = "read a folder of images with `kerasgan.datasets.load(folder, batch_size=64)`"
+READING = "read a folder of images with `kerasgan.datasets.read(folder)`, and pass its `images`"
 
 
 def of_texts(form: Form, texts: np.ndarray) -> str:

@@ -64,7 +64,8 @@ def read(
                 check_finite(array, Form(images=key))
     images, notes = _scaled(images, list(others.values()), value_range, keep_depth)
     images, more = fit_images(_as_nhwc(path, images), size, channels, fit)
-    return Source(str(path), images, labels, None, (*notes, *more, *_channel_notes(images.shape[-1])))
+    notes = (*notes, *more, *_channel_notes(images.shape[-1]), *_notes_of_others(arrays))
+    return Source(str(path), images, labels, None, notes)
 
 
 def _refuse(expected, path, received, kind=DataError):
@@ -134,11 +135,21 @@ def _channel_notes(channels):
     return (f"{channels} channels, all learned; pictures show the first{' 3' if channels > 3 else ''}",)
 
 
+def _notes_of_others(arrays):
+    """Which arrays are neither images nor labels of any split."""
+    names = [key for key in arrays if key.partition("_")[0] not in ("images", "labels", "x", "y")]
+    return (f"arrays of other names, ignored: {', '.join(names)}",) if names and len(arrays) > 1 else ()
+
+
 def _as_nhwc(path: pathlib.Path, images: np.ndarray) -> np.ndarray:
     if images.ndim == 3:
         return images[..., None]
     if images.ndim != 4:
         _refuse("images (n, height, width, channels); reshape them", path, f"shape {images.shape}")
+    height, width, third, last = images.shape
+    if third in (1, 3) and height == width > 4 and last > 4:  # as MATLAB has them
+        expected = "images along the first axis; these seem to be along the last: save `images.transpose(3, 0, 1, 2)`"
+        _refuse(expected, path, f"shape {images.shape}")
     _, first, *sides = images.shape
     if (first in (1, 3) and sides[1] > 4) or first <= _MOST_CHANNELS_FIRST < sides[0] == sides[1]:
         expected = "channels last; these look like channels first: save `images.transpose(0, 2, 3, 1)`"

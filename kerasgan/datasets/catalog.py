@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasgan.datasets import arrays, folder, pipeline, synthetic, tfds
 from kerasgan.datasets.resizing import fit_images
 from kerasgan.datasets.source import Source, check_image_options, check_only_split, check_points, checked_size
-from kerasgan.errors import DataError, checked_range, invalid
+from kerasgan.errors import DataError, DataTypeError, checked_range, invalid
 
 _POINTS: dict[str, Callable] = {"ring": synthetic.ring, "grid": synthetic.grid, "swiss_roll": synthetic.swiss_roll}
 NAMES = ("digits", *_POINTS, "stacked_mnist")
@@ -61,7 +61,7 @@ def read(
     check_image_options(fit, channels)
     if on_bad_file not in ("raise", "skip"):
         raise invalid("on_bad_file", "'raise' or 'skip'", f"on_bad_file={on_bad_file!r}")
-    name = os.fspath(name_or_path)
+    name = _checked_name(name_or_path)
     options: dict[str, Any] = {"split": split, "size": checked_size(image_size), "channels": channels, "fit": fit}
     path = _existing_path(name)
     if path is None:
@@ -113,7 +113,7 @@ def load(
         >>> load("digits", 32).element_spec.shape
         TensorShape([32, 8, 8, 1])
     """
-    name = os.fspath(name_or_path)
+    name = _checked_name(name_or_path)
     size: dict[str, Any] = {"size": checked_size(image_size), "channels": channels, "fit": fit}
     batching: dict[str, Any] = {"seed": seed, "shuffle": shuffle, "flip": flip, "dequantize": dequantize}
     check_image_options(fit, channels)
@@ -188,6 +188,15 @@ def _tfds_builder(name: str, data_dir: str | os.PathLike | None) -> tfds.Builder
     return builder
 
 
+def _checked_name(name_or_path: Any) -> str:
+    if not isinstance(name_or_path, str | os.PathLike):
+        expected = "one name or path; for a list of files, the folder that they are in"
+        raise invalid("name_or_path", expected, f"{type(name_or_path).__name__} {name_or_path!r:.80}", DataTypeError)
+    if not os.fspath(name_or_path):
+        raise invalid("name_or_path", "a name or a path; '.' is the current directory", "''", DataError)
+    return os.fspath(name_or_path)
+
+
 def _existing_path(name: str) -> pathlib.Path | None:
     """The path of that name; None if it may be the name of a dataset. Refuses a path that does not exist."""
     path = pathlib.Path(name).expanduser()
@@ -195,7 +204,9 @@ def _existing_path(name: str) -> pathlib.Path | None:
         return None
     if path.exists():
         return path
-    if name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1 or path.suffix in (".npz", ".npy", ".zip"):
+    is_path = name.startswith((".", "~", os.sep)) or name.count(os.sep) > 1 or "\\" in name
+    if is_path or path.suffix in (".npz", ".npy", ".zip"):
         received = f"no such file or folder: {name!r} (from {os.getcwd()})"
-        raise invalid("name_or_path", "a path that exists; check it", received, DataError)
+        fix = "write '/' between folders, as in 'me/photos'" if "\\" in name and os.sep == "/" else "check it"
+        raise invalid("name_or_path", f"a path that exists; {fix}", received, DataError)
     return None

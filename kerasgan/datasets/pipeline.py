@@ -233,7 +233,7 @@ def as_array(values: Any, argument: str) -> np.ndarray:
         DataTypeError: The values do not make one.
     """
     if np.ma.is_masked(values):
-        expected = "an array without a mask: fill it, or leave out what is masked"
+        expected = f"an array without a mask: fill it, e.g. with `{argument}.filled(0)`, or leave out what is masked"
         raise invalid(argument, expected, "a masked array", DataTypeError)
     expected, fix = "an array of numbers of one shape", "pad or resize the examples first"
     try:

@@ -210,7 +210,7 @@ def _frechet(name, value, floor, n):
 
 
 _CROWDED_ADVICE = "look at the images, and train longer if they are blurred or noise"
-_DUPLICATES_ADVICE = "use WGANGP, R3GAN or packs, or a smaller learning rate"
+_DUPLICATES_ADVICE = "use another of WGANGP, R3GAN and packs, or a smaller learning rate"
 _COPIES_ADVICE = "use more images, or augment them"
 _COVERAGE_ADVICE = "train longer or a larger network, by class where there are labels"
 _DENSITY_ADVICE = "train longer or a larger network, with a learning rate that decays"
