@@ -26,7 +26,7 @@ def of_evaluation(evaluation: dict[str, typing.Any], summary: dict[str, typing.A
         summary: What metrics.json holds of the run; empty if nothing.
     """
     values, real = evaluation["values"], evaluation["real_against_real"]
-    known = evaluation["steps"], summary.get("problems")
+    known = summary.get("steps", evaluation.get("steps")), summary.get("problems")
     sentences = metrics.verdict(values, real, evaluation["num_fake"], *known)
     if any(name.endswith("[pixels]") for name in values):
         print(
