@@ -233,6 +233,9 @@ def test_without_a_dataset_it_learns_that_of_its_source(tmp_path, capsys):
     assert main(["train", data, "--steps=1", f"--workdir={source}", *small]) == 0
     assert main(["train", f"--from={source}", "--steps=1", f"--workdir={other}"]) == 0
     assert json.loads((other / "config.json").read_text())["dataset"] == str(tmp_path / "data.npz")
+    (tmp_path / "data.npz").unlink()
+    error = refused(capsys, "train", f"--from={source}", f"--workdir={tmp_path / 'third'}")
+    assert f"The model was trained on {tmp_path / 'data.npz'}; pass --dataset with where that is" in error
 
 
 def edited_card(path, change):

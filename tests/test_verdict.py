@@ -51,7 +51,11 @@ def test_what_is_good(values, good):
             "only 20% of real examples lie among generated ones (recall; 70% for perfect",
             "train longer",
         ),
-        ({"duplicates": 0.3}, "30% of generated examples nearly repeat another (0% of real ex", "use another of WGANGP, R3GAN and"),
+        (
+            {"duplicates": 0.3},
+            "30% of generated examples nearly repeat another (0% of real ex",
+            "use another of WGANGP, R3GAN and",
+        ),
         ({"copies": 0.3}, "30% of generated examples nearly repeat a training example (1% of", "use more images, or"),
         ({"FD": 9.0}, "FD is 4.5 times that of real examples", "train longer or a larger network, with a learning"),
         ({"modes": 5.0}, "5 of 8 modes are reached", "use another of WGANGP, R3GAN and packs"),

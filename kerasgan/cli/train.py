@@ -64,6 +64,10 @@ def _configured(given, origin):
         data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
     except DataError as error:
         wanted = "" if origin is None else f" (wanted as {origin.shape}, for --from={origin.path})"
+        if origin is not None and given["dataset"] == origin.configuration.dataset:
+            wanted += (
+                f". The model was trained on {given['dataset']}; pass --dataset with where that is, or with others."
+            )
         raise DataError(f"{error}{wanted}") from error
     if origin is None:
         return configurations.resolve(source=data.train, **given), data
