@@ -41,6 +41,11 @@ def rate_of(optimizer: keras.Optimizer) -> Any:
     return optimizer._learning_rate
 
 
+def updates_of(optimizer: keras.Optimizer) -> int:
+    """How often an optimizer was called: what a schedule is a function of, also where gradients accumulate."""
+    return int(tf.convert_to_tensor(optimizer._iterations))
+
+
 def variables_moved_by(optimizer: keras.Optimizer) -> list[keras.Variable]:
     """The variables that an optimizer was built for."""
     return list(optimizer._trainable_variables)

@@ -290,7 +290,8 @@ def constants(part: object) -> dict[str, Any]:
             return id(value)
         if isinstance(value, np.ndarray) or hasattr(value, "numpy"):  # of which `repr` would show the ends
             array = np.asarray(value)
-            return array.dtype, array.shape, hashlib.blake2b(array.tobytes()).hexdigest()
+            if array.dtype != object:
+                return array.dtype, array.shape, hashlib.blake2b(array.tobytes()).hexdigest()
         return value
 
     return {name: held(value) for name, value in vars(part).items()}

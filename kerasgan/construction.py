@@ -23,13 +23,17 @@ WHERE = {
 }
 
 
-_OF_KERAS = ("name", "trainable", "dtype", "autocast")
+_OF_KERAS = ("name", "trainable", "dtype", "autocast", "activity_regularizer")
+# Names of other implementations, and ours.
+_OURS = {
+    **dict.fromkeys(("gp_weight", "lambda_gp", "penalty_weight"), ("weight", "gamma")),
+    **dict.fromkeys(("discriminator_extra_steps", "critic_extra_steps", "d_steps"), ("n_critic",)),
+}
 _ELSEWHERE = {
-    **dict.fromkeys(("gp_weight", "lambda_gp", "penalty_weight"), "`weight` of WGANGP"),
-    **dict.fromkeys(("discriminator_extra_steps", "critic_extra_steps", "d_steps"), "`n_critic`"),
-    **dict.fromkeys(("lr", "learning_rate", "optimizer", "d_optimizer", "g_optimizer"), "optimizers, in `compile`"),
-    **dict.fromkeys(("latent_dim", "noise_dim"), "the size of the generator's input"),
-    **dict.fromkeys(("metrics", "run_eagerly", "jit_compile", "steps_per_execution"), "an argument of `compile`"),
+    **dict.fromkeys(("lr", "learning_rate"), "set it on the optimizers, in `compile`"),
+    **dict.fromkeys(("optimizer", "d_optimizer", "g_optimizer"), "it is an argument of `compile`"),
+    **dict.fromkeys(("metrics", "run_eagerly", "jit_compile", "steps_per_execution"), "it is an argument of `compile`"),
+    **dict.fromkeys(("latent_dim", "noise_dim"), "it is the size of the generator's input"),
 }
 
 
@@ -37,11 +41,24 @@ def check_known(cls: type, names: Iterable[str]) -> None:
     """Refuses arguments of a constructor that neither the class nor Keras knows."""
     for name in names:
         if name not in _OF_KERAS:
-            known = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-            takes = [one for one in known if one not in ("self", "kwargs")]
-            here = _ELSEWHERE.get(name)
-            expected = f"one of {', '.join(takes)}" if here is None else f"to be left out: here it is {here}"
-            raise invalid(name, expected, f"{name}= for {cls.__name__}")
+            takes = _arguments(cls)
+            ours = [one for one in _OURS.get(name, ()) if one in takes]
+            expected = f"to be left out: {_ELSEWHERE[name]}" if name in _ELSEWHERE else f"one of {', '.join(takes)}"
+            raise invalid(name, f"`{ours[0]}`" if ours else expected, f"{name}= for {cls.__name__}")
+
+
+def _arguments(cls):
+    """The names of the arguments of a constructor, with those that it hands on."""
+    names: dict[str, None] = {}
+    for base in cls.__mro__:
+        if base.__module__.split(".")[0] == "keras":
+            break
+        parameters = list(inspect.signature(base.__init__).parameters.values())
+        named = [one.name for one in parameters[1:] if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        names |= dict.fromkeys(named)
+        if len(named) == len(parameters) - 1:  # nothing is handed on
+            break
+    return list(names)
 
 
 def check_schedules(penalties: Sequence[Penalty], n_critic: int) -> None:

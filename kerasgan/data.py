@@ -72,7 +72,8 @@ class Batches:
         if isinstance(x, tf.data.Dataset):
             for name, value, fix in (("y", y, "put labels into its elements"), ("batch_size", batch_size, "batch it")):
                 if value is not None:
-                    received = f"an array {np.shape(value)}" if np.ndim(value) else f"{name}={value!r}"
+                    shape = getattr(value, "shape", ())
+                    received = f"an array {tuple(shape)}" if len(shape) else f"{name}={value!r:.80}"
                     raise invalid(name, f"None, because `x` is a tf.data.Dataset: {fix}", received, DataError)
             return cls._of_dataset(x)
         bounds, form = model.output_range.bounds, Form(labelled=y is not None, array=x)

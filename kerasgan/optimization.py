@@ -12,7 +12,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from kerasgan import _keras, distribution
 from kerasgan.configured import check_saved_whole
-from kerasgan.errors import checked_integer, checked_number, invalid
+from kerasgan.errors import checked_integer, checked_number, invalid, warn
 from kerasgan.papers import Paper
 
 if TYPE_CHECKING:
@@ -144,34 +144,54 @@ def has_schedule(optimizer: keras.Optimizer) -> bool:
 
 
 def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> None:
-    """Refuses a training of so many steps in which a schedule is at 0 for the last epoch of them, or longer.
+    """Refuses a training of so many steps that changes nothing because the schedules of all learning rates have ended
+    at 0, and warns of one of which more than the rest of an epoch changes nothing.
+
+    The updates that `warmup` adds are not known here, so such models are not looked at.
 
     Raises:
-        ValueError: Such steps change nothing.
+        ValueError: No step changes a weight.
     """
-    for name, optimizer in model.optimizers.items():
-        inner = without_loss_scale(optimizer)
-        if steps <= 0 or not has_schedule(inner):
-            continue
-        schedule, done = _keras.rate_of(inner), int(inner.iterations)
-        updates = model.batches_per_step if name == "d_optimizer" else 1
-        parts = inner.gradient_accumulation_steps or 1
+    optimizers = [
+        (without_loss_scale(one), model.batches_per_step if name == "d_optimizer" else 1)
+        for name, one in model.optimizers.items()
+    ]
+    if steps <= 0 or model.warmup or not all(has_schedule(one) for one, _ in optimizers):
+        return
 
-        def is_zero(step, schedule=schedule, done=done, updates=updates, parts=parts):
-            return float(tf.convert_to_tensor(schedule(done + step * updates // parts))) == 0.0
+    def is_over(step):
+        """Whether all rates are 0 at a step, counted from the next."""
+        return all(_scheduled(one, _keras.updates_of(one) + step * updates) == 0.0 for one, updates in optimizers)
 
-        if not is_zero(steps - 1):
-            continue
-        useful = bisect.bisect_left(range(steps), True, key=is_zero)
-        if steps - useful < steps_per_epoch:  # the rest of the epoch in which it ends
-            continue
-        if useful < steps_per_epoch:
-            expected = f"a model whose learning rates are not at 0: the one of `{name}` is after {useful} more steps"
-        else:
-            most = -(-useful // steps_per_epoch)
-            expected = f"at most {most} more, after which the learning rate of `{name}` is 0"
-        fix = f"compile the model with schedules of {steps} steps or more, or with rates that are numbers"
-        raise invalid("epochs", f"{expected}; {fix}", f"{steps} steps in epochs of {steps_per_epoch}")
+    def began(one):
+        done = _keras.updates_of(one)
+        return any(_scheduled(one, done * part // 8) for part in range(9))
+
+    looks = sorted({round(part * (steps - 1) / 32) for part in range(33)})
+    if not all(is_over(steps + more) for more in (-1, 0, 1, 7, steps)):
+        return
+    moving = [step for step in looks if not is_over(step)]
+    if not moving:
+        if all(began(one) for one, _ in optimizers):
+            expected = "a model whose learning rates are above 0; the schedules of this one have ended: call `compile` "
+            raise invalid("epochs", f"{expected}with new optimizers, or make a new model", f"{steps} more steps")
+        return
+    after = next((step for step in looks if step > moving[-1]), steps)
+    end = bisect.bisect_left(range(moving[-1], after), True, key=is_over) + moving[-1]
+    if steps - end >= steps_per_epoch:
+        warn(
+            f"The schedules of the learning rates end at 0 after {end:,} of these {steps:,} steps: the others change "
+            "nothing. Train for fewer epochs, or give the schedules more steps."
+        )
+
+
+def _scheduled(optimizer, update):
+    """The learning rate of an update; NaN where a schedule of the user's takes something else than a tensor."""
+    schedule = _keras.rate_of(optimizer)
+    try:
+        return float(tf.convert_to_tensor(schedule(tf.constant(update, tf.int64))))
+    except Exception:  # whatever the user's code raises
+        return math.nan
 
 
 def gradient_scale(optimizer: keras.Optimizer, strategy: tf.distribute.Strategy) -> tf.Tensor:

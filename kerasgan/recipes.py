@@ -85,7 +85,7 @@ def gan(
             discriminator sees is augmented, and the generator has `skips`.
         num_classes: Number of classes for a model that generates by label. Defaults to none.
         steps: Integer >= 1, updates of the generator that it will be trained for: the learning rate is zero then, and
-            `fit` refuses epochs that begin later. Defaults to `24_000`, and to `40_000` for fewer than 2,500 images in
+            further steps change nothing. Defaults to `24_000`, and to `40_000` for fewer than 2,500 images in
             colour.
         seed: Integer >= 0, of the weights, too; it becomes Keras's global seed.
         filters: Integer >= 1, filters of the layer next to the image.

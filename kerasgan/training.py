@@ -113,8 +113,6 @@ class Training:
         model = self.model
         model.history = self.history
         model.stop_training = False
-        left = (self.epochs - self.epoch) * self.steps_per_epoch - self.batch
-        optimization.check_rates(model, left, self.steps_per_epoch)
         model.make_train_function()
         self.reader.begin()
         callbacks.on_train_begin()
@@ -129,6 +127,8 @@ class Training:
             self.epoch, self.step = backed_up, int(model.step.numpy())
             self.reader.begin(anew=True)
         logs, epochs = {}, 0 if self.was_stopped_early else self.epochs
+        left = (epochs - self.epoch) * self.steps_per_epoch - self.batch
+        optimization.check_rates(model, left, self.steps_per_epoch)
         while self.epoch < epochs:
             logs = self._run_epoch(callbacks)
             if model.stop_training:

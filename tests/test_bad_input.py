@@ -691,10 +691,10 @@ def test_an_integer_of_numpy_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"gp_weight": 10.0}, r"`gp_weight`. Expected to be left out: here it is `weight` of WGANGP"),
-        ({"discriminator_extra_steps": 3}, r"here it is `n_critic`"),
-        ({"latent_dim": 64}, r"here it is the size of the generator's input"),
-        ({"lr": 1e-4}, r"here it is optimizers, in `compile`"),
+        ({"gp_weight": 10.0}, r"`gp_weight`. Expected `weight`. Received: gp_weight= for WGANGP"),
+        ({"discriminator_extra_steps": 3}, r"Expected `n_critic`"),
+        ({"latent_dim": 64}, r"to be left out: it is the size of the generator's input"),
+        ({"lr": 1e-4}, r"to be left out: set it on the optimizers, in `compile`"),
         ({"colour": 1}, r"`colour`. Expected one of generator, discriminator, weight, .*Received: colour= for WGANGP"),
     ],
 )
@@ -702,3 +702,16 @@ def test_an_argument_that_a_model_does_not_have_is_answered_with_what_it_has(arg
     with pytest.raises(ValueError, match=message):
         kg.WGANGP(generator(), critic(), **arguments)
     assert kg.WGANGP(generator(), critic(), name="mine", dtype="float32").name == "mine"
+
+
+def test_arguments_that_a_subclass_hands_on_are_known():
+    class Mine(kg.R3GAN):
+        def __init__(self, *args, extra=1, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.extra = extra
+
+    assert Mine(generator(), critic(), ema_momentum=0.9, activity_regularizer=None).ema_momentum == 0.9
+    with pytest.raises(ValueError, match=r"`gp_weight`. Expected `gamma`. Received: gp_weight= for Mine"):
+        Mine(generator(), critic(), gp_weight=1.0)
+    with pytest.raises(ValueError, match=r"`colour`. Expected one of extra, generator, discriminator, gamma"):
+        Mine(generator(), critic(), colour=1)

@@ -174,8 +174,8 @@ def test_a_training_that_goes_on_continues_its_log(gan, dataset, tmp_path):
 
 
 def test_a_new_model_begins_a_new_log_and_says_that_it_replaces_another(gan, dataset, tmp_path):
-    (tmp_path / "metrics.csv").write_text("of another training\n")
-    with pytest.warns(UserWarning, match=r"metrics.csv is of an earlier training, and is replaced"):
+    (tmp_path / "metrics.csv").write_text("of another training\n1\n")
+    with pytest.warns(UserWarning, match=r"metrics.csv has rows of an earlier training, which are replaced"):
         gan.fit(dataset, verbose=0, callbacks=[kg.callbacks.MetricsLog(tmp_path / "metrics.csv")])
     assert len(rows_of(tmp_path / "metrics.csv")) == 5
 

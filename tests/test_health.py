@@ -152,6 +152,9 @@ def test_a_callback_may_call_it():
     gan.compile()
     for _ in range(2):
         gan.fit(DIGITS[:64], batch_size=32, verbose=0, callbacks=[Calls()])
+    health = kg.callbacks.Health(file=io.StringIO())
+    gan.fit(DIGITS[:64], batch_size=32, verbose=0, callbacks=[health])
+    keras.callbacks.CallbackList([health], model=gan).on_train_begin()
 
 
 def test_looking_does_not_change_the_order_of_a_pipeline():

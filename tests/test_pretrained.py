@@ -230,9 +230,10 @@ def test_without_a_dataset_it_learns_that_of_its_source(tmp_path, capsys):
     np.savez(tmp_path / "data.npz", images=np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3)).astype("uint8"))
     small = ["--units=4", "--latent_dim=4", "--batch_size=8"]
     data = f"--dataset={tmp_path / 'data.npz'}"
-    assert main(["train", data, "--steps=1", f"--workdir={source}", *small]) == 0
+    assert main(["train", data, "--value_range=0,200", "--steps=1", f"--workdir={source}", *small]) == 0
     assert main(["train", f"--from={source}", "--steps=1", f"--workdir={other}"]) == 0
-    assert json.loads((other / "config.json").read_text())["dataset"] == str(tmp_path / "data.npz")
+    of_other = json.loads((other / "config.json").read_text())
+    assert (of_other["dataset"], of_other["value_range"]) == (str(tmp_path / "data.npz"), [0, 200])
     (tmp_path / "data.npz").unlink()
     error = refused(capsys, "train", f"--from={source}", f"--workdir={tmp_path / 'third'}")
     assert f"The model was trained on {tmp_path / 'data.npz'}; pass --dataset with where that is" in error

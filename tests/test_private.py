@@ -31,6 +31,15 @@ def test_layers_of_nested_networks_are_found():
     assert made in _keras.layers_of(made)
 
 
+def test_updates_are_counted_where_gradients_accumulate_too():
+    variable = keras.Variable(np.zeros(2, "float32"))
+    optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=3)
+    optimizer.build([variable])
+    for _ in range(4):
+        optimizer.apply([tf.ones(2)])
+    assert _keras.updates_of(optimizer) == 4
+
+
 def test_training_arguments_of_calls_are_found():
     assert _keras.training_arguments(network().layers[-1]) == [False]
 

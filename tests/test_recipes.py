@@ -1,8 +1,11 @@
 """The recipe for images: the command's default, and the same model in Python."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from selection import some
 
 import kerasgan as kg
@@ -71,34 +74,63 @@ def test_rates_fall_to_zero_with_the_last_update_of_each_network():
     assert [float(of_generator(update)) for update in (0, 2, 4, 5)] == [0.5, 0.25, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("n_critic", "accumulated"), [(1, None), (3, None), (1, 2)])
-def test_epochs_after_the_rates_have_reached_zero_are_refused(n_critic, accumulated):
-    model = kg.GAN(
-        kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,)), n_critic=n_critic
-    )
-    rates = kg.optimization.linear_decays(1e-3, 6 // (accumulated or 1), n_critic)
+def small_gan(*rates, n_critic=1, accumulated=None):
+    networks = kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,))
+    model = kg.GAN(*networks, n_critic=n_critic)
     model.compile(*(keras.optimizers.SGD(rate, gradient_accumulation_steps=accumulated) for rate in rates))
+    return model
+
+
+def fit(model, epochs, **options):
     images = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1)).astype("uint8")
-
-    def fit(epochs, **options):
-        before = int(model.step.numpy())
-        model.fit(images, batch_size=4, steps_per_epoch=4, epochs=epochs, verbose=0, **options)
-        return int(model.step.numpy()) - before
-
-    with pytest.raises(ValueError, match=r"`epochs`. Expected at most 2 more, after which .*12 steps in epochs of 4"):
-        fit(3)
-    assert fit(2) == 8  # the last epoch is begun with rates above zero
-    with pytest.raises(ValueError, match=r"`epochs`. Expected a model whose learning rates are not at 0.*compile"):
-        fit(1)
-    model.compile(*(keras.optimizers.SGD(rate) for rate in kg.optimization.linear_decays(1e-3, 4, n_critic)))
-    assert fit(1) == 4
+    before = int(model.step.numpy())
+    model.fit(images, batch_size=4, steps_per_epoch=4, epochs=epochs, verbose=0, **options)
+    return int(model.step.numpy()) - before
 
 
-def test_a_rate_that_begins_at_zero_is_no_rate_that_has_ended():
-    model = kg.GAN(kg.networks.mlp_generator((4, 4, 1), 3, (4,)), kg.networks.mlp_discriminator((4, 4, 1), (4,)))
-    rise = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=1e-3, warmup_steps=8)
-    model.compile(keras.optimizers.SGD(rise), keras.optimizers.SGD(rise))
-    model.fit(np.zeros((16, 4, 4, 1), "float32"), batch_size=4, epochs=2, verbose=0)
+def decays(steps, n_critic=1):
+    return kg.optimization.linear_decays(1e-3, steps, n_critic)
+
+
+@pytest.mark.parametrize(("n_critic", "accumulated", "replicated"), [(1, None, True), (3, None, False), (1, 2, False)])
+def test_a_training_after_the_rates_have_reached_zero_is_refused(n_critic, accumulated, replicated):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"]) if replicated else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = small_gan(*decays(6, n_critic), n_critic=n_critic, accumulated=accumulated)
+    with pytest.warns(UserWarning, match="end at 0 after 6 of these 12 steps: the others change nothing"):
+        assert fit(model, 3) == 12
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError, match=r"`epochs`. Expected a model whose learning rates are above 0.*Received: 4 mo"
+    ):
+        fit(model, 1)
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with strategy.scope():
+        model.compile(*(keras.optimizers.SGD(rate) for rate in decays(4, n_critic)))
+    assert fit(model, 1) == 4
+
+
+SCHEDULES = keras.optimizers.schedules
+UsersOwn = type("UsersOwn", (SCHEDULES.LearningRateSchedule,), {"__call__": lambda self, step: 1e-3 * step.value[None]})
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [SCHEDULES.CosineDecay(0.0, 100, warmup_target=1e-3, warmup_steps=8)] * 2,  # begins at 0
+        [1e-3, SCHEDULES.PiecewiseConstantDecay([100], [0.0, 1e-3])],  # a generator that waits
+        [SCHEDULES.PolynomialDecay(1e-3, 4, 0.0, cycle=True)] * 2,  # is 0 in some steps
+        [decays(4)[0], 1e-3],  # a discriminator that stops
+        decays(5),  # ends in the last epoch
+    ],
+)
+def test_rates_that_are_zero_for_another_reason_are_left_alone(rates):
+    assert fit(small_gan(*rates), 2) == 8
+
+
+def test_a_schedule_that_cannot_be_asked_is_left_to_keras():
+    assert math.isnan(kg.optimization._scheduled(keras.optimizers.SGD(UsersOwn()), 3))
 
 
 @pytest.mark.parametrize(

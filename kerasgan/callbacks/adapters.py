@@ -68,9 +68,9 @@ class _EarlyStopping(_Monitor):
 class _LearningRateScheduler(Adapter):
     def check(self, model: keras.Model) -> None:
         super().check(model)
+        kind = type(self.callback).__name__
         for name, optimizer in model.optimizers.items():
-            if optimization.has_schedule(optimizer):
-                kind = type(self.callback).__name__
+            if type(self.callback) in _ADAPTERS and optimization.has_schedule(optimizer):  # a subclass may set nothing
                 expected = f"no {kind} with a schedule as the learning rate of `{name}`: compile with a number"
                 raise invalid("callbacks", expected, "both, of which only one can set the rate")
 

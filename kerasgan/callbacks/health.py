@@ -103,7 +103,7 @@ class Health(ModelCallback):
         return contextlib.nullcontext()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._training is not self.model.training:  # a callback of the user's that calls this one hides it
+        if self.model.training not in (None, self._training):  # a callback of the user's that calls this one hides it
             self.running(self.model.training)
         self._every = self.every or _interval(_steps_of(self._training))
         self._real_spread = problems.spread(self._real)  # 0 where most are one image: then collapse is not looked for

@@ -54,8 +54,8 @@ class MetricsLog(ModelCallback):
         run = self.model.training
         self._epoch = 1 if run is None else run.epoch + bool(run.batch)  # of what a row still lacks
         there = self.path.exists()
-        if there and not self._step and self.path.stat().st_size:
-            warn(f"{self.path} is of an earlier training, and is replaced. Name another file to keep it.")
+        if there and not self._step and self.path.read_bytes().count(b"\n") > 1:
+            warn(f"{self.path} has rows of an earlier training, which are replaced. Name another file to keep them.")
         rows = self._rows_until(self._step) if self._step and there else []
         self._columns += [name for name in (rows[0] if rows else ()) if name not in self._columns]
         self._rewrite(rows)

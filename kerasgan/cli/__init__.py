@@ -129,18 +129,20 @@ def _run(name, options, values, rest, arguments):
     expected = options.command.arguments
     if len(rest) != len(expected) or not all(rest):
         wanted, received = " ".join(expected) or "flags alone", " ".join(one or "''" for one in rest) or "nothing"
-        fix = _without_flag(rest[len(expected)], arguments, values) if len(rest) > len(expected) else ""
+        fix = _without_flag(name, rest[len(expected)], arguments, values) if len(rest) > len(expected) else ""
         raise ValueError(f"expected {wanted}. Received: {received}.{fix} Usage: {options.usage}")
     quiet.import_for_command()
     command = importlib.import_module(f"kerasgan.cli.{name}")
     return command.run(*rest, values)
 
 
-def _without_flag(value, arguments, values):
+def _without_flag(name, value, arguments, values):
     """What to write instead of a value without its flag, or behind a flag that needs none."""
     before = arguments[arguments.index(value) - 1] if arguments.index(value) else ""
-    flag = before if before.startswith("--") and "=" not in before else "--dataset" if "dataset" in values else None
-    return f" Write {flag}={shlex.quote(value)}." if flag else ""
+    if before.startswith("--") and value.lower() in ("true", "false"):
+        return f" Write {before}={value}."
+    wants_data = not COMMANDS[name].arguments and "dataset" in values and values["dataset"] is None
+    return f" Write --dataset={shlex.quote(value)}." if wants_data else ""
 
 
 def _explain(name, error, values):

@@ -10,14 +10,22 @@ from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import command, measured, name_of, trained
 from kerasgan.serving import readme
 
+_OF_FILES = {
+    **dict.fromkeys((".keras", ".h5"), "The run directory has the model as a file, model.keras"),
+    ".onnx": "With --also=onnx it holds such a file",
+    ".tflite": "With --also=litert it holds such a file",
+}
+
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Exports the model of a run directory."""
     path, model = trained(workdir)
-    written = files.read_json(path / "config.json")
     configuration = configurations.read(path / "config.json")
+    written = files.read_json(path / "config.json")
     expected = "the directory of a model, e.g. 'saved_models/mnist'"
     to = files.checked_output("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
+    if to.suffix.lower() in _OF_FILES:
+        raise ValueError(f"--to={to}: expected {expected}. {_OF_FILES[to.suffix.lower()]}.")
     if (to / "config.json").is_file():
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."

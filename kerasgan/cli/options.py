@@ -82,7 +82,7 @@ class _BooleanParser(flags.BooleanParser):
         try:
             return super().parse(argument)
         except ValueError:
-            raise ValueError("expected true or false, or nothing, which is true") from None
+            raise ValueError("expected true or false; the flag alone means true") from None
 
 
 def _entry(head, lines):

@@ -57,8 +57,8 @@ def step_reached(path: pathlib.Path) -> int:
 
 
 def of_part(path: pathlib.Path) -> pathlib.Path:
-    """The directory of a run, where its model or its checkpoints are given."""
-    is_part = path.name in ("model.keras", "checkpoints") and (path.parent / "config.json").is_file()
+    """The directory of a run, where a part of it is given."""
+    is_part = path.name in ("config.json", "model.keras", "checkpoints") and (path.parent / "config.json").is_file()
     return path.parent if is_part else path
 
 

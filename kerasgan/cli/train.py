@@ -34,7 +34,11 @@ def run(flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
         run_directory.check_new(workdir, flags["overwrite"], chief)
     given = {name: flags[name] for name in (*SETTINGS, "epochs") if flags.get(name) is not None}
     origin = None if flags["from"] is None else pretrained.read(flags["from"], workdir)
-    given.setdefault("dataset", SETTINGS["dataset"].default if origin is None else origin.configuration.dataset)
+    if origin is None:
+        given.setdefault("dataset", SETTINGS["dataset"].default)
+    elif "dataset" not in given:  # its own, read as it was
+        own = {name: getattr(origin.configuration, name) for name in ("dataset", *DATASET_OPTIONS)}
+        given = {name: value for name, value in own.items() if value is not None} | given
     if not flags["dry_run"]:
         data_.check_outside("--workdir", workdir or pathlib.Path("runs"), given["dataset"])
     configuration, data = _configured(given, origin)

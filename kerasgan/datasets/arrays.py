@@ -56,7 +56,7 @@ def read(
         check_finite(images, Form(images="images"))
         if images.ndim == 2:
             check_points(str(path), size, channels, fit, value_range, keep_depth)
-            return Source(str(path), images.astype(np.float32), labels)
+            return Source(str(path), images.astype(np.float32), labels, None, _notes_of_others(arrays))
     others = {key: arrays[key] for key in _IMAGE_KEYS if key in arrays and arrays[key].dtype == images.dtype}
     if value_range is None and images.dtype.kind == "f":  # then their range counts, too, in which NaN has no part
         for key, array in others.items():

@@ -50,6 +50,7 @@ def read(
     _check_closed(root, closed, on_bad_file)
     if not paths:
         found = f"but {extensions}" if (extensions := _count_extensions(others)) else "and no other files"
+        found += f", and folders that cannot be read: {_reasons(root, closed, 3)}" if closed else ""
         expected = f"a folder with files of {', '.join(sorted(FORMATS))}; check the path"
         raise invalid("name_or_path", expected, f"no images found in {str(root)!r}, {found}", DataError)
     total = len(paths)
