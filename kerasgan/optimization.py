@@ -145,7 +145,7 @@ def has_schedule(optimizer: keras.Optimizer) -> bool:
 
 def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> None:
     """Refuses a training of so many steps that changes nothing because the schedules of all learning rates have ended
-    at 0, and warns of one of which more than the rest of an epoch changes nothing.
+    at 0, and warns of one of which a part changes nothing. Less than an epoch may: schedules need not end with one.
 
     The updates that `warmup` adds are not known here, so such models are not looked at.
 
@@ -156,7 +156,7 @@ def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> N
         (without_loss_scale(one), model.batches_per_step if name == "d_optimizer" else 1)
         for name, one in model.optimizers.items()
     ]
-    if steps <= 0 or model.warmup or not all(has_schedule(one) for one, _ in optimizers):
+    if steps < steps_per_epoch or model.warmup or not all(has_schedule(one) for one, _ in optimizers):
         return
 
     def is_over(step):

@@ -104,6 +104,7 @@ def test_a_training_after_the_rates_have_reached_zero_is_refused(n_critic, accum
         ValueError, match=r"`epochs`. Expected a model whose learning rates are above 0.*Received: 4 mo"
     ):
         fit(model, 1)
+    kg.optimization.check_rates(model, 3, 4)  # the rest of an epoch, in a run that resumes
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
     with strategy.scope():
