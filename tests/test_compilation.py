@@ -38,7 +38,7 @@ def test_a_third_network_is_watched_like_ours():
     fit(gan)
     traced = gan.train_function
     gan.encoder.trainable = True
-    with pytest.raises(ModelContractError, match=r"`encoder`. Expected the trainable variables"):
+    with pytest.raises(ModelContractError, match=r"`encoder`. Expected the variables that were trainable at `compile`"):
         fit(gan)
     gan.compile()
     gan.encoder.trainable = False

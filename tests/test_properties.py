@@ -186,6 +186,7 @@ def test_a_configuration_trains_or_is_refused_by_us(configuration):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)  # 13 minutes on a core of its own
 @pytest.mark.filterwarnings("ignore")
 @seed(1)
 @settings(max_examples=300, **common)
