@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def checked_kind(x: Any, model: "GenerativeModel") -> Any:
         dense = "x.to_tensor()" if isinstance(x, tf.RaggedTensor) else "tf.sparse.to_dense(x)"
         raise invalid("x", f"a dense array: make one with `{dense}`", f"x of type {type(x).__name__}", DataTypeError)
     if isinstance(x, Mapping) and x:  # of `np.load`, too
-        parts = of_keys(x, _rank, model.conditional)
+        parts = of_keys(x, model.conditional)
         expected = f"one array of images: pass `{parts}`"
         if parts.startswith("("):
             expected = f"images, and labels as `y`, two arrays: as in `fit(images, labels)`, with `{parts[1:-1]}`"
@@ -79,7 +79,7 @@ def _wrapped(x, model):
 def _parts_of(element, model):
     """The expression for what a dataset needs of such an element `e`; whether it is one example; whether labelled."""
     if isinstance(element, Mapping):
-        names = _by_rank(element, _rank)
+        names = _by_rank(element)
     else:
         names = list(range(len(element))) if isinstance(element, list | tuple) else []
     images = element[names[0]] if names else element
@@ -95,24 +95,23 @@ def _parts_of(element, model):
     return expression, len(shape) == len(wanted), len(names) > model.conditional
 
 
-def of_keys(parts: Mapping, rank: Callable[[Any], int], labelled: bool, each: str = "x") -> str:
-    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted.
-
-    Args:
-        rank: Function from a part to its number of axes, or to -1 for texts.
-    """
-    images, *others = (f"{each}[{key!r}]" for key in _by_rank(parts, rank))
+def of_keys(parts: Mapping, labelled: bool, each: str = "x") -> str:
+    """The expression for the images of a dictionary, its part of the highest rank, and for labels where wanted."""
+    images, *others = (f"{each}[{key!r}]" for key in _by_rank(parts))
     return f"({images}, {others[0]})" if labelled and others else images
 
 
 def _rank(part):
+    """The number of axes of an array, or of the `tf.TensorSpec` of one; -1 of texts."""
+    if isinstance(part, tf.TypeSpec):
+        return -1 if part.dtype == tf.string else part.shape.rank or 0
     array = np.asarray(part)
     return -1 if array.dtype.kind in "SU" else array.ndim
 
 
-def _by_rank(parts, rank):
+def _by_rank(parts):
     """The keys of what is no text in a dictionary, that of the images first."""
-    ranks = {key: rank(part) for key, part in parts.items()}
+    ranks = {key: _rank(part) for key, part in parts.items()}
     numbers = [key for key in ranks if ranks[key] >= 0] or list(ranks)
     return sorted(numbers, key=lambda key: ranks[key], reverse=True)
 

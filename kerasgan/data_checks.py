@@ -44,7 +44,7 @@ def check(batches: "Batches", model: "GenerativeModel") -> None:
     dataset, form = batches.dataset, batches.form
     spec = dataset.element_spec
     if isinstance(spec, dict):
-        parts = of_keys(spec, _rank, model.conditional, each="e")
+        parts = of_keys(spec, model.conditional, each="e")
         expected = f"elements `images` or `(images, labels)`: map them with `x.map(lambda e: {parts})`"
         raise invalid("x", expected, f"dictionaries with the keys {sorted(spec)}", DataError)
     images, labels = split(spec, fix=f"`{form.dataset}.map(lambda *parts: parts[:2])`")
@@ -208,10 +208,6 @@ def check_divisible(dataset: tf.data.Dataset, replicas: int, pack: int) -> None:
         names = [f"the {replicas} replicas"] * (replicas > 1) + [f"pack={pack}"] * (pack > 1)
         expected = f"a multiple of {' times '.join(names)}"
         raise invalid("batch_size", expected, f"batches of {size}", DataError)
-
-
-def _rank(part):
-    return -1 if part.dtype == tf.string else part.shape.rank or 0
 
 
 def check_shape(

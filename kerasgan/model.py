@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgan import _keras, arguments, compilation, construction, distribution, evaluation, fitting, on_batch, saving
-from kerasgan import training as training_
 from kerasgan.configured import wrap_overrides
 from kerasgan.data import Batches
 from kerasgan.errors import checked_integer, invalid
 from kerasgan.generation import SamplingModel
 from kerasgan.metrics.quality import QualityMetric
+from kerasgan.training import returning_logs
 
 
 class GenerativeModel(SamplingModel):
@@ -31,7 +31,7 @@ class GenerativeModel(SamplingModel):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        steps = {name: functools.partial(training_.returning_logs, name) for name in ("train_step", "test_step")}
+        steps = {name: functools.partial(returning_logs, name) for name in ("train_step", "test_step")}
         wrap_overrides(cls, compile=compilation.recorded, **steps)
 
     def __init__(self, generator: keras.Model, seed: int = 0, **kwargs: Any):

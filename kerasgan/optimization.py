@@ -152,27 +152,22 @@ def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> N
     Raises:
         ValueError: No step changes a weight.
     """
-    optimizers = [
-        (without_loss_scale(one), model.batches_per_step if name == "d_optimizer" else 1)
-        for name, one in model.optimizers.items()
-    ]
-    if steps < steps_per_epoch or model.warmup or not all(has_schedule(one) for one, _ in optimizers):
+    if steps < steps_per_epoch or model.warmup or not all(map(has_schedule, model.optimizers.values())):
         return
+    inner = {name: without_loss_scale(one) for name, one in model.optimizers.items()}
+    updates = [model.batches_per_step if name == "d_optimizer" else 1 for name in inner]
+    runs = [(_keras.rate_of(one), _keras.updates_of(one), k) for one, k in zip(inner.values(), updates, strict=True)]
 
     def is_over(step):
         """Whether all rates are 0 at a step, counted from the next."""
-        return all(_scheduled(one, _keras.updates_of(one) + step * updates) == 0.0 for one, updates in optimizers)
-
-    def began(one):
-        done = _keras.updates_of(one)
-        return any(_scheduled(one, done * part // 8) for part in range(9))
+        return all(_scheduled(schedule, done + step * k) == 0.0 for schedule, done, k in runs)
 
     looks = sorted({round(part * (steps - 1) / 32) for part in range(33)})
     if not all(is_over(steps + more) for more in (-1, 0, 1, 7, steps)):
         return
     moving = [step for step in looks if not is_over(step)]
     if not moving:
-        if all(began(one) for one, _ in optimizers):
+        if all(any(_scheduled(schedule, done * part // 8) for part in range(9)) for schedule, done, _ in runs):
             expected = "a model whose learning rates are above 0; the schedules of this one have ended: call `compile` "
             raise invalid("epochs", f"{expected}with new optimizers, or make a new model", f"{steps} more steps")
         return
@@ -185,9 +180,8 @@ def check_rates(model: "GenerativeModel", steps: int, steps_per_epoch: int) -> N
         )
 
 
-def _scheduled(optimizer, update):
+def _scheduled(schedule, update):
     """The learning rate of an update; NaN where a schedule of the user's takes something else than a tensor."""
-    schedule = _keras.rate_of(optimizer)
     try:
         return float(tf.convert_to_tensor(schedule(tf.constant(update, tf.int64))))
     except Exception:  # whatever the user's code raises

@@ -1430,6 +1430,11 @@ def test_the_card_of_an_export_tells_data_training_and_metrics(labelled, tmp_pat
         (["interpolate", "MODEL", "--stops=1"], "--stops"),
         (["export", "MODEL"], "model is an exported model. Give the run directory"),
         (["export", "RUN", "--to=models/7"], "in which its versions are numbered"),
+        (
+            ["export", "RUN", "--to=m.onnx"],
+            "--to=m.onnx: expected the directory of a model, e.g. 'saved_models/mnist'. With",
+        ),
+        (["export", "RUN", "--to=m.h5"], "The run directory has it as model.keras"),
         (["export", "RUN", "--also=onnx,pickle"], "expected some of keras, litert, onnx, web, with commas"),
         (["generate", "."], "holds no model.keras"),
     ],

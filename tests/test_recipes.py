@@ -131,7 +131,7 @@ def test_rates_that_are_zero_for_another_reason_are_left_alone(rates):
 
 
 def test_a_schedule_that_cannot_be_asked_is_left_to_keras():
-    assert math.isnan(kg.optimization._scheduled(keras.optimizers.SGD(UsersOwn()), 3))
+    assert math.isnan(kg.optimization._scheduled(UsersOwn(), 3))
 
 
 @pytest.mark.parametrize(

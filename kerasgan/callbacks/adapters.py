@@ -65,17 +65,19 @@ class _EarlyStopping(_Monitor):
         return bool(state.get("stopped_epoch")) and state.get("wait", 0) >= self.callback.patience
 
 
-class _LearningRateScheduler(Adapter):
+class _SetsRate(Adapter):
     def check(self, model: keras.Model) -> None:
         super().check(model)
-        kind = type(self.callback).__name__
+        kind = type(self.callback)
+        if kind not in _ADAPTERS:  # a subclass may set nothing
+            return
         for name, optimizer in model.optimizers.items():
-            if type(self.callback) in _ADAPTERS and optimization.has_schedule(optimizer):  # a subclass may set nothing
-                expected = f"no {kind} with a schedule as the learning rate of `{name}`: compile with a number"
+            if optimization.has_schedule(optimizer):
+                expected = f"no {kind.__name__} with a schedule as the learning rate of `{name}`: compile with a number"
                 raise invalid("callbacks", expected, "both, of which only one can set the rate")
 
 
-class _ReduceLROnPlateau(_Monitor, _LearningRateScheduler):
+class _ReduceLROnPlateau(_Monitor, _SetsRate):
     remembered = ("best", "wait", "cooldown_counter")
 
 
@@ -108,7 +110,7 @@ class _SwapEMAWeights(Adapter):
 _MOST_VALUES = 100_000  # of an array in a checkpoint, which holds it as text
 _ADAPTERS = {
     keras.callbacks.EarlyStopping: _EarlyStopping,
-    keras.callbacks.LearningRateScheduler: _LearningRateScheduler,
+    keras.callbacks.LearningRateScheduler: _SetsRate,
     keras.callbacks.ReduceLROnPlateau: _ReduceLROnPlateau,
     keras.callbacks.ModelCheckpoint: _ModelCheckpoint,
     keras.callbacks.CSVLogger: _Writer,

@@ -10,12 +10,6 @@ from kerasgan.cli import configuration as configurations
 from kerasgan.cli.run_directory import command, measured, name_of, trained
 from kerasgan.serving import readme
 
-_OF_FILES = {
-    **dict.fromkeys((".keras", ".h5"), "The run directory has the model as a file, model.keras"),
-    ".onnx": "With --also=onnx it holds such a file",
-    ".tflite": "With --also=litert it holds such a file",
-}
-
 
 def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Exports the model of a run directory."""
@@ -24,8 +18,10 @@ def run(workdir: str, flags: dict[str, typing.Any]) -> dict[str, typing.Any]:
     written = files.read_json(path / "config.json")
     expected = "the directory of a model, e.g. 'saved_models/mnist'"
     to = files.checked_output("--to", flags["to"] or f"saved_models/{name_of(configuration.dataset)}", expected, True)
-    if to.suffix.lower() in _OF_FILES:
-        raise ValueError(f"--to={to}: expected {expected}. {_OF_FILES[to.suffix.lower()]}.")
+    if to.suffix.lower() in serving.OF_FILES:
+        format_ = serving.OF_FILES[to.suffix.lower()]
+        fix = f"With --also={format_} it holds such a file" if format_ else "The run directory has it as model.keras"
+        raise ValueError(f"--to={to}: expected {expected}. {fix}.")
     if (to / "config.json").is_file():
         raise ValueError(
             f"--to={to} is a run directory. Name the directory of a model, e.g. --to=saved_models/{to.name}."

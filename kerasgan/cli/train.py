@@ -67,8 +67,10 @@ def _configured(given, origin):
     try:
         data = data_.read(given["dataset"], **{name: given[name] for name in DATASET_OPTIONS if name in given})
     except DataError as error:
-        wanted = "" if origin is None else f" (wanted as {origin.shape}, for --from={origin.path})"
-        if origin is not None and given["dataset"] == origin.configuration.dataset:
+        if origin is None:
+            raise
+        wanted = f" (wanted as {origin.shape}, for --from={origin.path})"
+        if given["dataset"] == origin.configuration.dataset:
             wanted += (
                 f". The model was trained on {given['dataset']}; pass --dataset with where that is, or with others."
             )

@@ -59,8 +59,7 @@ def from_arrays(
     Reference: Theis et al., A Note on the Evaluation of Generative Models, 2016, section 3.1; Gulrajani et al.,
         Improved Training of Wasserstein GANs, 2017, whose CIFAR-10 code adds noise of one level of 128 this way.
     """
-    for name, flag in (("shuffle", shuffle), ("flip", flip), ("dequantize", dequantize)):
-        checked_boolean(name, flag)
+    check_flags(shuffle=shuffle, flip=flip, dequantize=dequantize)
     form = Form("images", "labels", labels is not None, array=images)
     images = checked_images(images, form, flip=flip, dequantize=dequantize)
     labels = None if labels is None else checked_labels(as_array(labels, "labels"), len(images), form)
@@ -157,6 +156,12 @@ def scale(images: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
     if noise_seed is None:
         return values / 127.5 - 1.0
     return (values + tf.random.stateless_uniform(tf.shape(values), noise_seed, alg="philox")) / 128.0 - 1.0
+
+
+def check_flags(**flags: Any) -> None:
+    """Refuses what only seems to be a boolean, such as the text 'False'."""
+    for name, value in flags.items():
+        checked_boolean(name, value)
 
 
 def checked_batch_size(batch_size: int, num_examples: int) -> int:

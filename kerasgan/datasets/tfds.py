@@ -12,7 +12,7 @@ from absl import logging
 from kerasgan.datasets import pipeline, reachability
 from kerasgan.datasets.resizing import DEFAULT_IMAGE_SIZE, Size, default_size, described
 from kerasgan.datasets.source import Source
-from kerasgan.errors import DataError, checked_boolean, invalid
+from kerasgan.errors import DataError, invalid
 
 # `tensorflow_datasets.core.DatasetBuilder`, which is slow to import.
 Builder = Any
@@ -145,8 +145,7 @@ def stream(
     Files are read in their order: TensorFlow Datasets shuffled most datasets when it wrote them, and a checkpoint
     keeps the order of the buffer but not that of files.
     """
-    for name, flag in (("shuffle", shuffle), ("flip", flip), ("dequantize", dequantize)):
-        checked_boolean(name, flag)
+    pipeline.check_flags(shuffle=shuffle, flip=flip, dequantize=dequantize)
     shape, count = _target_shape(builder, size, channels), _num_examples(builder, split)
     batch_size = pipeline.checked_batch_size(batch_size, count)
     examples = _examples(builder, split, shape, fit, labels=labels).prefetch(batch_size)

@@ -12,11 +12,12 @@ Reference: the documentation of TensorFlow Serving, "SavedModel Warmup" and "RES
 
 from kerasgan.serving.client import Served, card_of, class_names_of, models_in, version_in
 from kerasgan.serving.export import export, weights_sha256
-from kerasgan.serving.formats import FORMATS
+from kerasgan.serving.formats import FORMATS, OF_FILES
 from kerasgan.serving.signatures import Signatures
 
 __all__ = [
     "FORMATS",
+    "OF_FILES",
     "Served",
     "Signatures",
     "card_of",

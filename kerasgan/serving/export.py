@@ -56,13 +56,11 @@ def export(
     base = files.checked_path("filepath", filepath, expected, True)
     files.check_unicode("filepath", base)
     suffix = base.suffix.lower()
-    if suffix in (".keras", ".h5"):
-        file = str(base.with_suffix(".keras"))
-        raise invalid("filepath", f"{expected}; `save({file!r})` writes a file", str(base))
-    if suffix in (".onnx", ".tflite"):
-        also = "onnx" if suffix == ".onnx" else "litert"
-        fix = f"leave {base.suffix!r} out, and pass `also=({also!r},)` for such a file in it"
-        raise invalid("filepath", f"{expected}: {fix}", str(base))
+    if suffix in formats.OF_FILES:
+        fix = f"`save({str(base.with_suffix('.keras'))!r})` writes a file"
+        if format_ := formats.OF_FILES[suffix]:
+            fix = f"leave {base.suffix!r} out, and pass `also=({format_!r},)` for such a file in it"
+        raise invalid("filepath", f"{expected}; {fix}", str(base))
     bounds = _checked_bounds(model, bounds)
     max_batch_size = checked_integer("max_batch_size", max_batch_size)
     if max_batch_size >= 2**31:

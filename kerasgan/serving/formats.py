@@ -24,6 +24,8 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "onnx": ("generator.onnx", ("onnx", "tf2onnx")),
     "web": (web.PAGE, ("onnx", "tf2onnx")),
 }
+# Suffixes of files, which an export is not, and the format that has such a file in it; None: a model is saved as one.
+OF_FILES = {".keras": None, ".h5": None, ".onnx": "onnx", ".tflite": "litert"}
 COMPARED_ROWS = 4
 # How far two implementations of one network may differ, for outputs in [-1, 1].
 _TOLERANCE = 1e-5
